@@ -1,0 +1,56 @@
+//! Everything that can go wrong, in one enum. The mapping to SQLSTATE, DETAIL and HINT is in
+//! `pg::error`; the text here is the primary message, in Postgres' style.
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The claims of the request are not a JSON document. `problem` names the place, not the content.
+    #[error("request.jwt.claims is not valid JSON")]
+    ClaimsNotJson {
+        /// What the parser says: a reason, a line and a column.
+        problem: String,
+    },
+
+    /// A claim that identifies somebody holds U+0000, which text in Postgres cannot.
+    #[error("claim \"{claim}\" contains the character U+0000")]
+    ClaimContainsNul {
+        /// Name of the claim.
+        claim: &'static str,
+    },
+
+    /// `configure()` was given a name that is no setting.
+    #[error("unrecognized setting \"{name}\"")]
+    UnknownSetting {
+        /// The name as given.
+        name: String,
+    },
+
+    /// A setting was given a value it does not take.
+    #[error("invalid value for setting \"{name}\": \"{value}\"")]
+    InvalidSettingValue {
+        /// Name of the setting.
+        name: &'static str,
+        /// The value as given.
+        value: String,
+        /// The values it takes, for the HINT.
+        accepts: &'static str,
+    },
+
+    /// The settings table holds a value that no version of `configure()` of this library writes.
+    #[error("the stored value of setting \"{name}\" is invalid")]
+    StoredSettingInvalid {
+        /// Name of the setting.
+        name: &'static str,
+        /// The value as stored.
+        value: String,
+        /// The values it takes, for the HINT.
+        accepts: &'static str,
+    },
+
+    /// A table of the extension is not there.
+    #[error("table insforge_integrations.{table} is missing")]
+    TableMissing {
+        /// Name of the table.
+        table: &'static str,
+    },
+}
