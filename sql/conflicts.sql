@@ -1,0 +1,14 @@
+-- First of all: what a database that followed the guides has in the place of our names.
+DO $$
+BEGIN
+  IF to_regprocedure('@extschema@.requesting_user_id()') IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'duplicate_function',
+      MESSAGE = 'function @extschema@.requesting_user_id() already exists',
+      DETAIL = 'The extension creates a function of this name. Policies and column defaults that use the present one follow it when it is renamed.',
+      HINT = 'ALTER FUNCTION @extschema@.requesting_user_id() RENAME TO requesting_user_id_guide; '
+             'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
+             'SELECT * FROM insforge_integrations.adopt_requesting_user_id(''@extschema@.requesting_user_id_guide()'');';
+  END IF;
+END
+$$;

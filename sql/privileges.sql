@@ -1,0 +1,46 @@
+-- The one statement of who may do what. Nobody but superusers has a privilege that is not here.
+CREATE FUNCTION insforge_integrations.grant_to_insforge_roles() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  statement text;
+BEGIN
+  -- Whatever default privileges gave to anybody on the objects of this extension.
+  FOR statement IN
+    WITH member AS (
+      SELECT classid, objid FROM pg_depend
+      WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+        AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'insforge_integrations')
+    ), object(kind, name, owner, acl) AS (
+      SELECT 'ROUTINE', p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+        FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+      UNION ALL
+      SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass::text, c.relowner, c.relacl
+        FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
+        WHERE relkind IN ('r', 'v', 'm', 'p', 'S')
+      UNION ALL
+      SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
+        FROM member JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND objid = n.oid
+    )
+    SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s', kind, name,
+                           CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+      FROM object, aclexplode(acl)
+      WHERE grantee <> owner
+  LOOP
+    EXECUTE statement;
+  END LOOP;
+
+  GRANT USAGE ON SCHEMA insforge_integrations TO PUBLIC;
+  GRANT EXECUTE ON FUNCTION
+    @extschema@.requesting_user_id(),
+    @extschema@.requesting_org_id(),
+    @extschema@.requesting_org_role(),
+    @extschema@.requesting_permissions()
+    TO PUBLIC;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
+  'Puts the privileges on the objects of this extension back to what the README says, with those for anon, authenticated and project_admin where these roles exist. Call it when the roles were created after the extension.';
+
+SELECT insforge_integrations.grant_to_insforge_roles();

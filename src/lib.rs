@@ -1,0 +1,71 @@
+//! `insforge_integrations`: a Postgres extension that says who is asking.
+//!
+//! The modules of the crate root are pure: they take text and answer with `Result`s, know no
+//! clock and no Postgres, and compile without it (`cargo check --lib --no-default-features`).
+//! Everything that touches Postgres is in `pg`, present under the feature of a Postgres version.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![cfg_attr(not(feature = "extension"), forbid(unsafe_code))]
+#![cfg_attr(
+    any(test, feature = "pg_test"),
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
+pub mod error;
+pub mod jwt;
+#[cfg(feature = "extension")]
+mod pg;
+pub mod settings;
+
+#[cfg(feature = "extension")]
+pgrx::pg_module_magic!(name, version);
+
+#[cfg(feature = "extension")]
+mod install_script {
+    use pgrx::{extension_sql_file, pg_schema};
+
+    extension_sql_file!("../sql/conflicts.sql", name = "conflicts", bootstrap);
+
+    #[pg_schema]
+    mod insforge_integrations {}
+
+    extension_sql_file!(
+        "../sql/settings.sql",
+        name = "settings",
+        requires = [insforge_integrations]
+    );
+    extension_sql_file!("../sql/identity.sql", name = "identity");
+    extension_sql_file!(
+        "../sql/adoption.sql",
+        name = "adoption",
+        requires = ["identity", "settings"]
+    );
+    extension_sql_file!(
+        "../sql/comments.sql",
+        name = "comments",
+        requires = [pg::settings::configure]
+    );
+    extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
+}
+
+/// What `cargo pgrx test` looks for at the crate root.
+#[cfg(all(test, feature = "pg_test"))]
+pub mod pg_test {
+    /// Called once before the first test.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Lines for the test server's postgresql.conf.
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}

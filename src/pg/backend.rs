@@ -1,0 +1,44 @@
+//! State of one backend, and the calls into Postgres that a hot path makes without a guard.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_char, c_void};
+
+/// A static that belongs to the one thread of a Postgres backend.
+pub struct BackendLocal<T>(UnsafeCell<T>);
+
+// SAFETY: a backend runs extension code on its main thread alone, and shares no statics with other
+// processes.
+unsafe impl<T> Sync for BackendLocal<T> {}
+
+impl<T> BackendLocal<T> {
+    pub const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    pub const fn get(&self) -> *mut T {
+        self.0.get()
+    }
+}
+
+/// Postgres' own functions without pgrx's guard, which saves a signal context at every call and
+/// would cost more than the calls themselves.
+///
+/// They may leave by `longjmp`: a frame that calls one must own nothing that needs dropping.
+pub mod unguarded {
+    use super::{c_char, c_void};
+
+    unsafe extern "C-unwind" {
+        pub fn GetConfigOption(
+            name: *const c_char,
+            missing_ok: bool,
+            restrict_privileged: bool,
+        ) -> *const c_char;
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        pub fn GetNumConfigOptions() -> i32;
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        pub fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
+        pub fn AcceptInvalidationMessages();
+        pub fn palloc(size: usize) -> *mut c_void;
+        pub fn strcmp(left: *const c_char, right: *const c_char) -> i32;
+    }
+}

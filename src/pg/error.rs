@@ -1,0 +1,67 @@
+//! The one mapping of [`Error`] to SQLSTATE, DETAIL and HINT.
+
+use pgrx::PgSqlErrorCode::{
+    self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_PARAMETER_VALUE,
+    ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+};
+use pgrx::pg_sys::panic::ErrorReport;
+
+use crate::error::Error;
+use crate::settings;
+
+/// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type.
+pub type Result<T> = std::result::Result<T, ErrorReport>;
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let (code, detail, hint): (PgSqlErrorCode, String, String) = match &error {
+            Error::ClaimsNotJson { problem } => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                format!("The JSON parser reports: {problem}."),
+                "Set it to a JSON object as PostgREST does, for example \
+                 set_config('request.jwt.claims', '{\"sub\": \"user_1\"}', true)."
+                    .to_owned(),
+            ),
+            Error::ClaimContainsNul { claim } => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                format!("The value of \"{claim}\" contains \\u0000, which no text value can hold."),
+                "Refuse such an identifier where the token is issued.".to_owned(),
+            ),
+            Error::UnknownSetting { name } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("There is no setting \"{name}\"."),
+                format!("Settings: {}.", settings::names()),
+            ),
+            Error::InvalidSettingValue { name, accepts, .. } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("The setting \"{name}\" does not take this value; nothing was changed."),
+                format!("Values: {accepts}. NULL returns to the default."),
+            ),
+            Error::StoredSettingInvalid { name, value, accepts } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("Table insforge_integrations.settings holds \"{value}\" for it."),
+                format!(
+                    "As a superuser, call insforge_integrations.configure('{name}', …) with one of: {accepts}."
+                ),
+            ),
+            Error::TableMissing { .. } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "The library is loaded, but its tables are not in this database.".to_owned(),
+                "Run CREATE EXTENSION insforge_integrations, or ALTER EXTENSION insforge_integrations UPDATE."
+                    .to_owned(),
+            ),
+        };
+        Self::new(code, error.to_string(), "insforge_integrations")
+            .set_detail(detail)
+            .set_hint(hint)
+    }
+}
+
+/// An error that only a bug of this extension can cause.
+pub fn internal(problem: impl std::fmt::Display) -> ErrorReport {
+    ErrorReport::new(
+        ERRCODE_INTERNAL_ERROR,
+        problem.to_string(),
+        "insforge_integrations",
+    )
+}

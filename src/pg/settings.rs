@@ -1,0 +1,93 @@
+//! `configure()` and the settings in force.
+
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::error::{Result, internal};
+use super::table_cache::{Rows, TableCache};
+use crate::settings::{Settings, check};
+
+pub static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
+
+fn load(rows: &Rows) -> Result<Settings> {
+    let pairs = rows
+        .iter()
+        .filter_map(|row| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned())));
+    Ok(Settings::from_rows(pairs)?)
+}
+
+/// The settings as of now, in any snapshot, for any role.
+pub fn current() -> Result<Rc<Settings>> {
+    CACHE.current()
+}
+
+/// Stores a setting for the whole database; `NULL` returns it to its default. Takes effect in every
+/// session at its next call, once this transaction has committed.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn configure(name: &str, value: Option<&str>) -> Result<()> {
+    check(name, value)?;
+    match value {
+        Some(value) => Spi::run_with_args(
+            "INSERT INTO insforge_integrations.settings AS s (name, value) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value
+             WHERE s.value OPERATOR(pg_catalog.<>) excluded.value",
+            &[name.into(), value.into()],
+        ),
+        None => Spi::run_with_args(
+            "DELETE FROM insforge_integrations.settings WHERE name OPERATOR(pg_catalog.=) $1",
+            &[name.into()],
+        ),
+    }
+    .map_err(internal)
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn stored() -> Option<String> {
+        Spi::get_one(
+            "SELECT string_agg(name || '=' || value, ',') FROM insforge_integrations.settings",
+        )
+        .unwrap()
+    }
+
+    #[pg_test]
+    fn stores_replaces_and_resets() {
+        assert_eq!(stored(), None);
+        for (value, expected) in [
+            ("'verified'", "identity_source=verified"),
+            ("'claims'", "identity_source=claims"),
+        ] {
+            Spi::run(&format!(
+                "SELECT insforge_integrations.configure('identity_source', {value})"
+            ))
+            .unwrap();
+            assert_eq!(stored().as_deref(), Some(expected));
+        }
+        Spi::run("SELECT insforge_integrations.configure('identity_source', NULL)").unwrap();
+        assert_eq!(stored(), None);
+    }
+
+    #[pg_test]
+    fn holds_from_the_next_statement_on() {
+        Spi::run("SELECT set_config('request.jwt.claims', '{\"sub\": \"alice\"}', true)").unwrap();
+        let user = || Spi::get_one::<String>("SELECT requesting_user_id()").unwrap();
+        assert_eq!(user().as_deref(), Some("alice"));
+        Spi::run("SELECT insforge_integrations.configure('identity_source', 'verified')").unwrap();
+        assert_eq!(user(), None);
+    }
+
+    #[pg_test(error = "unrecognized setting \"identity\"")]
+    fn refuses_an_unknown_name() {
+        Spi::run("SELECT insforge_integrations.configure('identity', 'claims')").unwrap();
+    }
+
+    #[pg_test(error = "invalid value for setting \"identity_source\": \"both\"")]
+    fn refuses_an_unknown_value() {
+        Spi::run("SELECT insforge_integrations.configure('identity_source', 'both')").unwrap();
+    }
+}

@@ -1,0 +1,200 @@
+//! Backend-local copies of the extension's small tables.
+//!
+//! A copy holds until any session changes the table: row triggers (and one for TRUNCATE) on each
+//! cached table send a relcache invalidation, which reaches every backend at commit, standbys and
+//! parallel workers too. What is cached is therefore as fresh as Postgres' own catalog caches.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::error::{Result, internal};
+use super::settings;
+use crate::error::Error;
+
+const SCHEMA: &CStr = c"insforge_integrations";
+
+/// The copy of one table, converted to `T`.
+pub struct TableCache<T: 'static> {
+    table: &'static CStr,
+    load: fn(&Rows) -> Result<T>,
+    relation: Cell<pg_sys::Oid>,
+    /// Grows by one with every invalidation; what was derived from an older generation is void.
+    generation: Cell<u64>,
+    loaded: RefCell<Option<(u64, Rc<T>)>>,
+}
+
+// SAFETY: a backend runs extension code on its main thread alone.
+unsafe impl<T> Sync for TableCache<T> {}
+
+impl<T> TableCache<T> {
+    pub const fn new(table: &'static CStr, load: fn(&Rows) -> Result<T>) -> Self {
+        Self {
+            table,
+            load,
+            relation: Cell::new(pg_sys::Oid::INVALID),
+            generation: Cell::new(0),
+            loaded: RefCell::new(None),
+        }
+    }
+
+    /// What changes when the table changed. Says what the last invalidation said: the caller
+    /// accepts pending ones first.
+    pub fn generation(&self) -> u64 {
+        self.generation.get()
+    }
+
+    /// The table's content as of now, whatever the transaction's snapshot is.
+    pub fn current(&self) -> Result<Rc<T>> {
+        register_callback();
+        // SAFETY: called in a transaction, as everything here is.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
+        let generation = self.generation.get();
+        if let Some((of, value)) = &*self.loaded.borrow()
+            && *of == generation
+        {
+            return Ok(Rc::clone(value));
+        }
+        let rows = self.scan()?;
+        let value = Rc::new((self.load)(&rows)?);
+        // An invalidation that came during the scan has made `generation` an old one.
+        self.loaded.replace(Some((generation, Rc::clone(&value))));
+        Ok(value)
+    }
+
+    /// Reads the table as its owner could, whoever asks: cached tables are closed to the roles
+    /// whose queries depend on them.
+    fn scan(&self) -> Result<Rows> {
+        // SAFETY: plain reads of the catalog and of a table that stays open and locked for the
+        // scan. Without a snapshot of ours the scan takes the newest there is, which Postgres
+        // permits in parallel mode too, unlike GetLatestSnapshot.
+        unsafe {
+            let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
+            let relation = pg_sys::get_relname_relid(self.table.as_ptr(), schema);
+            if relation == pg_sys::Oid::INVALID {
+                let table = self.table.to_str().unwrap_or_default();
+                return Err(Error::TableMissing { table }.into());
+            }
+            self.relation.set(relation);
+            let table = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
+            let scan = pg_sys::systable_beginscan(
+                table,
+                pg_sys::Oid::INVALID,
+                false,
+                std::ptr::null_mut(),
+                0,
+                std::ptr::null_mut(),
+            );
+            let mut rows = Vec::new();
+            loop {
+                let tuple = pg_sys::systable_getnext(scan);
+                if tuple.is_null() {
+                    break;
+                }
+                rows.push(Row::copy(tuple, (*table).rd_att));
+            }
+            pg_sys::systable_endscan(scan);
+            pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
+            Ok(Rows(rows))
+        }
+    }
+}
+
+/// All rows of a table.
+pub struct Rows(Vec<Row>);
+
+impl Rows {
+    pub fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.0.iter()
+    }
+}
+
+/// One row: its values in the order of the columns.
+pub struct Row(Vec<Option<String>>);
+
+impl Row {
+    /// Copies the text columns of a tuple; a column of another type counts as NULL.
+    ///
+    /// # Safety
+    /// `tuple` is of the row type `descriptor`.
+    unsafe fn copy(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
+        // SAFETY: as the caller promises; attribute numbers run from 1 to natts.
+        unsafe {
+            let columns = (*descriptor).natts;
+            let values = (1..=columns).map(|number| {
+                let mut is_null = false;
+                let datum = pg_sys::heap_getattr(tuple, number, descriptor, &mut is_null);
+                let is_text = pg_sys::SPI_gettypeid(descriptor, number) == pg_sys::TEXTOID;
+                String::from_datum(datum, is_null || !is_text)
+            });
+            Self(values.collect())
+        }
+    }
+
+    /// The text in the column at `index`, counted from 0; `None` for NULL.
+    pub fn text(&self, index: usize) -> Option<&str> {
+        self.0.get(index)?.as_deref()
+    }
+}
+
+/// A cache as the invalidation callback sees it.
+trait Invalidate: Sync {
+    fn invalidate_if(&self, relation: pg_sys::Oid);
+}
+
+impl<T> Invalidate for TableCache<T> {
+    fn invalidate_if(&self, relation: pg_sys::Oid) {
+        if relation == pg_sys::Oid::INVALID || relation == self.relation.get() {
+            self.generation.set(self.generation.get() + 1);
+        }
+    }
+}
+
+/// Every cache of this library. One callback serves all: Postgres has room for ten in all.
+static CACHES: &[&dyn Invalidate] = &[&settings::CACHE];
+
+fn register_callback() {
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: registers a function that lives as long as the library, which is never unloaded.
+    REGISTERED.call_once(|| unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::from(0));
+    });
+}
+
+/// Runs inside Postgres' invalidation processing: sets cells, calls nothing.
+unsafe extern "C-unwind" fn on_invalidation(_: pg_sys::Datum, relation: pg_sys::Oid) {
+    for cache in CACHES {
+        cache.invalidate_if(relation);
+    }
+}
+
+/// Trigger function of every cached table, for each row and for TRUNCATE; see sql/settings.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn invalidate_table_cache(
+    call: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: a trigger manager's call has TriggerData for its context, whose relation is open.
+    unsafe {
+        if pgrx::trigger_support::called_as_trigger(call) {
+            let data: *mut pg_sys::TriggerData = (*call).context.cast();
+            pg_sys::CacheInvalidateRelcache((*data).tg_relation);
+        } else {
+            internal("invalidate_table_cache() was not called as a trigger")
+                .report(PgLogLevel::ERROR);
+        }
+    }
+    pg_sys::Datum::from(0)
+}
+
+/// Declares `invalidate_table_cache` to the function manager.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_invalidate_table_cache() -> &'static pg_sys::Pg_finfo_record {
+    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &RECORD
+}
