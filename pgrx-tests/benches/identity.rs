@@ -1,0 +1,208 @@
+//! What `requesting_user_id()` costs under RLS, next to what it replaces and to the least there is.
+//!
+//! All sides of a comparison run one after the other in each of many rounds, so that a change in
+//! the machine's speed meets all of them; figures are medians.
+
+use std::time::Instant;
+
+use insforge_integrations_tests::{Cluster, Fixture};
+use postgres::Client;
+
+const ROWS: i64 = 1_000_000;
+const ROUNDS: usize = 15;
+/// The guide's function parses the claims for every row: fewer rounds say enough.
+const SLOW_ROUNDS: usize = 3;
+
+/// The sides of a sequential scan: a name, what the user id column is compared with, rounds.
+const SIDES: [(&str, &str, usize); 5] = [
+    ("literal", "'user_77'", ROUNDS),
+    ("current_setting", "current_setting('app.uid')", ROUNDS),
+    ("ours", "requesting_user_id()", ROUNDS),
+    ("guide's, adopted", "guide.adopted()", ROUNDS),
+    ("guide's", "guide.requesting_user_id()", SLOW_ROUNDS),
+];
+
+fn main() {
+    let cluster = Cluster::start().expect("a test server");
+    let database = cluster.database(Fixture::Extension).expect("a database");
+    let mut client = database.connect().expect("a connection");
+    prepare(&mut client);
+
+    println!(
+        "Sequential scan of {ROWS} rows under user_id = …, no index, no parallelism: median ms"
+    );
+    println!("(ours = requesting_user_id(); guide's = the SQL function of the InsForge guides)\n");
+    println!(
+        "  claims{}",
+        SIDES.map(|(name, ..)| format!("{name:>18}")).join("")
+    );
+    for size in [100, 600, 2_000, 16_000] {
+        set_claims(&mut client, size);
+        let times = scan(&mut client);
+        let cells = times
+            .each_ref()
+            .map(|times| format!("{:>18.1}", median(times) * 1e3));
+        println!("{size:>6} B{}", cells.join(""));
+        let [_, setting, ours, adopted, guide] = &times;
+        println!(
+            "          ours / current_setting = {:.3}   adopted / ours = {:.3}   guide's / ours = {:.1}\n",
+            ratio(ours, setting),
+            ratio(adopted, ours),
+            median(guide) / median(ours),
+        );
+    }
+
+    set_claims(&mut client, 600);
+    println!("One call outside a scan, claims of 600 bytes: median ns");
+    for call in [
+        "requesting_user_id()",
+        "requesting_permissions()",
+        "current_setting('app.uid')",
+        "guide.requesting_user_id()",
+    ] {
+        println!("{call:>31}{:>8.0}", call_cost(&mut client, call));
+    }
+    println!(
+        "{:>31}{:>8.0}",
+        "… after the claims changed",
+        recompute_cost(&mut client)
+    );
+
+    index(&mut client);
+}
+
+fn prepare(client: &mut Client) {
+    for statement in [
+        "CREATE SCHEMA guide",
+        "CREATE FUNCTION guide.requesting_user_id() RETURNS text LANGUAGE sql STABLE
+           AS $$ SELECT nullif(auth.jwt() ->> 'sub', '')::text $$",
+        "CREATE FUNCTION guide.adopted() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '' $$",
+        "SELECT insforge_integrations.adopt_requesting_user_id('guide.adopted()')",
+        &format!(
+            "CREATE TABLE notes AS
+               SELECT 'user_' || i % 1000 AS user_id, i AS id FROM generate_series(1, {ROWS}) i"
+        ),
+        "VACUUM (FREEZE, ANALYZE) notes",
+        "SET max_parallel_workers_per_gather = 0",
+        "SET jit = off",
+        "SET app.uid = 'user_77'",
+    ] {
+        client.batch_execute(statement).expect(statement);
+    }
+}
+
+/// Claims of a token as issuers write them, filled up to a size in bytes.
+fn set_claims(client: &mut Client, size: usize) {
+    let claims = |filler: usize| {
+        serde_json::json!({
+            "iss": "https://example.com", "aud": "api", "iat": 1_700_000_000, "exp": 1_700_003_600,
+            "sub": "user_77", "filler": "x".repeat(filler),
+        })
+        .to_string()
+    };
+    let claims = claims(size.saturating_sub(claims(0).len()));
+    client
+        .execute(
+            "SELECT set_config('request.jwt.claims', $1, false)",
+            &[&claims],
+        )
+        .expect("claims");
+}
+
+/// Seconds of each side's rounds. A round runs every side once, the reason why the ratio of two
+/// sides is taken round by round.
+fn scan(client: &mut Client) -> [Vec<f64>; SIDES.len()] {
+    let mut times = SIDES.map(|_| Vec::new());
+    for round in 0..ROUNDS {
+        for ((_, side, rounds), times) in SIDES.iter().zip(&mut times) {
+            if round < *rounds {
+                let statement = format!("SELECT count(*) FROM notes WHERE user_id = {side}");
+                let (seconds, found) = time(|| {
+                    client
+                        .query_one(&statement, &[])
+                        .expect("a count")
+                        .get::<_, i64>(0)
+                });
+                assert_eq!(found, ROWS / 1000);
+                times.push(seconds);
+            }
+        }
+    }
+    times
+}
+
+/// Nanoseconds of one call: a loop of calls less the same loop without.
+fn call_cost(client: &mut Client, call: &str) -> f64 {
+    per_call(1_000_000, call, |expression, calls| {
+        let statement = format!("SELECT count({expression}) FROM generate_series(1, {calls})");
+        time(|| client.query_one(&statement, &[]).expect("a count")).0
+    })
+}
+
+/// Nanoseconds of a call that finds other claims than the last one did.
+fn recompute_cost(client: &mut Client) -> f64 {
+    per_call(100_000, "requesting_user_id()", |expression, calls| {
+        let statement = format!(
+            "DO $$ DECLARE
+               claims text[] := ARRAY[current_setting('request.jwt.claims'), current_setting('request.jwt.claims') || ' '];
+               answer text;
+             BEGIN
+               FOR i IN 1..{calls} LOOP
+                 PERFORM set_config('request.jwt.claims', claims[1 + i % 2], true);
+                 answer := {expression};
+               END LOOP;
+             END $$"
+        );
+        time(|| client.batch_execute(&statement).expect("a loop")).0
+    })
+}
+
+fn per_call(calls: u32, call: &str, mut seconds: impl FnMut(&str, u32) -> f64) -> f64 {
+    let differences: Vec<f64> = (0..ROUNDS)
+        .map(|_| seconds(call, calls) - seconds("'x'::text", calls))
+        .collect();
+    median(&differences) * 1e9 / f64::from(calls)
+}
+
+fn index(client: &mut Client) {
+    client
+        .batch_execute("CREATE INDEX ON notes (user_id, id); ANALYZE notes")
+        .expect("an index");
+    println!("\nWith an index, one row, prepared: median µs of 4000 executions, and the plan");
+    let statement = |side: &str| format!("SELECT id FROM notes WHERE user_id = {side} AND id = 77");
+    let prepared = SIDES.map(|(_, side, _)| client.prepare(&statement(side)).expect("a statement"));
+    let mut times = SIDES.map(|_| Vec::new());
+    for _ in 0..4000 {
+        for (prepared, times) in prepared.iter().zip(&mut times) {
+            times.push(time(|| client.query_one(prepared, &[]).expect("one row")).0);
+        }
+    }
+    for ((name, side, _), times) in SIDES.iter().zip(&times) {
+        let explain = format!("EXPLAIN (COSTS OFF) {}", statement(side));
+        let plan = client.query(&explain, &[]).expect("a plan");
+        let node: String = plan.first().expect("a line").get(0);
+        println!("{name:>31}{:>8.1}   {node}", median(times) * 1e6);
+    }
+}
+
+fn time<T>(run: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let result = run();
+    (start.elapsed().as_secs_f64(), result)
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The median of the ratios of rounds.
+fn ratio(one: &[f64], other: &[f64]) -> f64 {
+    median(
+        &one.iter()
+            .zip(other)
+            .map(|(one, other)| one / other)
+            .collect::<Vec<_>>(),
+    )
+}

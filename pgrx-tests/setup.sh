@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs: PostgreSQL with its server headers, libclang for
+# pgrx's bindings, and cargo-pgrx. Run by every make target; a second run changes nothing.
+#
+#   PG_MAJOR    PostgreSQL major version to build for     (default 15)
+#   PG_CONFIG   a pg_config of your own; then no PostgreSQL package is installed
+set -euo pipefail
+
+PG_MAJOR=${PG_MAJOR:-15}
+PG_CONFIG=${PG_CONFIG:-}
+PGRX_VERSION=0.18.1
+
+say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
+die() { printf '[setup] %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this step needs root: run as root, or install sudo first: $*"
+    fi
+}
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+is_available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+
+apt_updated=no
+apt_update_once() {
+    [ "$apt_updated" = yes ] && return
+    say "refreshing the package lists"
+    as_root apt-get update -q
+    apt_updated=yes
+}
+
+# Debian and Ubuntu releases carry one PostgreSQL major each; the others are in the PostgreSQL
+# project's own repository, whose set-up script is part of the package postgresql-common.
+offer_postgres_major() {
+    apt_update_once
+    is_available "postgresql-$PG_MAJOR" && return
+    say "postgresql-$PG_MAJOR is not in this release: adding the PostgreSQL project's repository"
+    as_root apt-get install -y -q postgresql-common ca-certificates
+    as_root /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y
+}
+
+install_packages() {
+    command -v dpkg-query >/dev/null ||
+        die "this script knows Debian and Ubuntu. Elsewhere install PostgreSQL $PG_MAJOR with its server headers, libclang, a C compiler, make, Node.js with npm, and sudo, then give PG_CONFIG=/path/to/pg_config"
+    local wanted=(libclang-dev pkg-config gcc make sudo) missing=() package
+    command -v npm >/dev/null || wanted+=(nodejs npm)
+    [ -n "$PG_CONFIG" ] || wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR")
+    for package in "${wanted[@]}"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        say "packages: all installed"
+        return
+    fi
+    [ -n "$PG_CONFIG" ] || offer_postgres_major
+    apt_update_once
+    say "installing packages: ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+install_cargo_pgrx() {
+    command -v cargo >/dev/null || die "Rust is missing: install it with rustup (see the README), then run this again"
+    if [ "$(cargo pgrx --version 2>/dev/null | awk '{print $2}')" = "$PGRX_VERSION" ]; then
+        say "cargo-pgrx $PGRX_VERSION: installed"
+        return
+    fi
+    say "installing cargo-pgrx $PGRX_VERSION from crates.io (about four minutes on two cores)"
+    cargo install --locked cargo-pgrx --version "$PGRX_VERSION"
+}
+
+init_pgrx() {
+    local pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config} known
+    [ -x "$pg_config" ] || die "no pg_config at $pg_config"
+    known=$(cargo pgrx info pg-config "$PG_MAJOR" 2>/dev/null || true)
+    if [ "$known" = "$pg_config" ]; then
+        say "pgrx knows PostgreSQL $PG_MAJOR at $pg_config"
+        return
+    fi
+    say "telling pgrx about PostgreSQL $PG_MAJOR at $pg_config"
+    cargo pgrx init --no-run "--pg$PG_MAJOR=$pg_config"
+}
+
+install_packages
+install_cargo_pgrx
+init_pgrx

@@ -1,0 +1,232 @@
+//! `make demo`: the main job on real input, each step checked as it is shown.
+
+use std::io::IsTerminal;
+
+use anyhow::{Result, bail};
+use insforge_integrations_tests::request::{claims_of, request};
+use insforge_integrations_tests::{Cluster, Fixture};
+use postgres::{Client, SimpleQueryMessage};
+
+fn main() -> Result<()> {
+    heading("A Postgres of its own, made to look like InsForge's");
+    let cluster = Cluster::start()?;
+    let database = cluster.database(Fixture::InsForge)?;
+    let mut demo = Demo {
+        client: database.connect()?,
+    };
+    say("roles anon, authenticated and project_admin; their default privileges; schema auth");
+
+    heading("The extension, and a table with the guides' policies");
+    demo.setup("CREATE EXTENSION insforge_integrations")?;
+    demo.setup(
+        "CREATE TABLE notes (
+  id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  user_id text NOT NULL DEFAULT requesting_user_id(),
+  body    text NOT NULL
+);
+ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY notes_select ON notes FOR SELECT TO authenticated
+  USING (user_id = requesting_user_id());
+CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
+  WITH CHECK (user_id = requesting_user_id())",
+    )?;
+
+    let alice = claims_of("user_2alice");
+    let bob = claims_of("auth0|bob");
+    heading("Alice signed in with Clerk, Bob with Auth0: text ids, no uuid anywhere");
+    demo.request(
+        "authenticated",
+        &alice,
+        "INSERT INTO notes (body) VALUES ('milk'), ('eggs') RETURNING user_id, body",
+    )?
+    .shows(&[&["user_2alice", "milk"], &["user_2alice", "eggs"]])?;
+    demo.request(
+        "authenticated",
+        &bob,
+        "INSERT INTO notes (body) VALUES ('a bass guitar') RETURNING user_id, body",
+    )?
+    .shows(&[&["auth0|bob", "a bass guitar"]])?;
+
+    heading("Each sees the own rows, with the same query");
+    let everything = "SELECT user_id, body FROM notes ORDER BY id";
+    demo.request("authenticated", &alice, everything)?
+        .shows(&[&["user_2alice", "milk"], &["user_2alice", "eggs"]])?;
+    demo.request("authenticated", &bob, everything)?
+        .shows(&[&["auth0|bob", "a bass guitar"]])?;
+
+    heading("A request without a user sees nothing");
+    demo.request("anon", "", everything)?.shows(&[])?;
+    demo.request("authenticated", "{}", everything)?
+        .shows(&[])?;
+
+    heading("A forged user_id is refused");
+    demo.request(
+        "authenticated",
+        &bob,
+        "INSERT INTO notes (user_id, body) VALUES ('user_2alice', 'forged')",
+    )?
+    .refused_with("42501")?;
+    demo.request(
+        "authenticated",
+        &bob,
+        "SELECT count(*) FROM notes WHERE user_id = 'user_2alice'",
+    )?
+    .shows(&[&["0"]])?;
+
+    heading("Claims that are not what they should be");
+    demo.request("authenticated", r#"{"sub": ["user_2alice"]}"#, everything)?
+        .shows(&[])?;
+    demo.request("authenticated", r#"{"sub": "user_2alice""#, everything)?
+        .refused_with("22P02")?;
+
+    heading("The organisation, from a Clerk session token");
+    let claims = r#"{"sub": "user_2alice", "v": 2, "fea": "o:dashboard,o:teams", "o": {"id": "org_9", "rol": "admin", "per": "manage,read", "fpm": "3,2"}}"#;
+    demo.request(
+        "authenticated",
+        claims,
+        "SELECT requesting_org_id(), requesting_org_role(), requesting_permissions()",
+    )?
+    .shows(&[&[
+        "org_9",
+        "org:admin",
+        "{org:dashboard:manage,org:dashboard:read,org:teams:read}",
+    ]])?;
+
+    heading("A database that followed the guides keeps its policies");
+    let guide = cluster.database(Fixture::Guide)?;
+    demo.client = guide.connect()?;
+    demo.request(
+        "authenticated",
+        &alice,
+        "INSERT INTO notes (body) VALUES ('from before') RETURNING user_id, body",
+    )?
+    .shows(&[&["user_2alice", "from before"]])?;
+    let hint = demo
+        .run("CREATE EXTENSION insforge_integrations")?
+        .refused_with("42723")?;
+    say("the HINT's commands, as they stand:");
+    demo.run(&hint)?
+        .shows(&[&["requesting_user_id_guide()", "4", "1"]])?;
+    demo.request("authenticated", &alice, everything)?
+        .shows(&[&["user_2alice", "from before"]])?;
+    demo.request("authenticated", &bob, everything)?
+        .shows(&[])?;
+
+    drop(demo);
+    drop(cluster);
+    heading("Every step did what it says. Nothing is left of the server.");
+    Ok(())
+}
+
+struct Demo {
+    client: Client,
+}
+
+/// What a statement gave: the rows as text, or SQLSTATE and HINT of an error.
+enum Outcome {
+    Rows(Vec<Vec<String>>),
+    Refused { code: String, hint: Option<String> },
+}
+
+impl Demo {
+    fn setup(&mut self, statement: &str) -> Result<()> {
+        show_statement("postgres", statement);
+        Ok(self.client.batch_execute(statement)?)
+    }
+
+    fn run(&mut self, statements: &str) -> Result<Outcome> {
+        show_statement("postgres", statements);
+        outcome(self.client.simple_query(statements))
+    }
+
+    /// One request as InsForge's backend and PostgREST would run it.
+    fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
+        show_statement(
+            &format!("{role}, request.jwt.claims = '{claims}'"),
+            statement,
+        );
+        outcome(request(&mut self.client, role, claims, |tx| {
+            tx.simple_query(statement)
+        }))
+    }
+}
+
+fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<Outcome> {
+    let messages = match result {
+        Ok(messages) => messages,
+        Err(error) => {
+            let Some(error) = error.as_db_error() else {
+                return Err(error.into());
+            };
+            println!("    ERROR {}: {}", error.code().code(), error.message());
+            for (name, text) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
+                if let Some(text) = text {
+                    println!("    {name}: {text}");
+                }
+            }
+            return Ok(Outcome::Refused {
+                code: error.code().code().to_owned(),
+                hint: error.hint().map(str::to_owned),
+            });
+        }
+    };
+    let mut rows = Vec::new();
+    for message in &messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            let cell = |index| row.get(index).unwrap_or("NULL").to_owned();
+            rows.push((0..row.len()).map(cell).collect::<Vec<_>>());
+        }
+    }
+    for row in &rows {
+        println!("    {}", row.join("  |  "));
+    }
+    println!(
+        "    ({} row{})",
+        rows.len(),
+        if rows.len() == 1 { "" } else { "s" }
+    );
+    Ok(Outcome::Rows(rows))
+}
+
+impl Outcome {
+    fn shows(&self, expected: &[&[&str]]) -> Result<()> {
+        match self {
+            Self::Rows(rows) if rows == expected => Ok(()),
+            Self::Rows(rows) => bail!("expected the rows {expected:?}, not {rows:?}"),
+            Self::Refused { code, .. } => bail!("expected the rows {expected:?}, not error {code}"),
+        }
+    }
+
+    /// The HINT of the error.
+    fn refused_with(self, expected: &str) -> Result<String> {
+        match self {
+            Self::Refused { code, hint } if code == expected => Ok(hint.unwrap_or_default()),
+            Self::Refused { code, .. } => bail!("expected error {expected}, not {code}"),
+            Self::Rows(rows) => bail!("expected error {expected}, not {} rows", rows.len()),
+        }
+    }
+}
+
+fn heading(text: &str) {
+    println!("\n{}", styled("1", text));
+}
+
+fn say(text: &str) {
+    println!("    {text}");
+}
+
+fn show_statement(as_whom: &str, statement: &str) {
+    println!("  {}", styled("2", &format!("as {as_whom}")));
+    for line in statement.lines() {
+        println!("  {}", styled("36", &format!("> {line}")));
+    }
+}
+
+/// Text with a style of the terminal (an SGR parameter), plain where there is none.
+fn styled(style: &str, text: &str) -> String {
+    if std::io::stdout().is_terminal() {
+        format!("\x1b[{style}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}

@@ -1,0 +1,301 @@
+//! A server of its own, gone with its owner.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use postgres::{Client, NoTls};
+
+use crate::database::{Database, Fixture};
+use crate::installation::Installation;
+use crate::server_user::ServerUser;
+
+/// Name of the superuser that owns the cluster.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+/// Runs the server until its standard input ends, then removes everything.
+///
+/// Standard input is a pipe that the owner holds: it ends when the owner is dropped, exits or is
+/// killed. `setsid` in front keeps an interrupt at the terminal from ending the keeper first.
+const KEEPER: &str = r#"
+home=$1; postgres=$2
+start() { "$postgres" -D "$home/data" >>"$home/log" 2>&1 & server=$!; }
+start
+while read -r command; do
+    case $command in
+        restart) wait "$server"; start ;;
+    esac
+done
+kill -INT "$server" 2>/dev/null
+wait "$server"
+find "$home" -mindepth 1 -delete
+rmdir "$home" 2>/dev/null
+"#;
+
+/// Settings of a server for tests: no network, no sync, everything on.
+const CONFIGURATION: &str = "
+listen_addresses = ''
+fsync = off
+shared_buffers = '256MB'
+max_connections = 250
+wal_level = logical
+max_wal_size = '4GB'
+log_min_messages = warning
+log_line_prefix = '%m [%p] %u@%d '
+timezone = 'UTC'
+lc_messages = 'C'
+";
+
+/// A running Postgres server on a Unix socket in a temporary directory.
+pub struct Cluster {
+    home: PathBuf,
+    installation: Installation,
+    keeper: Child,
+    control: Option<ChildStdin>,
+    databases: AtomicU32,
+}
+
+impl Cluster {
+    /// Starts a server with settings for tests.
+    ///
+    /// # Errors
+    /// When the server cannot be made or does not answer within a minute.
+    pub fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a server with further lines for its postgresql.conf.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_with(configuration: &str) -> Result<Self> {
+        Self::create(configuration, None)
+    }
+
+    /// Starts a hot standby of this server.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_standby(&self) -> Result<Self> {
+        Self::create("", Some(self))
+    }
+
+    fn create(configuration: &str, primary: Option<&Self>) -> Result<Self> {
+        let user = ServerUser::find()?;
+        let home = tempfile::Builder::new().prefix("insforge-").tempdir()?;
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755))?;
+        let installation = Installation::create(&home.path().join("pg"))?;
+        user.own(home.path())?;
+
+        let data = home.path().join("data");
+        let mut make_data = match primary {
+            None => {
+                let mut initdb = user.command(installation.server_program("initdb"));
+                initdb
+                    .args([
+                        "--username",
+                        SUPERUSER,
+                        "--auth",
+                        "trust",
+                        "--encoding",
+                        "UTF8",
+                    ])
+                    .args(["--locale", "C.UTF-8", "--no-sync", "-D"]);
+                initdb
+            }
+            Some(primary) => {
+                let mut basebackup = user.command(installation.client_program("pg_basebackup"));
+                basebackup
+                    .args(["--username", SUPERUSER, "--checkpoint=fast", "--no-sync"])
+                    .args(["--write-recovery-conf", "--host"])
+                    .arg(&primary.home)
+                    .arg("-D");
+                basebackup
+            }
+        };
+        let output = make_data.arg(&data).output()?;
+        ensure!(
+            output.status.success(),
+            "{make_data:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let socket = format!("unix_socket_directories = '{}'\n", home.path().display());
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(data.join("postgresql.conf"))?;
+        file.write_all(format!("{CONFIGURATION}{socket}{configuration}\n").as_bytes())?;
+
+        let mut keeper = user
+            .command("/usr/bin/setsid")
+            .args(["bash", "-c", KEEPER, "keeper"])
+            .arg(home.path())
+            .arg(installation.server_program("postgres"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start bash under setsid")?;
+        let control = keeper.stdin.take();
+        let cluster = Self {
+            home: home.keep(),
+            installation,
+            keeper,
+            control,
+            databases: AtomicU32::new(0),
+        };
+        cluster.wait_until_ready()?;
+        Ok(cluster)
+    }
+
+    /// A new database, prepared as `fixture` says.
+    ///
+    /// # Errors
+    /// Whatever Postgres reports.
+    pub fn database(&self, fixture: Fixture) -> Result<Database<'_>> {
+        let name = format!("db_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        Database::create(self, name, fixture)
+    }
+
+    /// Kills every process of the server with SIGKILL at once, then starts it again.
+    ///
+    /// # Errors
+    /// When the server does not come back.
+    pub fn crash(&mut self) -> Result<()> {
+        let pid_file = fs::read_to_string(self.home.join("data/postmaster.pid"))?;
+        let postmaster: i32 = pid_file
+            .lines()
+            .next()
+            .context("empty postmaster.pid")?
+            .parse()?;
+        for pid in children_of(postmaster)?.into_iter().chain([postmaster]) {
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        }
+        let control = self.control.as_mut().context("the cluster is stopping")?;
+        control.write_all(b"restart\n")?;
+        self.wait_until_ready()
+    }
+
+    /// Waits until this standby has replayed all that its primary has written.
+    ///
+    /// # Errors
+    /// When a minute was not enough.
+    pub fn wait_for_replay(&self, primary: &mut Client) -> Result<()> {
+        let written: String = primary
+            .query_one("SELECT pg_current_wal_lsn()::text", &[])?
+            .get(0);
+        let mut standby = self.maintenance()?;
+        for _ in 0..2400 {
+            let question = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+            if standby.query_one(&question, &[])?.get::<_, Option<bool>>(0) == Some(true) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        bail!("the standby has not replayed {written}:\n{}", self.log()?)
+    }
+
+    /// The directory of the server's Unix socket.
+    #[must_use]
+    pub fn socket_directory(&self) -> &Path {
+        &self.home
+    }
+
+    /// What the server wrote to its log so far.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.home.join("log"))?)
+    }
+
+    /// A client program of this Postgres, told where the server is.
+    #[must_use]
+    pub fn client_command(&self, program: &str) -> std::process::Command {
+        let mut command = std::process::Command::new(self.installation.client_program(program));
+        command
+            .env("PGHOST", &self.home)
+            .env("PGUSER", SUPERUSER)
+            .env("PGOPTIONS", "")
+            .env_remove("PGDATABASE");
+        command
+    }
+
+    pub(crate) fn connection(&self, database: &str) -> postgres::Config {
+        let mut config = postgres::Config::new();
+        config
+            .host_path(&self.home)
+            .user(SUPERUSER)
+            .dbname(database);
+        config
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.connection("postgres").connect(NoTls) {
+                Ok(_) => return Ok(()),
+                Err(_) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
+                Err(error) => bail!(
+                    "the server does not answer: {error}\n{}",
+                    self.log().unwrap_or_default()
+                ),
+            }
+        }
+    }
+
+    pub(crate) fn maintenance(&self) -> Result<Client> {
+        Ok(self.connection("postgres").connect(NoTls)?)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.control.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+fn children_of(parent: i32) -> Result<Vec<i32>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+            continue;
+        };
+        // After the command's name in parentheses: state, then the parent.
+        let parent_field = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1));
+        if parent_field.and_then(|field| field.parse::<i32>().ok()) == Some(parent) {
+            children.push(pid);
+        }
+    }
+    Ok(children)
+}
+
+/// One cluster for all tests of a test program, each in a database of its own.
+///
+/// # Panics
+/// When it cannot be started: no test can say anything then.
+pub fn shared_cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        Cluster::start().unwrap_or_else(|error| panic!("no test server: {error:#}"))
+    })
+}

@@ -1,0 +1,136 @@
+//! A private copy of the machine's Postgres that has the extension in it.
+//!
+//! Postgres finds its files relative to its own executable. So a directory that repeats the
+//! layout under another root, with the executables copied and all else linked, is an installation
+//! to which files can be added without touching the real one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The directories of an installation.
+#[derive(Debug)]
+pub struct Installation {
+    root: PathBuf,
+    bindir: PathBuf,
+    pkglibdir: PathBuf,
+    sharedir: PathBuf,
+}
+
+impl Installation {
+    /// Copies the Postgres that `PG_CONFIG` names (by default that of Debian's package
+    /// `postgresql-15`) to `root`, and adds what `cargo pgrx package` built.
+    ///
+    /// # Errors
+    /// When a directory is missing or the extension has not been packaged.
+    pub fn create(root: &Path) -> Result<Self> {
+        let pg_config = pg_config_path();
+        let ask = |what: &str| -> Result<PathBuf> {
+            let output = Command::new(&pg_config)
+                .arg(what)
+                .output()
+                .with_context(|| format!("cannot run {}", pg_config.display()))?;
+            ensure!(output.status.success(), "pg_config {what} failed");
+            Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+        };
+        let installation = Self {
+            root: root.to_owned(),
+            bindir: ask("--bindir")?,
+            pkglibdir: ask("--pkglibdir")?,
+            sharedir: ask("--sharedir")?,
+        };
+        installation.mirror()?;
+        installation.add_extension(&package_dir()?)?;
+        Ok(installation)
+    }
+
+    /// The path of a server program in the copy.
+    #[must_use]
+    pub fn server_program(&self, name: &str) -> PathBuf {
+        self.inside(&self.bindir).join(name)
+    }
+
+    /// The path of a client program, such as `psql` or `pg_dump`.
+    #[must_use]
+    pub fn client_program(&self, name: &str) -> PathBuf {
+        self.bindir.join(name)
+    }
+
+    fn inside(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    fn mirror(&self) -> Result<()> {
+        let bindir = self.inside(&self.bindir);
+        fs::create_dir_all(&bindir)?;
+        for program in ["postgres", "initdb", "pg_ctl"] {
+            fs::copy(self.bindir.join(program), bindir.join(program))
+                .with_context(|| format!("cannot copy {program}"))?;
+        }
+        link_entries(&self.pkglibdir, &self.inside(&self.pkglibdir))?;
+        let sharedir = self.inside(&self.sharedir);
+        link_entries(&self.sharedir, &sharedir)?;
+        fs::remove_file(sharedir.join("extension"))?;
+        link_entries(
+            &self.sharedir.join("extension"),
+            &sharedir.join("extension"),
+        )
+    }
+
+    fn add_extension(&self, package: &Path) -> Result<()> {
+        let packaged = |path: &Path| package.join(path.strip_prefix("/").unwrap_or(path));
+        for (from, to) in [
+            (packaged(&self.pkglibdir), self.inside(&self.pkglibdir)),
+            (
+                packaged(&self.sharedir).join("extension"),
+                self.inside(&self.sharedir).join("extension"),
+            ),
+        ] {
+            for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {
+                let entry = entry?;
+                let target = to.join(entry.file_name());
+                // The machine's own Postgres may have the extension too: its link gives way.
+                let _ = fs::remove_file(&target);
+                fs::copy(entry.path(), target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn link_entries(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("no {}", from.display()))? {
+        let entry = entry?;
+        symlink(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+fn pg_config_path() -> PathBuf {
+    let major = std::env::var("PG_MAJOR").unwrap_or_else(|_| "15".to_owned());
+    std::env::var_os("PG_CONFIG")
+        .filter(|path| !path.is_empty())
+        .map_or_else(
+            || PathBuf::from(format!("/usr/lib/postgresql/{major}/bin/pg_config")),
+            PathBuf::from,
+        )
+}
+
+/// Where `cargo pgrx package` put the files: named by `PACKAGE_DIR`, as the Makefile does.
+fn package_dir() -> Result<PathBuf> {
+    let named = std::env::var_os("PACKAGE_DIR").map(PathBuf::from);
+    let default =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/insforge_integrations-pg15");
+    let directory = named.unwrap_or(default);
+    if !directory.is_dir() {
+        bail!(
+            "{} is missing: run `cargo pgrx package` first, as `make test` does",
+            directory.display()
+        );
+    }
+    Ok(directory)
+}

@@ -1,0 +1,162 @@
+//! CREATE, DROP, dump and restore.
+
+use insforge_integrations_tests::request::claims_of;
+use insforge_integrations_tests::{Database, Fixture, shared_cluster};
+use postgres::Client;
+use postgres::error::SqlState;
+
+fn empty() -> (Database<'static>, Client) {
+    let database = shared_cluster().database(Fixture::InsForge).unwrap();
+    let client = database.connect().unwrap();
+    (database, client)
+}
+
+#[test]
+fn a_session_survives_drop_and_create() {
+    let (_database, mut client) = empty();
+    client
+        .execute(
+            "SELECT set_config('request.jwt.claims', $1, false)",
+            &[&claims_of("alice")],
+        )
+        .unwrap();
+    for value in ["verified", "claims", "verified"] {
+        client
+            .batch_execute("CREATE EXTENSION insforge_integrations")
+            .unwrap();
+        let answer = |client: &mut Client| -> Option<String> {
+            client
+                .query_one("SELECT requesting_user_id()", &[])
+                .unwrap()
+                .get(0)
+        };
+        assert_eq!(
+            answer(&mut client).as_deref(),
+            Some("alice"),
+            "a new installation has default settings"
+        );
+        client
+            .execute(
+                "SELECT insforge_integrations.configure('identity_source', $1)",
+                &[&value],
+            )
+            .unwrap();
+        assert_eq!(answer(&mut client).is_some(), value == "claims");
+        client
+            .batch_execute("DROP EXTENSION insforge_integrations")
+            .unwrap();
+    }
+    let left: i64 = client
+        .query_one(
+            "SELECT count(*) FROM pg_namespace WHERE nspname = 'insforge_integrations'",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn only_a_superuser_can_create_it() {
+    let (database, mut client) = empty();
+    client
+        .batch_execute(&format!(
+            "GRANT CREATE ON DATABASE {} TO project_admin",
+            database.name()
+        ))
+        .unwrap();
+    let mut admin = database.connect_as("project_admin").unwrap();
+    let refused = admin
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap_err();
+    assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+}
+
+/// A schema of the extension's name that somebody else made must not become the extension's.
+#[test]
+fn a_schema_in_its_place_stops_create_extension() {
+    let (_database, mut client) = empty();
+    client
+        .batch_execute("CREATE SCHEMA insforge_integrations AUTHORIZATION authenticated")
+        .unwrap();
+    assert!(
+        client
+            .batch_execute("CREATE EXTENSION insforge_integrations")
+            .is_err()
+    );
+}
+
+#[test]
+fn dump_and_restore_keep_settings_policies_and_adoption() {
+    let database = shared_cluster().database(Fixture::Guide).unwrap();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute(
+            "ALTER FUNCTION requesting_user_id() RENAME TO requesting_user_id_guide;
+             CREATE EXTENSION insforge_integrations;
+             SELECT insforge_integrations.adopt_requesting_user_id('requesting_user_id_guide()');
+             SELECT insforge_integrations.configure('identity_source', 'verified');
+             INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for format in ["plain", "custom", "directory"] {
+        let file = directory.path().join(format);
+        run(shared_cluster()
+            .client_command("pg_dump")
+            .args(["--format", format, "--file"])
+            .arg(&file)
+            .arg(database.name()));
+        let restored = shared_cluster().database(Fixture::Empty).unwrap();
+        match format {
+            "plain" => run(shared_cluster()
+                .client_command("psql")
+                .args([
+                    "--no-psqlrc",
+                    "--quiet",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "--dbname",
+                    restored.name(),
+                    "--file",
+                ])
+                .arg(&file)),
+            _ => run(shared_cluster()
+                .client_command("pg_restore")
+                .args(["--exit-on-error", "--jobs=2", "--dbname", restored.name()])
+                .arg(&file)),
+        }
+        let mut client = restored.connect().unwrap();
+        client
+            .execute(
+                "SELECT set_config('request.jwt.claims', $1, false)",
+                &[&claims_of("alice")],
+            )
+            .unwrap();
+        let user = |client: &mut Client| -> Option<String> {
+            client
+                .query_one("SELECT requesting_user_id_guide()", &[])
+                .unwrap()
+                .get(0)
+        };
+        assert_eq!(user(&mut client), None, "{format}: the setting was lost");
+        client
+            .execute(
+                "SELECT insforge_integrations.configure('identity_source', 'claims')",
+                &[],
+            )
+            .unwrap();
+        assert_eq!(user(&mut client).as_deref(), Some("alice"));
+        client.batch_execute("SET ROLE authenticated").unwrap();
+        assert_eq!(client.query("SELECT FROM notes", &[]).unwrap().len(), 1);
+    }
+}
+
+fn run(command: &mut std::process::Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,166 @@
+//! Who may do what: every privilege on every object of the extension.
+
+use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
+use postgres::Client;
+
+/// Every privilege that somebody other than the owner has, in the notation of GRANT.
+///
+/// The whole of it: what is not here, nobody but superusers may do.
+const GRANTED: &[&str] = &[
+    "EXECUTE ON function public.requesting_org_id() TO PUBLIC",
+    "EXECUTE ON function public.requesting_org_role() TO PUBLIC",
+    "EXECUTE ON function public.requesting_permissions() TO PUBLIC",
+    "EXECUTE ON function public.requesting_user_id() TO PUBLIC",
+    "USAGE ON schema insforge_integrations TO PUBLIC",
+];
+
+fn granted(client: &mut Client) -> Vec<String> {
+    client
+        .query(
+            "WITH member AS (
+               SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+               WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+             ), acl AS (
+               SELECT m.*, p.proowner AS owner, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl
+                 FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+               UNION ALL
+               SELECT m.*, c.relowner, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", c.relowner))
+                 FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+               UNION ALL
+               SELECT m.*, c.relowner, a.attacl
+                 FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attacl IS NOT NULL
+               UNION ALL
+               SELECT m.*, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner))
+                 FROM member m JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass AND n.oid = m.objid
+               UNION ALL
+               SELECT m.*, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+                 FROM member m JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+             )
+             SELECT format('%s ON %s %s TO %s', x.privilege_type, o.type, o.identity,
+                           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE x.grantee::regrole::text END)
+             FROM acl, aclexplode(acl.acl) x, pg_identify_object(acl.classid, acl.objid, 0) o
+             WHERE x.grantee <> acl.owner
+             ORDER BY 1",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
+}
+
+/// The query above must know every kind of object that the extension has.
+fn kinds(client: &mut Client) -> Vec<String> {
+    client
+        .query(
+            "SELECT DISTINCT o.type FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid,
+                    pg_identify_object(d.classid, d.objid, 0) o
+             WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+             ORDER BY 1",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
+}
+
+#[test]
+fn under_insforge_default_privileges() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    assert_eq!(kinds(&mut client), ["function", "schema", "table"]);
+    assert_eq!(granted(&mut client), GRANTED);
+}
+
+#[test]
+fn under_default_privileges_that_give_everything_away() {
+    let database = shared_cluster().database(Fixture::InsForge).unwrap();
+    let mut client = database.connect().unwrap();
+    for objects in ["TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"] {
+        client
+            .batch_execute(&format!(
+                "ALTER DEFAULT PRIVILEGES GRANT ALL ON {objects} TO anon, PUBLIC, authenticated"
+            ))
+            .unwrap();
+    }
+    client
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap();
+    assert_eq!(granted(&mut client), GRANTED);
+}
+
+#[test]
+fn without_insforge_roles_and_with_roles_that_come_later() {
+    let cluster = Cluster::start().unwrap();
+    let database = cluster.database(Fixture::Empty).unwrap();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap();
+    assert_eq!(granted(&mut client), GRANTED);
+    client
+        .batch_execute(
+            "CREATE ROLE anon LOGIN; CREATE ROLE authenticated; CREATE ROLE project_admin;
+             GRANT ALL ON insforge_integrations.settings TO anon;
+             GRANT ALL ON SCHEMA insforge_integrations TO authenticated;
+             REVOKE EXECUTE ON FUNCTION requesting_user_id() FROM PUBLIC",
+        )
+        .unwrap();
+    assert_ne!(granted(&mut client), GRANTED);
+    client
+        .execute(
+            "SELECT insforge_integrations.grant_to_insforge_roles()",
+            &[],
+        )
+        .unwrap();
+    client
+        .execute(
+            "SELECT insforge_integrations.grant_to_insforge_roles()",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(granted(&mut client), GRANTED);
+    let mut anon = database.connect_as("anon").unwrap();
+    assert_eq!(
+        anon.query_one("SELECT requesting_user_id()", &[])
+            .unwrap()
+            .get::<_, Option<String>>(0),
+        None
+    );
+}
+
+#[test]
+fn functions_with_the_rights_of_their_owner_pin_their_search_path() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    let unpinned = client
+        .query(
+            "SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid
+             WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass AND p.prosecdef
+               AND NOT 'search_path=pg_catalog, pg_temp' = ANY (coalesce(p.proconfig, '{}'))",
+            &[],
+        )
+        .unwrap();
+    assert!(unpinned.is_empty());
+}
+
+#[test]
+fn every_object_has_a_comment() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    let silent: Vec<String> = client
+        .query(
+            "SELECT o.identity FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid,
+                    pg_identify_object(d.classid, d.objid, 0) o
+             WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+               AND coalesce(obj_description(d.objid, d.classid::regclass::name), '') = ''",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}
