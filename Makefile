@@ -1,0 +1,77 @@
+# The commands people type. As root, or as an ordinary user with sudo; each works on a fresh clone.
+#
+#   make demo      a walk through the main job, on a server of its own that is gone afterwards
+#   make test      everything that must hold before a release
+#   make install   build for PG_CONFIG=/path/to/pg_config and install there
+#   make bench     measure, next to what is replaced
+#   make lint      formatting, clippy, and that the pure modules stay pure
+#   make psql      psql in a throwaway database with the extension
+#
+# PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names one of your own.
+
+PG_MAJOR ?= 15
+PG_CONFIG ?=
+SERVER_CONFIG := $(or $(PG_CONFIG),/usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config)
+FEATURES := --no-default-features --features pg$(PG_MAJOR)
+HARNESS := -p insforge-integrations-tests
+
+export PG_MAJOR PG_CONFIG
+export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
+# pgrx would put backtraces into the DETAIL of every error.
+unexport RUST_BACKTRACE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install bench lint psql
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@pgrx-tests/setup.sh
+
+package: setup
+	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
+
+clients: setup
+	cd pgrx-tests/clients && npm ci --no-fund --no-audit
+
+demo: package
+	cargo run --quiet $(HARNESS) --bin demo
+
+psql: package
+	cargo run --quiet $(HARNESS) --bin psql
+
+test: test-pure test-pgrx test-suites
+	@echo "make test: all passed"
+
+test-pure: setup
+	cargo test --lib --no-default-features
+
+# cargo pgrx test installs into the server's own directories and starts a server, which refuses to
+# be root's. With --runas it does the one by sudo and the other as that user, whoever calls it.
+test-pgrx: setup
+	@set -e; \
+	if [ -w "$$($(SERVER_CONFIG) --pkglibdir)" ] && [ "$$(id -u)" -ne 0 ]; then \
+	    cargo pgrx test $(FEATURES) pg$(PG_MAJOR); \
+	else \
+	    home=$$(mktemp -d); chmod 755 "$$home"; sudo chown postgres "$$home"; \
+	    trap 'sudo rm -rf "$$home"' EXIT; \
+	    cargo pgrx test $(FEATURES) --runas postgres --pgdata "$$home/data" pg$(PG_MAJOR); \
+	fi
+
+test-suites: package clients
+	cargo test $(HARNESS)
+
+install: setup
+	@test -n "$(PG_CONFIG)" || { echo "say where: make install PG_CONFIG=$(SERVER_CONFIG)"; exit 1; }
+	cargo pgrx install --release --sudo --pg-config $(PG_CONFIG) $(FEATURES)
+
+bench: package
+	cargo bench $(HARNESS)
+
+lint: setup
+	cargo fmt --all --check
+	cargo check --lib --no-default-features
+	cargo clippy --lib --tests --no-default-features -- -D warnings
+	cargo clippy --all-targets $(FEATURES),pg_test -- -D warnings
+	cargo clippy --all-targets $(HARNESS) -- -D warnings
