@@ -23,7 +23,7 @@ BEGIN
       SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
         FROM member JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND objid = n.oid
     )
-    SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s', kind, name,
+    SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s CASCADE', kind, name,
                            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
       FROM object, aclexplode(acl)
       WHERE grantee <> owner

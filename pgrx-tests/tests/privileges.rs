@@ -103,7 +103,9 @@ fn without_insforge_roles_and_with_roles_that_come_later() {
     client
         .batch_execute(
             "CREATE ROLE anon LOGIN; CREATE ROLE authenticated; CREATE ROLE project_admin;
-             GRANT ALL ON insforge_integrations.settings TO anon;
+             GRANT ALL ON insforge_integrations.settings TO anon WITH GRANT OPTION;
+             SET ROLE anon; GRANT SELECT ON insforge_integrations.settings TO project_admin; RESET ROLE;
+             GRANT SELECT (value) ON insforge_integrations.settings TO authenticated;
              GRANT ALL ON SCHEMA insforge_integrations TO authenticated;
              REVOKE EXECUTE ON FUNCTION requesting_user_id() FROM PUBLIC",
         )
