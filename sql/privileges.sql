@@ -20,6 +20,12 @@ BEGIN
         FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
         WHERE relkind IN ('r', 'v', 'm', 'p', 'S')
       UNION ALL
+      -- REVOKE on a table takes the privileges on its columns along.
+      SELECT 'TABLE', a.attrelid::regclass::text, c.relowner, a.attacl
+        FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
+        JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE a.attacl IS NOT NULL
+      UNION ALL
       SELECT 'SCHEMA', n.oid::regnamespace::text, n.nspowner, n.nspacl
         FROM member JOIN pg_namespace n ON classid = 'pg_namespace'::regclass AND objid = n.oid
     )
