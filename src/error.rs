@@ -53,4 +53,42 @@ pub enum Error {
         /// Name of the table.
         table: &'static str,
     },
+
+    /// A provider cannot be registered as asked.
+    #[error("invalid registration of an identity provider")]
+    InvalidRegistration {
+        /// What is wrong, a sentence.
+        problem: String,
+    },
+
+    /// No provider has this name.
+    #[error("unknown identity provider \"{name}\"")]
+    UnknownProvider {
+        /// The name as given.
+        name: String,
+    },
+
+    /// A provider is there but cannot verify anything.
+    #[error("identity provider \"{name}\" is not ready")]
+    ProviderNotReady {
+        /// Its name.
+        name: String,
+        /// What is missing, a sentence.
+        problem: String,
+    },
+
+    /// A JWK set is refused as a whole.
+    #[error("invalid JWK set")]
+    InvalidKeySet {
+        /// What is wrong with it, a sentence.
+        problem: String,
+    },
+
+    /// A token was read and refused.
+    #[error("token rejected")]
+    TokenRejected(crate::jwt::rejection::Rejection),
+
+    /// The identity that this transaction was bound to has expired.
+    #[error("the authenticated identity has expired")]
+    IdentityExpired,
 }

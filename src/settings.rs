@@ -5,20 +5,33 @@
 use crate::error::Error;
 
 /// Where `requesting_user_id()` and its family take the identity from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentitySource {
     /// From `request.jwt.claims`, which whoever connected to Postgres is trusted to set.
-    #[default]
     Claims,
     /// Only from an identity that this extension verified; `request.jwt.claims` is worth nothing.
     Verified,
 }
 
 /// All settings, each at its stored value or its default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Setting `identity_source`.
     pub identity_source: IdentitySource,
+    /// Setting `token_role`: the database role of users' tokens.
+    pub token_role: String,
+    /// Setting `token_audience`: whom InsForge's tokens are for.
+    pub token_audience: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            identity_source: IdentitySource::Claims,
+            token_role: "authenticated".to_owned(),
+            token_audience: "insforge-api".to_owned(),
+        }
+    }
 }
 
 /// One setting as `configure()` knows it.
@@ -29,18 +42,40 @@ struct Setting {
     apply: fn(&mut Settings, &str) -> Option<()>,
 }
 
-const SETTINGS: &[Setting] = &[Setting {
-    name: "identity_source",
-    accepts: "claims, verified",
-    apply: |settings, value| {
-        settings.identity_source = match value {
-            "claims" => IdentitySource::Claims,
-            "verified" => IdentitySource::Verified,
-            _ => return None,
-        };
-        Some(())
+const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "identity_source",
+        accepts: "claims, verified",
+        apply: |settings, value| {
+            settings.identity_source = match value {
+                "claims" => IdentitySource::Claims,
+                "verified" => IdentitySource::Verified,
+                _ => return None,
+            };
+            Some(())
+        },
     },
-}];
+    Setting {
+        name: "token_role",
+        accepts: "the name of a role, such as authenticated",
+        apply: |settings, value| {
+            settings.token_role = not_empty(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "token_audience",
+        accepts: "a value of \"aud\", such as insforge-api",
+        apply: |settings, value| {
+            settings.token_audience = not_empty(value)?;
+            Some(())
+        },
+    },
+];
+
+fn not_empty(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
 
 fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)

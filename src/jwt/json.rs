@@ -1,0 +1,126 @@
+//! JSON as a verifier reads it: an object whose members have one value each.
+//!
+//! RFC 7515 and 7519 let a parser refuse duplicate names, and a verifier must: two readers of one
+//! token could otherwise see two subjects.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Parses an object, refusing at any depth duplicate names and U+0000, which `jsonb` cannot hold.
+/// The parser's own limit of nesting holds.
+pub(super) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
+    let text = std::str::from_utf8(json).ok()?;
+    match serde_json::from_str::<Unambiguous>(text).ok()?.0 {
+        Value::Object(members) => Some(members),
+        _ => None,
+    }
+}
+
+/// A value without duplicate names.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Value;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a JSON value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+                if value.contains('\0') {
+                    return Err(E::custom("U+0000 in a string"));
+                }
+                Ok(value.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(Unambiguous(value)) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(Value::Array(values))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
+                    if name.contains('\0') || members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("duplicate name, or U+0000 in it"));
+                    }
+                }
+                Ok(Value::Object(members))
+            }
+        }
+
+        deserializer.deserialize_any(AnyValue).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_object;
+
+    #[test]
+    fn refuses_duplicate_names_however_they_are_written_and_wherever() {
+        assert!(parse_object(br#"{"sub": "a", "iss": "b"}"#).is_some());
+        assert!(parse_object(br#"{"sub": "a", "sub": "a"}"#).is_none());
+        assert!(parse_object(br#"{"sub": "a", "s\u0075b": "b"}"#).is_none());
+        assert!(parse_object(br#"{"x": [{"a": 1, "a": 2}]}"#).is_none());
+    }
+
+    #[test]
+    fn refuses_what_jsonb_cannot_hold() {
+        assert!(parse_object(br#"{"x": "\u0000"}"#).is_none());
+        assert!(parse_object(br#"{"\u0000": 1}"#).is_none());
+        assert!(parse_object(br#"{"x": "\ud800"}"#).is_none());
+        assert!(parse_object(br#"{"x": 1e400}"#).is_none());
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_object_in_utf_8() {
+        for json in [
+            &b"[]"[..],
+            b"\"a\"",
+            b"null",
+            b"",
+            b"{",
+            b"{} {}",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\": \"\xff\"}",
+        ] {
+            assert!(parse_object(json).is_none(), "{json:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(parse_object(nested.as_bytes()).is_none());
+    }
+}

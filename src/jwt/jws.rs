@@ -1,0 +1,158 @@
+//! The compact serialization of a JSON Web Signature (RFC 7515 section 7.1).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::json::parse_object;
+use super::key::KeySet;
+use super::rejection::{Reason, Rejection};
+
+/// No provider's token comes near this size in bytes.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Header parameters that would have the token choose its own key, or its own rules. RFC 8725
+/// sections 2.9 and 3.10; RFC 7515 section 4.1.11 for `crit`, RFC 7797 for `b64`.
+const REFUSED_PARAMETERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5c", "x5u", "zip"];
+
+/// A token taken apart, its signature not yet verified.
+#[derive(Debug)]
+pub struct Jws<'a> {
+    /// `alg` as written.
+    pub(super) algorithm: String,
+    /// `kid`.
+    pub(super) key_id: Option<String>,
+    /// `typ`.
+    pub(super) typ: Option<String>,
+    /// Clerk's `cat`.
+    pub(super) category: Option<String>,
+    payload: Vec<u8>,
+    claims: Option<Map<String, Value>>,
+    message: &'a str,
+    signature: &'a str,
+    signature_bytes: Vec<u8>,
+}
+
+fn malformed(detail: &str) -> Rejection {
+    Rejection::new(Reason::Malformed, detail)
+}
+
+impl<'a> Jws<'a> {
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    pub fn parse(token: &'a str) -> Result<Self, Rejection> {
+        if token.len() > MAX_TOKEN_BYTES {
+            let detail = format!("The token is longer than {MAX_TOKEN_BYTES} bytes.");
+            return Err(Rejection::new(Reason::TooLarge, detail));
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(malformed(
+                "A signed token has three parts separated by dots.",
+            ));
+        };
+        let decode = |part: &str| {
+            URL_SAFE_NO_PAD
+                .decode(part)
+                .map_err(|_| malformed("A part of the token is not base64url without padding."))
+        };
+        let header_bytes = decode(header)?;
+        let members = parse_object(&header_bytes)
+            .ok_or_else(|| malformed("The header is not a JSON object with unique names."))?;
+        if let Some(name) = REFUSED_PARAMETERS
+            .iter()
+            .find(|name| members.contains_key(**name))
+        {
+            return Err(malformed(&format!(
+                "The header has \"{name}\", which is never honoured."
+            )));
+        }
+        if members
+            .get("cty")
+            .and_then(Value::as_str)
+            .is_some_and(|cty| cty.eq_ignore_ascii_case("jwt"))
+        {
+            return Err(malformed("The token contains another token."));
+        }
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(malformed(&format!(
+                "\"{name}\" in the header is not a string."
+            ))),
+        };
+        let payload_bytes = decode(payload)?;
+        Ok(Self {
+            algorithm: text("alg")?.ok_or_else(|| malformed("The header has no \"alg\"."))?,
+            key_id: text("kid")?,
+            typ: text("typ")?,
+            category: text("cat")?,
+            claims: parse_object(&payload_bytes),
+            payload: payload_bytes,
+            message: token
+                .get(..header.len() + 1 + payload.len())
+                .unwrap_or_default(),
+            signature,
+            signature_bytes: decode(signature)?,
+        })
+    }
+
+    /// The payload, whatever it is.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The payload as a claims set, if it is one. Nothing in it is verified yet.
+    #[must_use]
+    pub const fn unverified_claims(&self) -> Option<&Map<String, Value>> {
+        self.claims.as_ref()
+    }
+
+    /// Verifies the signature with one of the allowed algorithms and one of the keys.
+    ///
+    /// The header decides nothing but which of the keys are tried: those with its `kid`, or all of
+    /// them when it has none.
+    ///
+    /// # Errors
+    /// [`Reason::AlgorithmNotAllowed`], [`Reason::UnknownKey`] and [`Reason::BadSignature`].
+    pub fn verify(&self, allowed: &[Algorithm], keys: &KeySet) -> Result<(), Rejection> {
+        let algorithm = Algorithm::from_name(&self.algorithm)
+            .filter(|algorithm| allowed.contains(algorithm))
+            .ok_or_else(|| {
+                let names: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
+                Rejection::new(
+                    Reason::AlgorithmNotAllowed,
+                    format!(
+                        "The provider's tokens are signed with {}.",
+                        names.join(" or ")
+                    ),
+                )
+            })?;
+        let mut tried = false;
+        for key in keys.candidates(self.key_id.as_deref(), algorithm) {
+            tried = true;
+            if key.verifies(
+                algorithm,
+                self.message.as_bytes(),
+                self.signature,
+                &self.signature_bytes,
+            ) {
+                return Ok(());
+            }
+        }
+        Err(if tried {
+            Rejection::new(Reason::BadSignature, "The signature is not the provider's.")
+        } else {
+            Rejection::new(
+                Reason::UnknownKey,
+                "The provider has no key with the token's \"kid\" that fits its \"alg\".",
+            )
+        })
+    }
+}

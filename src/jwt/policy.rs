@@ -1,0 +1,404 @@
+//! What a provider's tokens must be: the rules that an operator registers, and the checks of a
+//! claims set against them.
+
+use regex_lite::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::rejection::{Reason, Rejection};
+
+/// What is expected of `aud` (RFC 7519 section 4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudienceRule {
+    /// One of the audiences must be there.
+    Required,
+    /// If the token names an audience, it must be one of ours. An empty list names none.
+    IfPresent,
+    /// `aud` is not looked at.
+    Ignored,
+}
+
+/// The rules for one provider, as the columns of table `auth_providers` hold them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Values of `iss`, compared as they are.
+    pub issuers: Vec<String>,
+    /// Names of algorithms.
+    pub algorithms: Vec<String>,
+    /// What is expected of `aud`.
+    pub audience_rule: AudienceRule,
+    /// The audiences that rule speaks of.
+    pub audiences: Vec<String>,
+    /// Values of `azp`; when there are any, the token must have one of them.
+    pub authorized_parties: Vec<String>,
+    /// Claims that must be there: `name`, or `name=value` for that string or a list with it.
+    pub required_claims: Vec<String>,
+    /// Claims that must not be there, in the same notation.
+    pub forbidden_claims: Vec<String>,
+    /// Values of the header's `typ`, without regard to case and a leading `application/`; the empty
+    /// string stands for a header without.
+    pub token_types: Vec<String>,
+    /// Values of Clerk's header `cat`; a header without passes. Empty: not looked at.
+    pub token_categories: Vec<String>,
+    /// Seconds after `iat` at which a token is too old.
+    pub max_age_seconds: Option<u32>,
+    /// Seconds by which clocks may differ.
+    pub leeway_seconds: u32,
+    /// A regular expression for the whole of `sub`.
+    pub subject_pattern: Option<String>,
+    /// What is put before `sub` to make the user id.
+    pub subject_prefix: Option<String>,
+    /// Whether `sub` may look like the id of a user of InsForge's own.
+    pub allow_uuid_subjects: bool,
+}
+
+/// Rules ready to be applied.
+#[derive(Debug)]
+pub struct Policy {
+    rules: Rules,
+    algorithms: Vec<Algorithm>,
+    subject: Option<Regex>,
+}
+
+/// Longer subjects than any provider gives.
+const MAX_SUBJECT_BYTES: usize = 255;
+/// `exp`, `nbf` and `iat` from here on are milliseconds: this is the year 5138.
+const MAX_NUMERIC_DATE: f64 = 1e11;
+
+/// The times of a token, seconds since 1970 (RFC 7519 NumericDate).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Times {
+    /// `exp`.
+    pub expires: f64,
+    not_before: Option<f64>,
+    issued: Option<f64>,
+}
+
+fn reject<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Rejection> {
+    Err(Rejection::new(reason, detail))
+}
+
+impl Policy {
+    /// Makes rules ready, or says in a sentence what is wrong with them.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn new(rules: Rules) -> Result<Self, String> {
+        let unique = |list: &[String], what: &str| {
+            if list.iter().any(String::is_empty) {
+                return Err(format!("An empty string is no {what}."));
+            }
+            Ok(())
+        };
+        unique(&rules.issuers, "issuer")?;
+        unique(&rules.audiences, "audience")?;
+        unique(&rules.authorized_parties, "authorized party")?;
+        unique(&rules.required_claims, "claim")?;
+        unique(&rules.forbidden_claims, "claim")?;
+        let mut algorithms = Vec::new();
+        for name in &rules.algorithms {
+            let algorithm = Algorithm::from_name(name);
+            algorithms
+                .push(algorithm.ok_or_else(|| format!("\"{name}\" is not a known algorithm."))?);
+        }
+        if algorithms.is_empty() {
+            return Err("No algorithm is allowed.".to_owned());
+        }
+        if algorithms
+            .iter()
+            .any(|one| one.is_symmetric() != algorithms.iter().all(|one| one.is_symmetric()))
+        {
+            return Err(
+                "Algorithms with a shared secret and with public keys do not go together."
+                    .to_owned(),
+            );
+        }
+        if rules.audience_rule != AudienceRule::Ignored && rules.audiences.is_empty() {
+            return Err("An audience is expected and none is named.".to_owned());
+        }
+        if rules.token_types.is_empty() {
+            return Err("No token type is allowed.".to_owned());
+        }
+        if rules.leeway_seconds > 300 {
+            return Err(
+                "A leeway of more than 300 seconds is no difference between clocks.".to_owned(),
+            );
+        }
+        let subject = match &rules.subject_pattern {
+            None if rules
+                .subject_prefix
+                .as_deref()
+                .unwrap_or_default()
+                .is_empty() =>
+            {
+                return Err("Subjects need a pattern or a prefix, so that those of two providers are never the same.".to_owned());
+            }
+            None => None,
+            Some(pattern) => Some(Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
+                format!("The subject pattern is not a regular expression: {error}.")
+            })?),
+        };
+        Ok(Self {
+            rules,
+            algorithms,
+            subject,
+        })
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The algorithms.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// Whether tokens with this `iss` are this provider's.
+    #[must_use]
+    pub fn has_issuer(&self, issuer: Option<&str>) -> bool {
+        match issuer {
+            Some(issuer) => self.rules.issuers.iter().any(|known| known == issuer),
+            None => false,
+        }
+    }
+
+    /// Reads the times of a claims set, without comparing them with a clock.
+    pub(super) fn times(&self, claims: &Map<String, Value>) -> Result<Times, Rejection> {
+        let date = |name: &str| match claims.get(name) {
+            None => Ok(None),
+            Some(value) => match value.as_f64() {
+                Some(date) if date.is_finite() && (0.0..MAX_NUMERIC_DATE).contains(&date) => {
+                    Ok(Some(date))
+                }
+                Some(_) => reject(
+                    Reason::Malformed,
+                    format!("\"{name}\" is not a date in seconds since 1970."),
+                ),
+                None => reject(Reason::MissingClaim, format!("\"{name}\" is not a number.")),
+            },
+        };
+        let Some(expires) = date("exp")? else {
+            return reject(Reason::MissingClaim, "The token has no \"exp\".");
+        };
+        let times = Times {
+            expires,
+            not_before: date("nbf")?,
+            issued: date("iat")?,
+        };
+        if self.rules.max_age_seconds.is_some() && times.issued.is_none() {
+            return reject(
+                Reason::MissingClaim,
+                "The provider's tokens have a maximum age, and this one has no \"iat\".",
+            );
+        }
+        Ok(times)
+    }
+
+    /// Compares the times with a clock, `now` in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`Reason::Expired`], [`Reason::NotYetValid`], [`Reason::IssuedInFuture`], [`Reason::TooOld`].
+    pub fn check_times(&self, times: &Times, now: i64) -> Result<(), Rejection> {
+        let (now, leeway) = (now as f64, f64::from(self.rules.leeway_seconds));
+        if times.expires <= now - leeway {
+            return reject(Reason::Expired, "The token's \"exp\" has passed.");
+        }
+        if times
+            .not_before
+            .is_some_and(|not_before| not_before > now + leeway)
+        {
+            return reject(Reason::NotYetValid, "The token's \"nbf\" has not come.");
+        }
+        if let Some(issued) = times.issued {
+            if issued > now + leeway {
+                return reject(
+                    Reason::IssuedInFuture,
+                    "The token's \"iat\" is later than this server's clock.",
+                );
+            }
+            if self
+                .rules
+                .max_age_seconds
+                .is_some_and(|age| issued + f64::from(age) <= now - leeway)
+            {
+                return reject(
+                    Reason::TooOld,
+                    "The token was issued longer ago than the provider's maximum age.",
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks which kind of token the header says this is.
+    pub(super) fn check_type(
+        &self,
+        typ: Option<&str>,
+        category: Option<&str>,
+    ) -> Result<(), Rejection> {
+        let plain = |typ: &str| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
+        };
+        let typ = plain(typ.unwrap_or_default());
+        if !self
+            .rules
+            .token_types
+            .iter()
+            .any(|allowed| plain(allowed) == typ)
+        {
+            return reject(
+                Reason::WrongType,
+                "The token's \"typ\" is not that of the provider's user tokens.",
+            );
+        }
+        let categories = &self.rules.token_categories;
+        let is_allowed =
+            |category: &str| categories.is_empty() || categories.iter().any(|one| one == category);
+        if category.is_some_and(|category| !is_allowed(category)) {
+            return reject(
+                Reason::WrongType,
+                "The token's \"cat\" is not that of the provider's user tokens.",
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks everything in a claims set but its times and its subject.
+    pub(super) fn check_claims(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
+        if !self.rules.issuers.is_empty()
+            && !self.has_issuer(claims.get("iss").and_then(Value::as_str))
+        {
+            return reject(
+                Reason::UnknownIssuer,
+                "The token's \"iss\" is not one of the provider's issuers.",
+            );
+        }
+        for required in &self.rules.required_claims {
+            if !has_claim(claims, required) {
+                let (name, value) = required.split_once('=').unwrap_or((required, ""));
+                return if value.is_empty() || !has_claim(claims, name) {
+                    reject(
+                        Reason::MissingClaim,
+                        format!("The token has no \"{name}\"."),
+                    )
+                } else {
+                    reject(
+                        Reason::ClaimRejected,
+                        format!("\"{name}\" is not \"{value}\"."),
+                    )
+                };
+            }
+        }
+        if let Some(claim) = self
+            .rules
+            .forbidden_claims
+            .iter()
+            .find(|claim| has_claim(claims, claim))
+        {
+            return reject(
+                Reason::ClaimRejected,
+                format!("The provider's policy refuses \"{claim}\"."),
+            );
+        }
+        self.check_audience(claims.get("aud"))?;
+        let parties = &self.rules.authorized_parties;
+        let party = claims.get("azp").and_then(Value::as_str);
+        if !parties.is_empty() && !party.is_some_and(|party| parties.iter().any(|one| one == party))
+        {
+            return reject(
+                Reason::WrongAuthorizedParty,
+                "The token's \"azp\" is not one of the authorized parties.",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_audience(&self, audience: Option<&Value>) -> Result<(), Rejection> {
+        let named: Vec<&Value> = match audience {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(list)) => list.iter().collect(),
+            Some(one) => vec![one],
+        };
+        let is_ours = named
+            .iter()
+            .filter_map(|value| value.as_str())
+            .any(|name| self.rules.audiences.iter().any(|audience| audience == name));
+        let passes = match self.rules.audience_rule {
+            AudienceRule::Ignored => true,
+            AudienceRule::IfPresent => named.is_empty() || is_ours,
+            AudienceRule::Required => is_ours,
+        };
+        if passes {
+            Ok(())
+        } else {
+            reject(
+                Reason::WrongAudience,
+                "The token's \"aud\" is not one of the expected audiences.",
+            )
+        }
+    }
+
+    /// The user id that `sub` makes.
+    pub(super) fn user_id(&self, claims: &Map<String, Value>) -> Result<String, Rejection> {
+        let Some(subject) = claims.get("sub").and_then(Value::as_str) else {
+            return reject(
+                Reason::MissingClaim,
+                "The token has no \"sub\" that is a string.",
+            );
+        };
+        let is_sound = !subject.is_empty()
+            && subject.len() <= MAX_SUBJECT_BYTES
+            && !subject.chars().any(char::is_control)
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(subject));
+        if !is_sound {
+            return reject(
+                Reason::SubjectRejected,
+                "The token's \"sub\" is not of the form that the provider's users have.",
+            );
+        }
+        let user_id = format!(
+            "{}{subject}",
+            self.rules.subject_prefix.as_deref().unwrap_or_default()
+        );
+        if !self.rules.allow_uuid_subjects && is_uuid(&user_id) {
+            return reject(
+                Reason::SubjectRejected,
+                "The token's \"sub\" could be the id of a user of InsForge's own.",
+            );
+        }
+        Ok(user_id)
+    }
+}
+
+/// Whether a claim is there that a rule names: `name`, or `name=value` for that string or a list
+/// with it. A claim that is null is not there.
+fn has_claim(claims: &Map<String, Value>, rule: &str) -> bool {
+    match rule.split_once('=') {
+        Some((name, value)) => claims.get(name).is_some_and(|claim| match claim {
+            Value::Array(list) => list.iter().any(|element| element == value),
+            claim => claim == value,
+        }),
+        None => claims.get(rule).is_some_and(|claim| !claim.is_null()),
+    }
+}
+
+/// Whether Postgres would take the text for a `uuid`: hexadecimal digits, with hyphens and braces
+/// anywhere it permits them.
+fn is_uuid(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text
+        .trim_start_matches('{')
+        .trim_end_matches('}')
+        .replace('-', "");
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
