@@ -4,3 +4,15 @@ COMMENT ON SCHEMA insforge_integrations IS
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
   'Stores a setting for the whole database; a NULL value returns it to its default. An unknown name or value raises 22023.';
+COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
+  'The rules that a preset makes of the arguments of its function register_…, as columns of auth_providers; 22023 with what is wrong.';
+COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
+  'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot are skipped with a NOTICE; a set with none, or with a private key, is refused and the old one stays.';
+COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
+  'Verifies a token (RFC 7519, RFC 8725) against a registered provider''s policy and keys and returns its claims. provider: whose it must be; NULL: whoever its issuer belongs to. 28000 with the reason code in DETAIL when it is rejected, 22P02 when it is no token, 55000 when the provider has no keys.';
+COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
+  'As verify_provider_jwt(), but answers with one row that says what came of it and why; raises on nothing that a token can contain.';
+COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
+  'Verifies a token and binds its identity to the transaction: requesting_user_id() and its family answer from it, whatever request.jwt.claims says, until the transaction or the token ends. Returns the user id.';
+COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
+  'Unbinds the identity that authenticate() bound to the transaction.';

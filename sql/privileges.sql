@@ -42,7 +42,11 @@ BEGIN
     @extschema@.requesting_user_id(),
     @extschema@.requesting_org_id(),
     @extschema@.requesting_org_role(),
-    @extschema@.requesting_permissions()
+    @extschema@.requesting_permissions(),
+    insforge_integrations.verify_provider_jwt(text, text),
+    insforge_integrations.inspect_provider_jwt(text, text),
+    insforge_integrations.authenticate(text, text),
+    insforge_integrations.deauthenticate()
     TO PUBLIC;
 END
 $$;

@@ -30,6 +30,13 @@ pub mod settings;
 #[cfg(feature = "extension")]
 pgrx::pg_module_magic!(name, version);
 
+/// Called by Postgres when it loads the library.
+#[cfg(feature = "extension")]
+#[pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    pg::init();
+}
+
 #[cfg(feature = "extension")]
 mod install_script {
     use pgrx::{extension_sql_file, pg_schema};
@@ -51,9 +58,27 @@ mod install_script {
         requires = ["identity", "settings"]
     );
     extension_sql_file!(
+        "../sql/providers.sql",
+        name = "providers",
+        requires = ["settings"]
+    );
+    extension_sql_file!(
+        "../sql/register.sql",
+        name = "register",
+        requires = ["providers", pg::providers::provider_registration]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
-        requires = [pg::settings::configure]
+        requires = [
+            pg::settings::configure,
+            pg::providers::provider_registration,
+            pg::providers::set_provider_jwks,
+            pg::verification::verify_provider_jwt,
+            pg::verification::inspect_provider_jwt,
+            pg::verification::authenticate,
+            pg::verification::deauthenticate
+        ]
     );
     extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 }

@@ -38,6 +38,7 @@ pub mod unguarded {
         #[cfg(any(feature = "pg14", feature = "pg15"))]
         pub fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
         pub fn AcceptInvalidationMessages();
+        pub fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;
         pub fn palloc(size: usize) -> *mut c_void;
         pub fn strcmp(left: *const c_char, right: *const c_char) -> i32;
     }

@@ -29,20 +29,31 @@ pub fn from_server(text: &CStr) -> Result<Cow<'_, str>> {
     })
 }
 
-/// A new value of type `text` in the server's encoding, in the current memory context.
+/// The bytes of a text in the server's encoding.
 ///
 /// Raises Postgres' own error for characters that the server's encoding does not have.
-pub fn text_datum(text: &str) -> pg_sys::Datum {
+pub fn to_server(text: &str) -> Cow<'_, [u8]> {
     // SAFETY: pointer and length belong together; a converted copy is NUL-terminated.
     unsafe {
         let source = text.as_ptr().cast();
         let converted =
             pg_sys::pg_any_to_server(source, text.len() as i32, pg_sys::pg_enc::PG_UTF8 as i32);
-        let length = if std::ptr::eq(converted, source) {
-            text.len()
+        if std::ptr::eq(converted, source) {
+            Cow::Borrowed(text.as_bytes())
         } else {
-            CStr::from_ptr(converted).to_bytes().len()
-        };
-        pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(converted, length as i32))
+            Cow::Owned(CStr::from_ptr(converted).to_bytes().to_vec())
+        }
+    }
+}
+
+/// A new value of type `text` in the server's encoding, in the current memory context.
+pub fn text_datum(text: &str) -> pg_sys::Datum {
+    let bytes = to_server(text);
+    // SAFETY: pointer and length belong together.
+    unsafe {
+        pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(
+            bytes.as_ptr().cast(),
+            bytes.len() as i32,
+        ))
     }
 }

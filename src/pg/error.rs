@@ -1,12 +1,14 @@
 //! The one mapping of [`Error`] to SQLSTATE, DETAIL and HINT.
 
 use pgrx::PgSqlErrorCode::{
-    self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_PARAMETER_VALUE,
-    ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+    ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION,
+    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::Error;
+use crate::jwt::rejection::Reason;
 use crate::settings;
 
 /// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type.
@@ -43,6 +45,41 @@ impl From<Error> for ErrorReport {
                 format!(
                     "As a superuser, call insforge_integrations.configure('{name}', …) with one of: {accepts}."
                 ),
+            ),
+            Error::InvalidRegistration { problem } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                problem.clone(),
+                "See docs/providers.md for what each provider needs. Nothing was changed.".to_owned(),
+            ),
+            Error::UnknownProvider { name } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("There is no provider \"{name}\"."),
+                "Providers are rows of insforge_integrations.auth_providers; the functions register_… make them."
+                    .to_owned(),
+            ),
+            Error::ProviderNotReady { problem, .. } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                problem.clone(),
+                "See docs/providers.md for what a provider needs before its tokens verify.".to_owned(),
+            ),
+            Error::InvalidKeySet { problem } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{problem} The keys stored before are unchanged."),
+                "Give the JWK set as the provider publishes it, with its public keys.".to_owned(),
+            ),
+            Error::TokenRejected(rejection) => (
+                match rejection.reason {
+                    Reason::Malformed | Reason::TooLarge => ERRCODE_INVALID_TEXT_REPRESENTATION,
+                    _ => ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                },
+                rejection.to_string(),
+                "insforge_integrations.inspect_provider_jwt() explains without raising; docs/providers.md lists the reasons."
+                    .to_owned(),
+            ),
+            Error::IdentityExpired => (
+                ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                "expired: The token that authenticate() verified in this transaction has ended.".to_owned(),
+                "Call insforge_integrations.authenticate() with a new token, or deauthenticate().".to_owned(),
             ),
             Error::TableMissing { .. } => (
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -1,8 +1,8 @@
 //! `requesting_user_id()` and its family.
 //!
-//! RLS calls these once a row. The answers of the last claims set are kept as finished values;
-//! while `request.jwt.claims` holds the same text and the settings are the same, a call compares
-//! that text and returns a copy. Everything else happens in [`recompute`].
+//! RLS calls these once a row. The answers are kept as finished values; while the bound identity or
+//! `request.jwt.claims` holds the same text and the settings are the same, a call compares that text
+//! and returns a copy. Everything else happens in [`recompute`].
 
 use std::ffi::{CStr, CString};
 
@@ -10,10 +10,11 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
 use super::backend::{BackendLocal, unguarded};
-use super::claims_variable;
 use super::encoding::{from_server, text_datum};
 use super::error::Result;
 use super::settings;
+use super::{bound_identity, claims_variable};
+use crate::error::Error;
 use crate::jwt::identity::Identity;
 use crate::settings::IdentitySource;
 
@@ -32,7 +33,10 @@ type Answer = Option<Box<[u8]>>;
 
 struct Known {
     settings_generation: u64,
-    claims: CString,
+    /// When a bound identity ends, on Postgres' clock; `None` for claims, which nobody verified here.
+    ends: Option<pg_sys::TimestampTz>,
+    /// The bound identity or the claims that the answers are from.
+    source: CString,
     answers: [Answer; 4],
 }
 
@@ -77,14 +81,30 @@ unsafe fn answer(question: Question, call: FunctionCallInfo) -> Datum {
     // is borrowed while only `strcmp` and `palloc` run, which do not come back to it.
     unsafe {
         unguarded::AcceptInvalidationMessages();
-        let claims = claims_variable::current().unwrap_or(c"".as_ptr());
+        let (source, is_bound) = current_source();
         if let Some(known) = &*KNOWN.get()
             && known.settings_generation == settings::CACHE.generation()
-            && unguarded::strcmp(claims, known.claims.as_ptr()) == 0
+            && known.ends.is_some() == is_bound
+            && known
+                .ends
+                .is_none_or(|ends| unguarded::GetCurrentStatementStartTimestamp() < ends)
+            && unguarded::strcmp(source, known.source.as_ptr()) == 0
         {
             return give(known, question, call);
         }
         recompute(question, call)
+    }
+}
+
+/// The text that says who is asking, and whether it is an identity that was bound.
+#[inline(always)]
+unsafe fn current_source() -> (*const std::ffi::c_char, bool) {
+    // SAFETY: as in `answer`.
+    unsafe {
+        match bound_identity::current() {
+            Some(text) => (text, true),
+            None => (claims_variable::current().unwrap_or(c"".as_ptr()), false),
+        }
     }
 }
 
@@ -120,22 +140,32 @@ unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo
     }
 }
 
-/// Reads settings and claims anew and keeps the answers.
+/// Reads settings and identity anew and keeps the answers.
 fn know() -> Result<&'static Known> {
     let settings_generation = settings::CACHE.generation();
     let settings = settings::current()?;
     // SAFETY: the string is copied before anything else runs.
-    let claims =
-        unsafe { claims_variable::current().map_or(c"", |text| CStr::from_ptr(text)) }.to_owned();
-    let identity = match settings.identity_source {
-        IdentitySource::Claims if !claims.is_empty() => {
-            Identity::from_claims(&from_server(&claims)?)?
+    let (source, is_bound) = unsafe {
+        let (source, is_bound) = current_source();
+        (CStr::from_ptr(source).to_owned(), is_bound)
+    };
+    let (identity, ends) = if is_bound {
+        let bound = bound_identity::parse(&source)?;
+        let ends = bound.expires;
+        // SAFETY: reads a variable of the backend.
+        if unsafe { pg_sys::GetCurrentStatementStartTimestamp() } >= ends {
+            return Err(Error::IdentityExpired.into());
         }
-        IdentitySource::Claims | IdentitySource::Verified => Identity::default(),
+        (bound.into_identity(), Some(ends))
+    } else if settings.identity_source == IdentitySource::Claims && !source.is_empty() {
+        (Identity::from_claims(&from_server(&source)?)?, None)
+    } else {
+        (Identity::default(), None)
     };
     let known = Known {
         settings_generation,
-        claims,
+        ends,
+        source,
         answers: answers(&identity),
     };
     // SAFETY: no reference into `KNOWN` outlives the call of the SQL function that took it.

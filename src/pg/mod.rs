@@ -4,9 +4,21 @@
 #![allow(clippy::result_large_err)]
 
 mod backend;
+mod better_auth;
+mod bound_identity;
 mod claims_variable;
+mod clock;
 mod encoding;
 mod error;
 mod identity;
+mod jsonb;
+mod providers;
+mod rows;
 mod settings;
 mod table_cache;
+mod verification;
+
+/// What the library does when a session loads it.
+pub fn init() {
+    bound_identity::define();
+}

@@ -5,16 +5,22 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::error::{Result, internal};
-use super::table_cache::{Rows, TableCache};
+use super::rows::Rows;
+use super::table_cache::TableCache;
 use crate::settings::{Settings, check};
 
 pub static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
 
 fn load(rows: &Rows) -> Result<Settings> {
-    let pairs = rows
-        .iter()
-        .filter_map(|row| Some((row.text(0)?.to_owned(), row.text(1)?.to_owned())));
-    Ok(Settings::from_rows(pairs)?)
+    #[derive(serde::Deserialize)]
+    struct Row {
+        name: String,
+        value: String,
+    }
+    let rows: Vec<Row> = rows.parse()?;
+    Ok(Settings::from_rows(
+        rows.into_iter().map(|row| (row.name, row.value)),
+    )?)
 }
 
 /// The settings as of now, in any snapshot, for any role.
@@ -26,7 +32,8 @@ pub fn current() -> Result<Rc<Settings>> {
 /// session at its next call, once this transaction has committed.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn configure(name: &str, value: Option<&str>) -> Result<()> {
+fn configure(name: Option<&str>, value: Option<&str>) -> Result<()> {
+    let name = name.unwrap_or_default();
     check(name, value)?;
     match value {
         Some(value) => Spi::run_with_args(
@@ -84,6 +91,11 @@ mod tests {
     #[pg_test(error = "unrecognized setting \"identity\"")]
     fn refuses_an_unknown_name() {
         Spi::run("SELECT insforge_integrations.configure('identity', 'claims')").unwrap();
+    }
+
+    #[pg_test(error = "unrecognized setting \"\"")]
+    fn refuses_no_name() {
+        Spi::run("SELECT insforge_integrations.configure(NULL, 'claims')").unwrap();
     }
 
     #[pg_test(error = "invalid value for setting \"identity_source\": \"both\"")]

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::error::{Result, internal};
-use super::settings;
+use super::rows::{Rows, relation_in_schema};
+use super::{providers, settings};
 use crate::error::Error;
 
 const SCHEMA: &CStr = c"insforge_integrations";
@@ -64,78 +65,20 @@ impl<T> TableCache<T> {
         Ok(value)
     }
 
-    /// Reads the table as its owner could, whoever asks: cached tables are closed to the roles
-    /// whose queries depend on them.
     fn scan(&self) -> Result<Rows> {
-        // SAFETY: plain reads of the catalog and of a table that stays open and locked for the
-        // scan. Without a snapshot of ours the scan takes the newest there is, which Postgres
-        // permits in parallel mode too, unlike GetLatestSnapshot.
+        // SAFETY: look-ups in the catalog; the table stays open and locked for the scan.
         unsafe {
-            let schema = pg_sys::get_namespace_oid(SCHEMA.as_ptr(), true);
-            let relation = pg_sys::get_relname_relid(self.table.as_ptr(), schema);
+            let relation = relation_in_schema(SCHEMA, self.table);
             if relation == pg_sys::Oid::INVALID {
                 let table = self.table.to_str().unwrap_or_default();
                 return Err(Error::TableMissing { table }.into());
             }
             self.relation.set(relation);
             let table = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
-            let scan = pg_sys::systable_beginscan(
-                table,
-                pg_sys::Oid::INVALID,
-                false,
-                std::ptr::null_mut(),
-                0,
-                std::ptr::null_mut(),
-            );
-            let mut rows = Vec::new();
-            loop {
-                let tuple = pg_sys::systable_getnext(scan);
-                if tuple.is_null() {
-                    break;
-                }
-                rows.push(Row::copy(tuple, (*table).rd_att));
-            }
-            pg_sys::systable_endscan(scan);
+            let rows = Rows::scan(table);
             pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
-            Ok(Rows(rows))
+            rows
         }
-    }
-}
-
-/// All rows of a table.
-pub struct Rows(Vec<Row>);
-
-impl Rows {
-    pub fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.0.iter()
-    }
-}
-
-/// One row: its values in the order of the columns.
-pub struct Row(Vec<Option<String>>);
-
-impl Row {
-    /// Copies the text columns of a tuple; a column of another type counts as NULL.
-    ///
-    /// # Safety
-    /// `tuple` is of the row type `descriptor`.
-    unsafe fn copy(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
-        // SAFETY: as the caller promises; attribute numbers run from 1 to natts.
-        unsafe {
-            let columns = (*descriptor).natts;
-            let values = (1..=columns).map(|number| {
-                let mut is_null = false;
-                let datum = pg_sys::heap_getattr(tuple, number, descriptor, &mut is_null);
-                let is_text = pg_sys::SPI_gettypeid(descriptor, number) == pg_sys::TEXTOID;
-                String::from_datum(datum, is_null || !is_text)
-            });
-            Self(values.collect())
-        }
-    }
-
-    /// The text in the column at `index`, counted from 0; `None` for NULL.
-    pub fn text(&self, index: usize) -> Option<&str> {
-        self.0.get(index)?.as_deref()
     }
 }
 
@@ -153,7 +96,7 @@ impl<T> Invalidate for TableCache<T> {
 }
 
 /// Every cache of this library. One callback serves all: Postgres has room for ten in all.
-static CACHES: &[&dyn Invalidate] = &[&settings::CACHE];
+static CACHES: &[&dyn Invalidate] = &[&settings::CACHE, &providers::REGISTRY, &providers::SECRETS];
 
 fn register_callback() {
     static REGISTERED: std::sync::Once = std::sync::Once::new();

@@ -1,0 +1,101 @@
+CREATE TABLE insforge_integrations.auth_providers (
+  name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
+  preset              text NOT NULL,
+  enabled             boolean NOT NULL DEFAULT true,
+  issuers             text[] NOT NULL,
+  key_source          text NOT NULL,
+  jwks_url            text,
+  algorithms          text[] NOT NULL,
+  audience_rule       text NOT NULL,
+  audiences           text[] NOT NULL,
+  authorized_parties  text[] NOT NULL,
+  required_claims     text[] NOT NULL,
+  forbidden_claims    text[] NOT NULL,
+  token_types         text[] NOT NULL,
+  token_categories    text[] NOT NULL,
+  max_age_seconds     integer,
+  leeway_seconds      integer NOT NULL,
+  subject_pattern     text,
+  subject_prefix      text,
+  allow_uuid_subjects boolean NOT NULL,
+  jwks                jsonb,
+  jwks_updated_at     timestamptz,
+  created_at          timestamptz NOT NULL DEFAULT now(),
+  updated_at          timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE insforge_integrations.auth_providers IS
+  'Issuers whose tokens are trusted, and what each token must be. Write it with the functions register_…; set enabled to false to trust a provider no longer.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_… that made the row.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared as they are.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences; if_present: it names one of them or nobody; ignored.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: not looked at.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string: none.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: not looked at.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression for the whole of "sub".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'What is put before "sub" to make the user id.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of a user of InsForge''s own.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as set_provider_jwks() took them.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
+
+-- Not dumped: a secret has no place in a dump.
+CREATE TABLE insforge_integrations.jwt_secrets (
+  secret      text NOT NULL,
+  valid_until timestamptz
+);
+COMMENT ON TABLE insforge_integrations.jwt_secrets IS
+  'The secret that InsForge signs its tokens with, and for a while the one before. Write it with set_jwt_secret(); pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'When tokens signed with it are accepted no longer; NULL for the present secret.';
+
+DO $$
+DECLARE
+  cached text;
+BEGIN
+  FOREACH cached IN ARRAY ARRAY['auth_providers', 'jwt_secrets'] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER invalidate_table_cache
+         AFTER INSERT OR UPDATE OR DELETE ON insforge_integrations.%1$I
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+       CREATE TRIGGER invalidate_table_cache_on_truncate
+         AFTER TRUNCATE ON insforge_integrations.%1$I
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+       ALTER TABLE insforge_integrations.%1$I
+         ENABLE ALWAYS TRIGGER invalidate_table_cache,
+         ENABLE ALWAYS TRIGGER invalidate_table_cache_on_truncate',
+      cached);
+  END LOOP;
+END
+$$;
+
+CREATE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
+  LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF octet_length(secret) < 32 THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'the JWT secret is too short',
+      DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
+      HINT = 'Use the JWT_SECRET of InsForge''s environment; if that is shorter, make a new one of 32 random bytes there first.';
+  END IF;
+  LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
+  IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
+             WHERE s.secret = set_jwt_secret.secret AND s.valid_until IS NULL) THEN
+    RETURN;
+  END IF;
+  DELETE FROM insforge_integrations.jwt_secrets s
+    WHERE s.valid_until IS NOT NULL OR s.secret = set_jwt_secret.secret;
+  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + keep_previous;
+  INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
+  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. Tokens signed with the one before are accepted for keep_previous. Superusers only; keep the statement out of logs.';

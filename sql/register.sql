@@ -1,0 +1,131 @@
+CREATE FUNCTION insforge_integrations.store_auth_provider(provider text, preset text, arguments jsonb)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  wanted insforge_integrations.auth_providers;
+  other text;
+  refused text;
+BEGIN
+  wanted := jsonb_populate_record(
+    NULL::insforge_integrations.auth_providers,
+    insforge_integrations.provider_registration(preset, arguments));
+  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
+    WHERE p.name <> provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
+  refused := CASE
+    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
+    WHEN provider IN ('', 'insforge') THEN format('The name "%s" is taken by the built-in provider, or empty.', provider)
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'Register it again under the name it has to change its policy, or give another name for another provider.';
+  END IF;
+
+  INSERT INTO insforge_integrations.auth_providers AS stored (
+      name, preset, issuers, key_source, jwks_url, algorithms, audience_rule, audiences, authorized_parties,
+      required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
+      subject_pattern, subject_prefix, allow_uuid_subjects)
+    VALUES (
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.algorithms,
+      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.required_claims,
+      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
+      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects)
+    ON CONFLICT (name) DO UPDATE SET
+      -- The keys stay, but never another source's.
+      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
+      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
+      updated_at = now(),
+      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
+      jwks_url = excluded.jwks_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
+      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
+      token_types = excluded.token_types, token_categories = excluded.token_categories,
+      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
+      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
+      allow_uuid_subjects = excluded.allow_uuid_subjects
+    RETURNING * INTO wanted;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb) IS
+  'Behind the functions register_…: stores the rules that a preset makes of its arguments.';
+
+CREATE FUNCTION insforge_integrations.register_clerk(
+    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'clerk', jsonb_build_object(
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences));
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text) IS
+  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL; authorized_parties: the origins of your pages ("azp"), without which another site on a subdomain could use its visitors'' tokens; audiences: accepts the tokens of JWT templates with one of them, instead of session tokens.';
+
+CREATE FUNCTION insforge_integrations.register_auth0(
+    domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'auth0', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'custom_domains', custom_domains));
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text) IS
+  'Trusts Auth0''s access tokens for users. domain: the tenant''s; audience: the identifier of your API in Auth0; custom_domains: further domains at which users sign in to the same tenant.';
+
+CREATE FUNCTION insforge_integrations.register_workos(
+    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'workos', jsonb_build_object(
+    'client_id', client_id, 'issuers', issuers));
+COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
+  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_…"; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
+
+CREATE FUNCTION insforge_integrations.register_kinde(
+    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'kinde', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties));
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text) IS
+  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own; audience: that of your API, accepted beside the empty list that Kinde also sends; authorized_parties: the client ids of your applications ("azp").';
+
+CREATE FUNCTION insforge_integrations.register_stytch(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'stytch', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url));
+COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
+  'Trusts session JWTs of a Stytch consumer project. project_id: "project-…"; base_url: the project''s custom base URL, if it has one.';
+
+CREATE FUNCTION insforge_integrations.register_stytch_b2b(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url));
+COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) IS
+  'Trusts session JWTs of a Stytch B2B project. Arguments as of register_stytch().';
+
+CREATE FUNCTION insforge_integrations.register_better_auth(
+    base_url text, schema_name text DEFAULT 'better_auth', subject_pattern text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'better_auth', jsonb_build_object(
+    'base_url', base_url, 'schema_name', schema_name, 'subject_pattern', subject_pattern,
+    'allow_uuid_subjects', allow_uuid_subjects));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text) IS
+  'Trusts the tokens of Better Auth''s jwt plugin, with the keys in its own table jwks of this database. base_url: Better Auth''s baseURL; schema_name: where its tables are; subject_pattern, allow_uuid_subjects: for user ids that are not Better Auth''s usual 32 letters and digits.';
+
+CREATE FUNCTION insforge_integrations.register_auth_provider(
+    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
+    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
+    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
+    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT 5, subject_pattern text DEFAULT NULL,
+    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations.store_auth_provider(name, 'custom', jsonb_build_object(
+    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
+    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'leeway_seconds', leeway_seconds,
+    'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects));
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean) IS
+  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is needed, so that its users are never taken for another provider''s; an audience or authorized parties too.';

@@ -1,0 +1,194 @@
+//! The registered providers with their policies and keys, and the functions that write them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::backend::BackendLocal;
+use super::error::{Result, internal};
+use super::jsonb::Jsonb;
+use super::rows::Rows;
+use super::table_cache::TableCache;
+use super::{clock, settings};
+use crate::error::Error;
+use crate::jwt::key::{KeySet, KeySetError};
+use crate::jwt::policy::{Policy, Rules};
+use crate::jwt::preset;
+use crate::settings::Settings;
+
+/// Name of the provider whose tokens are signed with the stored secret.
+pub const BUILT_IN: &str = "insforge";
+
+pub static REGISTRY: TableCache<HashMap<String, Rc<Provider>>> =
+    TableCache::new(c"auth_providers", load_providers);
+pub static SECRETS: TableCache<Secrets> = TableCache::new(c"jwt_secrets", load_secrets);
+
+/// One provider.
+pub struct Provider {
+    pub enabled: bool,
+    /// What is wrong with the stored rules, when they cannot be applied.
+    pub policy: std::result::Result<Policy, String>,
+    pub keys: Keys,
+}
+
+/// Where the keys of a provider are.
+pub enum Keys {
+    /// Stored with it; `None` until some were set.
+    Stored(Option<KeySet>),
+    /// In the table `jwks` of Better Auth in this schema, read at each use.
+    BetterAuth(String),
+}
+
+/// The secrets that InsForge signs its tokens with.
+#[derive(Default)]
+pub struct Secrets {
+    present: Option<Rc<KeySet>>,
+    /// With the previous one, and the time it ends, in seconds since 1970.
+    with_previous: Option<(Rc<KeySet>, i64)>,
+}
+
+impl Secrets {
+    /// The keys that are valid at `now`, and whether they are for as long as the table is as it is;
+    /// `None` when there is no secret.
+    pub fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
+        match &self.with_previous {
+            Some((keys, until)) if now < *until => Some((Rc::clone(keys), false)),
+            _ => self.present.as_ref().map(|keys| (Rc::clone(keys), true)),
+        }
+    }
+}
+
+/// The policy of the built-in provider, which follows the settings.
+pub fn built_in_policy() -> Result<Rc<Policy>> {
+    type Kept = Option<(Rc<Settings>, Rc<Policy>)>;
+    static POLICY: BackendLocal<RefCell<Kept>> = BackendLocal::new(RefCell::new(None));
+    let settings = settings::current()?;
+    // SAFETY: the one thread of the backend; the cell guards itself against reentry.
+    let mut kept = unsafe { &*POLICY.get() }.borrow_mut();
+    if let Some((of, policy)) = &*kept
+        && Rc::ptr_eq(of, &settings)
+    {
+        return Ok(Rc::clone(policy));
+    }
+    let rules = preset::insforge(&settings.token_role, &settings.token_audience);
+    let policy = Rc::new(Policy::new(rules).map_err(internal)?);
+    *kept = Some((settings, Rc::clone(&policy)));
+    Ok(policy)
+}
+
+fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
+    #[derive(Deserialize)]
+    struct Head {
+        name: String,
+        enabled: bool,
+        key_source: String,
+        jwks: Option<Box<RawValue>>,
+    }
+
+    let mut providers = HashMap::new();
+    for text in rows.texts() {
+        let row: Head = serde_json::from_str(text).map_err(internal)?;
+        let policy = serde_json::from_str::<Rules>(text)
+            .map_err(|error| error.to_string())
+            .and_then(Policy::new);
+        let keys = match row.key_source.strip_prefix("better_auth:") {
+            Some(schema) => Keys::BetterAuth(schema.to_owned()),
+            None => Keys::Stored(
+                row.jwks
+                    .and_then(|jwks| KeySet::parse(jwks.get()).ok().map(|parsed| parsed.keys)),
+            ),
+        };
+        providers.insert(
+            row.name,
+            Rc::new(Provider {
+                enabled: row.enabled,
+                policy,
+                keys,
+            }),
+        );
+    }
+    Ok(providers)
+}
+
+fn load_secrets(rows: &Rows) -> Result<Secrets> {
+    #[derive(Deserialize)]
+    struct Row {
+        secret: String,
+        valid_until: Option<String>,
+    }
+
+    let rows: Vec<Row> = rows.parse()?;
+    let present = rows.iter().find(|row| row.valid_until.is_none());
+    let previous = rows
+        .iter()
+        .find_map(|row| Some((&row.secret, row.valid_until.as_deref()?)));
+    let keys = |row: &Row| KeySet::from_secret(row.secret.as_bytes());
+    Ok(Secrets {
+        present: present.map(|row| Rc::new(keys(row))),
+        // Only beside a present one is a previous one worth anything.
+        with_previous: present.zip(previous).map(|(row, (previous, until))| {
+            let mut keys = keys(row);
+            keys.append(KeySet::from_secret(previous.as_bytes()));
+            (Rc::new(keys), clock::parse(until).unwrap_or(0))
+        }),
+    })
+}
+
+/// The rules that a preset makes of the arguments of its `register_…` function.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+#[search_path(pg_catalog, pg_temp)]
+fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
+    let registration = preset::register(preset, &arguments.0)?;
+    Ok(Jsonb(
+        serde_json::to_string(&registration).map_err(internal)?,
+    ))
+}
+
+/// Stores the public keys of a provider; answers with the number of them that can verify.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn set_provider_jwks(provider: &str, jwks: Jsonb) -> Result<i32> {
+    let parsed = KeySet::parse(&jwks.0).map_err(|error| Error::InvalidKeySet {
+        problem: match error {
+            KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
+            KeySetError::Private(number) => format!(
+                "Key {number} has a private part. Whoever can read it can sign: give the provider's public keys alone, and replace that key."
+            ),
+            KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
+        },
+    })?;
+    let kind: Option<String> = Spi::get_one_with_args(
+        "SELECT min(key_source) FROM insforge_integrations.auth_providers WHERE name OPERATOR(pg_catalog.=) $1",
+        &[provider.into()],
+    )
+    .map_err(internal)?;
+    match kind {
+        None => {
+            return Err(Error::UnknownProvider {
+                name: provider.to_owned(),
+            }
+            .into());
+        }
+        Some(source) if source.starts_with("better_auth:") => {
+            return Err(Error::InvalidKeySet {
+                problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
+            }
+            .into());
+        }
+        Some(_) => {}
+    }
+    for reason in &parsed.skipped {
+        notice!("a key of provider \"{provider}\" was skipped: {reason}");
+    }
+    Spi::run_with_args(
+        "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
+         WHERE name OPERATOR(pg_catalog.=) $1",
+        &[provider.into(), jwks.into()],
+    )
+    .map_err(internal)?;
+    Ok(parsed.keys.len() as i32)
+}

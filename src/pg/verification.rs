@@ -1,0 +1,439 @@
+//! Verification of tokens in SQL, and what was verified before in this session.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use pgrx::prelude::*;
+
+use super::backend::BackendLocal;
+use super::bound_identity::{BoundIdentity, bind};
+use super::error::Result;
+use super::jsonb::Jsonb;
+use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
+use super::{better_auth, clock, settings};
+use crate::error::Error;
+use crate::jwt::jws::Jws;
+use crate::jwt::key::KeySet;
+use crate::jwt::policy::Policy;
+use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::verify::{Verified, unverified_issuer, verify};
+
+/// A token that passed, and whose it is.
+#[derive(Clone)]
+struct Accepted {
+    provider: Rc<str>,
+    verified: Rc<Verified>,
+    /// Seconds since 1970 at which it ends, leeway included.
+    ends: f64,
+}
+
+/// Why a token did not pass.
+enum Refusal {
+    Rejected(Rejection),
+    /// The provider cannot verify anything: an operator's matter, not the token's.
+    NotReady {
+        provider: String,
+        problem: String,
+    },
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Rejected(rejection) => Self::TokenRejected(rejection),
+            Refusal::NotReady {
+                provider: name,
+                problem,
+            } => Self::ProviderNotReady { name, problem },
+        }
+    }
+}
+
+type Attempt = std::result::Result<Accepted, Refusal>;
+
+/// Verifies a token against the provider named, or against those that its issuer belongs to.
+///
+/// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
+fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
+    let token = token.unwrap_or_default();
+    let key = memory_key(token, provider);
+    if let Some(attempt) = remembered(&key)? {
+        return Ok(attempt);
+    }
+    let before = generations();
+    let jws = match Jws::parse(token) {
+        Ok(jws) => jws,
+        Err(rejection) => return Ok(Err(rejection.into())),
+    };
+    let registry = REGISTRY.current()?;
+    let names: Vec<&str> = match provider {
+        Some(name) if name == BUILT_IN || registry.contains_key(name) => vec![name],
+        Some(name) => {
+            return Err(Error::UnknownProvider {
+                name: name.to_owned(),
+            }
+            .into());
+        }
+        None => {
+            let issuer = unverified_issuer(&jws);
+            let is_theirs = |provider: &Provider| {
+                let policy = provider.policy.as_ref();
+                provider.enabled && policy.is_ok_and(|policy| policy.has_issuer(issuer))
+            };
+            let named = registry.iter().filter(|(_, provider)| is_theirs(provider));
+            let mut names: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
+            names.sort_unstable();
+            if SECRETS.current()?.keys(clock::now()).is_some() {
+                names.push(BUILT_IN);
+            }
+            names
+        }
+    };
+    let mut refusal = Rejection::new(
+        Reason::UnknownIssuer,
+        "No enabled provider has the token's \"iss\".",
+    )
+    .into();
+    let mut is_first = true;
+    for name in names {
+        match attempt_with(&jws, name, registry.get(name))? {
+            Ok((accepted, is_lasting)) => {
+                // What changed meanwhile may not have been seen.
+                if is_lasting && before == generations() {
+                    remember(key, &accepted);
+                }
+                return Ok(Ok(accepted));
+            }
+            // A provider whose key signed the token says more than one whose key did not.
+            Err(other) if is_first || is_about_the_content(&other) => refusal = other,
+            Err(_) => {}
+        }
+        is_first = false;
+    }
+    Ok(Err(refusal))
+}
+
+fn is_about_the_content(refusal: &Refusal) -> bool {
+    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownKey};
+    matches!(refusal, Refusal::Rejected(rejection)
+        if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownKey))
+}
+
+/// One provider's verdict, and whether it holds for as long as no table of ours changes.
+fn attempt_with(
+    jws: &Jws,
+    name: &str,
+    provider: Option<&Rc<Provider>>,
+) -> Result<std::result::Result<(Accepted, bool), Refusal>> {
+    let not_ready = |problem: &str| {
+        Ok(Err(Refusal::NotReady {
+            provider: name.to_owned(),
+            problem: problem.to_owned(),
+        }))
+    };
+    let now = clock::now();
+    let check = |policy: &Policy, keys: &KeySet, is_lasting: bool| {
+        Ok(verify(jws, policy, keys, now)
+            .map_err(Refusal::from)
+            .map(|verified| {
+                let ends = verified.times.expires + f64::from(policy.rules().leeway_seconds);
+                let accepted = Accepted {
+                    provider: Rc::from(name),
+                    verified: Rc::new(verified),
+                    ends,
+                };
+                (accepted, is_lasting)
+            }))
+    };
+    let Some(provider) = provider else {
+        return match SECRETS.current()?.keys(now) {
+            Some((keys, is_lasting)) => check(&*built_in_policy()?, &keys, is_lasting),
+            None => not_ready("No secret is stored: call insforge_integrations.set_jwt_secret()."),
+        };
+    };
+    if !provider.enabled {
+        return not_ready("It is disabled.");
+    }
+    let policy = match &provider.policy {
+        Ok(policy) => policy,
+        Err(problem) => return not_ready(problem),
+    };
+    match &provider.keys {
+        Keys::Stored(Some(keys)) => check(policy, keys, true),
+        Keys::Stored(None) => {
+            not_ready("It has no keys: call insforge_integrations.set_provider_jwks().")
+        }
+        Keys::BetterAuth(schema) => match better_auth::keys(schema, now)? {
+            Ok(keys) => check(policy, &keys, false),
+            Err(problem) => not_ready(&problem),
+        },
+    }
+}
+
+/// Digest of a token, and the provider that was asked for.
+type MemoryKey = (Vec<u8>, Option<String>);
+
+/// What verdicts rest on: the registry, the secrets and the settings as they were.
+type Generations = [u64; 3];
+
+/// Tokens verified in this session, as long as nothing that their verdicts rest on has changed.
+struct Memory {
+    generations: Generations,
+    tokens: HashMap<MemoryKey, Accepted>,
+}
+
+/// How many tokens a session remembers. A pooled connection serves many users.
+const MEMORY: usize = 256;
+
+static REMEMBERED: BackendLocal<RefCell<Option<Memory>>> = BackendLocal::new(RefCell::new(None));
+
+fn memory() -> &'static RefCell<Option<Memory>> {
+    // SAFETY: the one thread of the backend; the cell guards itself against reentry.
+    unsafe { &*REMEMBERED.get() }
+}
+
+fn memory_key(token: &str, provider: Option<&str>) -> MemoryKey {
+    let digest = digest(&SHA256, token.as_bytes());
+    (digest.as_ref().to_vec(), provider.map(str::to_owned))
+}
+
+fn generations() -> Generations {
+    [
+        REGISTRY.generation(),
+        SECRETS.generation(),
+        settings::CACHE.generation(),
+    ]
+}
+
+fn remembered(key: &MemoryKey) -> Result<Option<Attempt>> {
+    // Accepts invalidations, so that what is remembered is not older than what it rests on.
+    let registry = REGISTRY.current()?;
+    let memory = memory().borrow();
+    let Some(memory) = memory
+        .as_ref()
+        .filter(|memory| memory.generations == generations())
+    else {
+        return Ok(None);
+    };
+    let Some(accepted) = memory.tokens.get(key) else {
+        return Ok(None);
+    };
+    let (times, now) = (&accepted.verified.times, clock::now());
+    let verdict = match registry
+        .get(&*accepted.provider)
+        .map(|provider| &provider.policy)
+    {
+        Some(Ok(policy)) => policy.check_times(times, now),
+        Some(Err(_)) => return Ok(None),
+        None => built_in_policy()?.check_times(times, now),
+    };
+    Ok(Some(match verdict {
+        Ok(()) => Ok(accepted.clone()),
+        Err(rejection) => Err(rejection.into()),
+    }))
+}
+
+fn remember(key: MemoryKey, accepted: &Accepted) {
+    let generations = generations();
+    let mut memory = memory().borrow_mut();
+    let memory = memory.get_or_insert_with(|| Memory {
+        generations,
+        tokens: HashMap::new(),
+    });
+    if memory.generations != generations || memory.tokens.len() >= MEMORY {
+        memory.tokens.clear();
+        memory.generations = generations;
+    }
+    memory.tokens.insert(key, accepted.clone());
+}
+
+/// Verifies a token and returns its claims; raises when it does not pass.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
+fn verify_provider_jwt(
+    token: Option<&str>,
+    provider: default!(Option<&str>, "NULL"),
+) -> Result<Jsonb> {
+    let accepted = attempt(token, provider)?.map_err(Error::from)?;
+    Ok(Jsonb(accepted.verified.claims.clone()))
+}
+
+/// Verifies a token and says what came of it; raises on nothing that a token can contain.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn inspect_provider_jwt(
+    token: Option<&str>,
+    provider: default!(Option<&str>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(is_valid, bool),
+            name!(provider, Option<String>),
+            name!(user_id, Option<String>),
+            name!(org_id, Option<String>),
+            name!(org_role, Option<String>),
+            name!(permissions, Option<Vec<String>>),
+            name!(expires_at, Option<TimestampWithTimeZone>),
+            name!(claims, Option<Jsonb>),
+            name!(reason, Option<String>),
+        ),
+    >,
+> {
+    let row = match attempt(token, provider)? {
+        Ok(accepted) => {
+            let Verified {
+                identity,
+                claims,
+                times,
+            } = &*accepted.verified;
+            (
+                true,
+                Some(accepted.provider.to_string()),
+                identity.user_id.clone(),
+                identity.org_id.clone(),
+                identity.org_role.clone(),
+                identity.permissions.clone(),
+                clock::timestamp(times.expires),
+                Some(Jsonb(claims.clone())),
+                None,
+            )
+        }
+        Err(refusal) => {
+            let reason = match refusal {
+                Refusal::Rejected(rejection) => rejection.to_string(),
+                Refusal::NotReady { provider, problem } => {
+                    format!("unknown_key: Provider \"{provider}\" is not ready. {problem}")
+                }
+            };
+            (
+                false,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some(reason),
+            )
+        }
+    };
+    Ok(TableIterator::once(row))
+}
+
+/// Verifies a token and binds its identity to the transaction; returns the user id.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+fn authenticate(
+    token: Option<&str>,
+    provider: default!(Option<&str>, "NULL"),
+) -> Result<Option<String>> {
+    let accepted = attempt(token, provider)?.map_err(Error::from)?;
+    let identity = accepted.verified.identity.clone();
+    bind(Some(&BoundIdentity {
+        provider: accepted.provider.to_string(),
+        user_id: identity.user_id.clone(),
+        org_id: identity.org_id,
+        org_role: identity.org_role,
+        permissions: identity.permissions,
+        expires: clock::microseconds(accepted.ends),
+    }))?;
+    Ok(identity.user_id)
+}
+
+/// Unbinds the identity of the transaction.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+fn deauthenticate() -> Result<()> {
+    bind(None)
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    /// RFC 8037 appendix A.2 and A.4: a signature over a payload that is no claims set.
+    const KEY: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+
+    fn reason(token: &str, provider: &str) -> Option<String> {
+        Spi::get_one_with_args(
+            "SELECT reason FROM insforge_integrations.inspect_provider_jwt($1, $2)",
+            &[token.into(), provider.into()],
+        )
+        .unwrap()
+    }
+
+    fn register() {
+        Spi::run(
+            "SELECT insforge_integrations.register_auth_provider('p', '{https://i.example}', 'https://i.example/jwks',
+               '{api}', algorithms => '{EdDSA}', subject_prefix => 'p:')",
+        )
+        .unwrap();
+        let keys = Spi::get_one_with_args::<i32>(
+            "SELECT insforge_integrations.set_provider_jwks('p', $1::jsonb)",
+            &[KEY.into()],
+        );
+        assert_eq!(keys, Ok(Some(1)));
+    }
+
+    #[pg_test]
+    fn the_signature_is_looked_at_before_the_payload() {
+        register();
+        assert!(reason(TOKEN, "p").unwrap().starts_with("malformed"));
+        let tampered = TOKEN.replace(".RX", ".SX");
+        assert!(reason(&tampered, "p").unwrap().starts_with("bad_signature"));
+    }
+
+    #[pg_test(error = "token rejected")]
+    fn no_token_is_no_user() {
+        Spi::run("SELECT insforge_integrations.authenticate(NULL)").unwrap();
+    }
+
+    #[pg_test]
+    fn no_token_is_explained() {
+        let reason = Spi::get_one::<String>(
+            "SELECT reason FROM insforge_integrations.inspect_provider_jwt(NULL)",
+        );
+        assert!(reason.unwrap().unwrap().starts_with("malformed"));
+    }
+
+    #[pg_test]
+    fn deauthenticate_without_an_identity_changes_nothing() {
+        Spi::run("SELECT insforge_integrations.deauthenticate()").unwrap();
+        assert_eq!(
+            Spi::get_one::<String>("SELECT requesting_user_id()"),
+            Ok(None)
+        );
+    }
+
+    #[pg_test(error = "token rejected")]
+    fn verify_raises() {
+        register();
+        Spi::run(&format!(
+            "SELECT insforge_integrations.verify_provider_jwt('{TOKEN}', 'p')"
+        ))
+        .unwrap();
+    }
+
+    #[pg_test(error = "unknown identity provider \"nobody\"")]
+    fn an_unknown_provider_raises() {
+        register();
+        reason(TOKEN, "nobody");
+    }
+
+    #[pg_test(error = "identity provider \"insforge\" is not ready")]
+    fn the_built_in_provider_needs_a_secret() {
+        Spi::run(&format!(
+            "SELECT insforge_integrations.authenticate('{TOKEN}', 'insforge')"
+        ))
+        .unwrap();
+    }
+}
