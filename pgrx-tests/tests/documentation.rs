@@ -8,6 +8,7 @@ use insforge_integrations_tests::{Fixture, shared_cluster};
 const PAGES: &[(&str, Fixture)] = &[
     ("README.md", Fixture::InsForge),
     ("docs/adoption.md", Fixture::Guide),
+    ("docs/providers.md", Fixture::Extension),
     ("docs/requesting_user_id.md", Fixture::Extension),
 ];
 

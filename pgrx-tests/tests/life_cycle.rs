@@ -96,6 +96,10 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              CREATE EXTENSION insforge_integrations;
              SELECT insforge_integrations.adopt_requesting_user_id('requesting_user_id_guide()');
              SELECT insforge_integrations.configure('identity_source', 'verified');
+             SELECT insforge_integrations.register_workos('client_1');
+             SELECT insforge_integrations.set_provider_jwks('workos', '{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\",
+               \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}');
+             SELECT insforge_integrations.set_jwt_secret('a secret that must not be in any dump of it');
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
         )
         .unwrap();
@@ -107,6 +111,10 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
             .args(["--format", format, "--file"])
             .arg(&file)
             .arg(database.name()));
+        if format == "plain" {
+            let dump = std::fs::read_to_string(&file).unwrap();
+            assert!(dump.contains("client_1") && !dump.contains("must not be in any dump"));
+        }
         let restored = shared_cluster().database(Fixture::Empty).unwrap();
         match format {
             "plain" => run(shared_cluster()
@@ -140,6 +148,22 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                 .get(0)
         };
         assert_eq!(user(&mut client), None, "{format}: the setting was lost");
+        let row = client
+            .query_one(
+                "SELECT jwks_url, jwks->'keys' IS NOT NULL, (SELECT count(*) FROM insforge_integrations.jwt_secrets)
+                 FROM insforge_integrations.auth_providers",
+                &[],
+            )
+            .unwrap();
+        assert_eq!(
+            row.get::<_, String>(0),
+            "https://api.workos.com/sso/jwks/client_1"
+        );
+        assert_eq!(
+            (row.get::<_, bool>(1), row.get::<_, i64>(2)),
+            (true, 0),
+            "{format}"
+        );
         client
             .execute(
                 "SELECT insforge_integrations.configure('identity_source', 'claims')",

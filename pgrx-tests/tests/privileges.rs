@@ -7,6 +7,10 @@ use postgres::Client;
 ///
 /// The whole of it: what is not here, nobody but superusers may do.
 const GRANTED: &[&str] = &[
+    "EXECUTE ON function insforge_integrations.authenticate(pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.deauthenticate() TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.inspect_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.verify_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function public.requesting_org_id() TO PUBLIC",
     "EXECUTE ON function public.requesting_org_role() TO PUBLIC",
     "EXECUTE ON function public.requesting_permissions() TO PUBLIC",

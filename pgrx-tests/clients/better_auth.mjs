@@ -1,0 +1,62 @@
+// A real Better Auth with its jwt plugin, on tables it makes itself: signs up a new user and prints
+// what it gives out, as one JSON object.
+// usage: node better_auth.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ALGORITHM [cookie-cache]]
+//   ALGORITHM     EdDSA (default), ES256, ES512, PS256 or RS256; takes effect where there is no key yet
+//   cookie-cache  signs the session cookie cache with the same keys and prints it too
+import { randomBytes } from "node:crypto";
+import { betterAuth } from "better-auth";
+import { getMigrations } from "better-auth/db/migration";
+import { jwt } from "better-auth/plugins";
+import pg from "pg";
+
+const [host, database, schema, algorithm = "EdDSA", cookieCache] = process.argv.slice(2);
+if (!schema || ![undefined, "cookie-cache"].includes(cookieCache)) {
+  console.error("usage: node better_auth.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ALGORITHM [cookie-cache]]");
+  process.exit(2);
+}
+
+const schemaName = pg.escapeIdentifier(schema);
+const pool = new pg.Pool({ host, database, user: "postgres", max: 2, options: `-c search_path=${schemaName}` });
+
+// One secret for all runs: it encrypts the private keys that the tables keep.
+const baseURL = "http://localhost:3000";
+const secret = "a secret for tests, the same in every run";
+const options = {
+  baseURL,
+  secret,
+  database: pool,
+  emailAndPassword: { enabled: true },
+  session: cookieCache && { cookieCache: { enabled: true, strategy: "jwt" } },
+  plugins: [jwt({ jwks: { keyPairConfig: { alg: algorithm } }, sessionCookieCache: Boolean(cookieCache) })],
+};
+
+await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schemaName}`);
+const { runMigrations } = await getMigrations(options);
+await runMigrations();
+
+const auth = betterAuth(options);
+const email = `user-${randomBytes(6).toString("hex")}@example.com`;
+const { headers, response } = await auth.api.signUpEmail({
+  body: { email, password: "correct horse battery staple", name: "Ada" },
+  returnHeaders: true,
+});
+const cookies = Object.fromEntries(headers.getSetCookie().map((cookie) => {
+  const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie);
+  return [name, value];
+}));
+const sessionCookie = cookies["better-auth.session_token"];
+const { token } = await auth.api.getToken({
+  headers: new Headers({ cookie: `better-auth.session_token=${sessionCookie}` }),
+});
+await pool.end();
+
+console.log(JSON.stringify({
+  user_id: response.user.id,
+  email: response.user.email,
+  token,
+  session_cookie: sessionCookie,
+  session_token: response.token,
+  session_cache_token: cookies["better-auth.session_data"],
+  base_url: baseURL,
+  secret,
+}));
