@@ -32,8 +32,10 @@ setup:
 package: setup
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
+# Debian 12 and Ubuntu 24.04 have Node.js 18, and the clients want 20: npm has that, too.
 clients: setup
-	cd pgrx-tests/clients && npm ci --no-fund --no-audit
+	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
+	    { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
 
 demo: package
 	cargo run --quiet $(HARNESS) --bin demo

@@ -3,9 +3,10 @@
 //! All sides of a comparison run one after the other in each of many rounds, so that a change in
 //! the machine's speed meets all of them; figures are medians.
 
-use std::time::Instant;
+mod measure;
 
 use insforge_integrations_tests::{Cluster, Fixture};
+use measure::{median, ratio, time};
 use postgres::Client;
 
 const ROWS: i64 = 1_000_000;
@@ -183,26 +184,4 @@ fn index(client: &mut Client) {
         let node: String = plan.first().expect("a line").get(0);
         println!("{name:>31}{:>8.1}   {node}", median(times) * 1e6);
     }
-}
-
-fn time<T>(run: impl FnOnce() -> T) -> (f64, T) {
-    let start = Instant::now();
-    let result = run();
-    (start.elapsed().as_secs_f64(), result)
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// The median of the ratios of rounds.
-fn ratio(one: &[f64], other: &[f64]) -> f64 {
-    median(
-        &one.iter()
-            .zip(other)
-            .map(|(one, other)| one / other)
-            .collect::<Vec<_>>(),
-    )
 }
