@@ -75,11 +75,11 @@ END
 $$;
 
 CREATE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
-  LANGUAGE plpgsql VOLATILE STRICT
+  LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF octet_length(secret) < 32 THEN
+  IF secret IS NULL OR octet_length(secret) < 32 THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'the JWT secret is too short',
@@ -93,7 +93,7 @@ BEGIN
   END IF;
   DELETE FROM insforge_integrations.jwt_secrets s
     WHERE s.valid_until IS NOT NULL OR s.secret = set_jwt_secret.secret;
-  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + keep_previous;
+  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
   INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
 END
 $$;

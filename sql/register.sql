@@ -1,6 +1,6 @@
 CREATE FUNCTION insforge_integrations.store_auth_provider(provider text, preset text, arguments jsonb)
   RETURNS insforge_integrations.auth_providers
-  LANGUAGE plpgsql VOLATILE STRICT
+  LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -13,10 +13,10 @@ BEGIN
     insforge_integrations.provider_registration(preset, arguments));
   LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
   SELECT p.name INTO other FROM insforge_integrations.auth_providers p
-    WHERE p.name <> provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
+    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
-    WHEN provider IN ('', 'insforge') THEN format('The name "%s" is taken by the built-in provider, or empty.', provider)
+    WHEN coalesce(provider, '') IN ('', 'insforge') THEN format('The name %s is taken by the built-in provider, or empty.', quote_nullable(provider))
   END;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING

@@ -145,13 +145,14 @@ fn rotation_keeps_the_previous_secret_for_a_while() {
 #[test]
 fn a_short_secret_is_refused_and_none_is_an_error_of_configuration() {
     let (_database, mut client) = prepared();
-    let error = client
-        .execute("SELECT insforge_integrations.set_jwt_secret('short')", &[])
-        .unwrap_err();
-    assert_eq!(
-        error.code(),
-        Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)
-    );
+    for secret in ["'short'", "''", "NULL"] {
+        let call = format!("SELECT insforge_integrations.set_jwt_secret({secret})");
+        let error = client.execute(&call, &[]).unwrap_err();
+        assert_eq!(
+            error.code(),
+            Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)
+        );
+    }
     assert_eq!(
         verdict(&mut client, &token(SECRET, &of_user(json!({})))),
         "insforge user_2alice"

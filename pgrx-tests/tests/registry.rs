@@ -126,6 +126,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         (custom("leeway_seconds=-1"), "wrong type"),
         (custom("name='insforge'"), "built-in"),
         (custom("name=''"), "empty"),
+        (custom("name=NULL"), "empty"),
         (
             "SELECT insforge_integrations.register_clerk('http://clerk.example.com')".into(),
             "not https",

@@ -269,13 +269,15 @@ fn parallel_workers_see_a_change_of_their_own_transaction() {
 
 /// Rows that arrive by logical replication are applied without statement triggers.
 #[test]
-fn a_change_that_logical_replication_applies_reaches_open_sessions() {
+fn changes_that_logical_replication_applies_reach_open_sessions() {
+    const TABLES: &str =
+        "insforge_integrations.settings, TABLE insforge_integrations.auth_providers";
     let publisher = database();
     let subscriber = database();
     let mut source = publisher.connect().unwrap();
     let mut target = subscriber.connect().unwrap();
     source
-        .batch_execute("CREATE PUBLICATION p FOR TABLE insforge_integrations.settings")
+        .batch_execute(&format!("CREATE PUBLICATION p FOR TABLE {TABLES}"))
         .unwrap();
     source
         .execute(
@@ -292,15 +294,23 @@ fn a_change_that_logical_replication_applies_reaches_open_sessions() {
         ))
         .unwrap();
     let mut session = session_of_alice(&subscriber);
+    // RFC 8037 A.4: a well-formed token, which no provider here accepts.
+    let token = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    let knows_workos = |session: &mut Client| {
+        let call = "SELECT insforge_integrations.verify_provider_jwt($1, 'workos')";
+        let error = session.query(call, &[&token]).unwrap_err();
+        error.code() != Some(&SqlState::INVALID_PARAMETER_VALUE)
+    };
+    assert!(!knows_workos(&mut session));
     configure(&mut source, "verified");
-    let is_applied = |target: &mut Client, rows: usize| {
+    source
+        .batch_execute("SELECT insforge_integrations.register_workos('client_1')")
+        .unwrap();
+    let mut wait_for_rows = |rows: i64| {
+        let count = "SELECT (SELECT count(*) FROM insforge_integrations.settings)
+                          + (SELECT count(*) FROM insforge_integrations.auth_providers)";
         for _ in 0..1200 {
-            if target
-                .query("SELECT FROM insforge_integrations.settings", &[])
-                .unwrap()
-                .len()
-                == rows
-            {
+            if target.query_one(count, &[]).unwrap().get::<_, i64>(0) == rows {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
@@ -310,13 +320,18 @@ fn a_change_that_logical_replication_applies_reaches_open_sessions() {
             shared_cluster().log().unwrap()
         );
     };
-    is_applied(&mut target, 1);
+    wait_for_rows(2);
     assert_eq!(user(&mut session), None);
+    assert!(knows_workos(&mut session));
     source
-        .batch_execute("DELETE FROM insforge_integrations.settings")
+        .batch_execute(
+            "DELETE FROM insforge_integrations.settings;
+             DELETE FROM insforge_integrations.auth_providers",
+        )
         .unwrap();
-    is_applied(&mut target, 0);
+    wait_for_rows(0);
     assert_eq!(user(&mut session).as_deref(), Some("alice"));
+    assert!(!knows_workos(&mut session));
     target.batch_execute("DROP SUBSCRIPTION s").unwrap();
 }
 

@@ -8,14 +8,40 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses an object, refusing at any depth duplicate names and U+0000, which `jsonb` cannot hold.
-/// The parser's own limit of nesting holds.
+/// Parses an object, refusing at any depth duplicate names, and what `jsonb` cannot hold: U+0000 and
+/// numbers beyond its range. The parser's own limit of nesting holds.
 pub(super) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(json).ok()?;
     match serde_json::from_str::<Unambiguous>(text).ok()?.0 {
-        Value::Object(members) => Some(members),
+        Value::Object(members) if !has_long_exponent(text) => Some(members),
         _ => None,
     }
+}
+
+/// Whether a number in this JSON text has an exponent of more than three digits. A float takes it
+/// for zero, `jsonb` refuses it.
+fn has_long_exponent(json: &str) -> bool {
+    let mut is_in_string = false;
+    let mut previous = b' ';
+    let mut bytes = json.bytes().enumerate();
+    while let Some((index, byte)) = bytes.next() {
+        match byte {
+            b'\\' if is_in_string => {
+                bytes.next();
+            }
+            b'"' => is_in_string = !is_in_string,
+            b'e' | b'E' if !is_in_string && previous.is_ascii_digit() => {
+                let rest = json.get(index + 1..).unwrap_or_default();
+                let digits = rest.trim_start_matches(['+', '-']).bytes();
+                if digits.take_while(u8::is_ascii_digit).count() > 3 {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        previous = byte;
+    }
+    false
 }
 
 /// A value without duplicate names.
@@ -100,6 +126,10 @@ mod tests {
         assert!(parse_object(br#"{"\u0000": 1}"#).is_none());
         assert!(parse_object(br#"{"x": "\ud800"}"#).is_none());
         assert!(parse_object(br#"{"x": 1e400}"#).is_none());
+        assert!(parse_object(br#"{"x": [1.5E-20000]}"#).is_none());
+        assert!(
+            parse_object(br#"{"x": "1e-20000 \" 1e-20000", "y": 1e-300, "z": true}"#).is_some()
+        );
     }
 
     #[test]

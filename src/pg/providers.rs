@@ -94,7 +94,12 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
         let row: Head = serde_json::from_str(text).map_err(internal)?;
         let policy = serde_json::from_str::<Rules>(text)
             .map_err(|error| error.to_string())
-            .and_then(Policy::new);
+            .and_then(Policy::new)
+            .and_then(|policy| match policy.rules().issuers.is_empty() {
+                // To the built-in provider's rules alone it means any issuer.
+                true => Err("No issuer is named.".to_owned()),
+                false => Ok(policy),
+            });
         let keys = match row.key_source.strip_prefix("better_auth:") {
             Some(schema) => Keys::BetterAuth(schema.to_owned()),
             None => Keys::Stored(
@@ -151,7 +156,9 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
 /// Stores the public keys of a provider; answers with the number of them that can verify.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn set_provider_jwks(provider: &str, jwks: Jsonb) -> Result<i32> {
+fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32> {
+    let provider = provider.unwrap_or_default();
+    let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
     let parsed = KeySet::parse(&jwks.0).map_err(|error| Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
