@@ -201,7 +201,8 @@ fn clerk(arguments: Clerk) -> Result<Registration> {
             forbidden_claims: types(&["sts=pending"]),
             token_types: types(&["JWT", ""]),
             token_categories,
-            subject_pattern: Some("user_[A-Za-z0-9]+".to_owned()),
+            // A KSUID is longer than WorkOS' ULID: the same prefix never makes the same user.
+            subject_pattern: Some("user_[A-Za-z0-9]{27,}".to_owned()),
             ..template()
         },
     ))
@@ -258,7 +259,7 @@ fn workos(arguments: WorkOs) -> Result<Registration> {
         Rules {
             issuers: arguments.issuers.unwrap_or_else(usual),
             token_types: types(&["JWT", ""]),
-            subject_pattern: Some("user_[0-9A-Za-z]+".to_owned()),
+            subject_pattern: Some("user_[0-9A-Z]{26}".to_owned()),
             ..template()
         },
     ))
@@ -389,4 +390,102 @@ fn custom(arguments: Custom) -> Result<Registration> {
         );
     }
     Ok(with_jwks(arguments.jwks_url, arguments.rules))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regex_lite::Regex;
+
+    /// A preset, arguments for it, and a user's id as the provider's documentation shows it.
+    const USERS: [(&str, &str, &str); 7] = [
+        (
+            "clerk",
+            r#"{"frontend_api": "clerk.example.com"}"#,
+            "user_29w83sxmDNGwOuEthce5gg56FcC",
+        ),
+        (
+            "auth0",
+            r#"{"domain": "t.auth0.com", "audience": "api"}"#,
+            "auth0|6553da60a54af58e29493993",
+        ),
+        (
+            "workos",
+            r#"{"client_id": "client_1"}"#,
+            "user_01HBEQKA6K4QJAS93VPE39W1JT",
+        ),
+        (
+            "kinde",
+            r#"{"domain": "x.kinde.com"}"#,
+            "kp_0c3ff3d085fdea6396b29d4ffee750be",
+        ),
+        (
+            "stytch",
+            r#"{"project_id": "project-test-1"}"#,
+            "user-test-16d9ba61-97a1-4ba4-9720-b03761dc50c6",
+        ),
+        (
+            "stytch_b2b",
+            r#"{"project_id": "project-live-1"}"#,
+            "member-live-32fc5024-9c09-4da3-bd2e-c9ce4da9375f",
+        ),
+        (
+            "better_auth",
+            r#"{"base_url": "http://localhost:3000/api", "schema_name": "better_auth"}"#,
+            "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
+        ),
+    ];
+
+    #[test]
+    fn no_preset_takes_the_users_of_another() {
+        for (preset, arguments, _) in USERS {
+            let pattern = register(preset, arguments)
+                .unwrap()
+                .rules
+                .subject_pattern
+                .unwrap();
+            let pattern = Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            for (owner, _, user) in USERS {
+                assert_eq!(pattern.is_match(user), owner == preset, "{preset}: {user}");
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_are_derived_as_the_providers_document_them() {
+        let derived = |preset, arguments| {
+            let registration = register(preset, arguments).unwrap();
+            (registration.rules.issuers, registration.jwks_url)
+        };
+        let (issuers, jwks_url) = derived(
+            "auth0",
+            r#"{"domain": "https://t.eu.auth0.com/", "audience": "api",
+            "custom_domains": ["login.example.com"]}"#,
+        );
+        assert_eq!(
+            issuers,
+            ["https://t.eu.auth0.com/", "https://login.example.com/"]
+        );
+        assert_eq!(
+            jwks_url.as_deref(),
+            Some("https://t.eu.auth0.com/.well-known/jwks.json")
+        );
+        let (issuers, jwks_url) = derived("stytch_b2b", r#"{"project_id": "project-live-1"}"#);
+        assert_eq!(
+            issuers,
+            ["stytch.com/project-live-1", "https://api.stytch.com"]
+        );
+        assert_eq!(
+            jwks_url.as_deref(),
+            Some("https://api.stytch.com/v1/b2b/sessions/jwks/project-live-1")
+        );
+        let (issuers, jwks_url) = derived(
+            "better_auth",
+            r#"{"base_url": "http://localhost:3000/api/auth", "schema_name": "b"}"#,
+        );
+        assert_eq!(
+            (issuers, jwks_url),
+            (vec!["http://localhost:3000".to_owned()], None)
+        );
+    }
 }
