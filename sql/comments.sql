@@ -7,7 +7,7 @@ COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
 COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_…, as columns of auth_providers; 22023 with what is wrong.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
-  'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot are skipped with a NOTICE; a set with none, or with a private key, is refused and the old one stays.';
+  'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify its tokens: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot be used are skipped with a NOTICE; a set without one that fits the provider''s algorithms, or with a private key, is refused and the old one stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
   'Verifies a token (RFC 7519, RFC 8725) against a registered provider''s policy and keys and returns its claims. provider: whose it must be; NULL: whoever its issuer belongs to. 28000 with the reason code in DETAIL when it is rejected, 22P02 when it is no token, 55000 when the provider has no keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS

@@ -23,11 +23,23 @@ fn prepared() -> (Database<'static>, Signed) {
     let mut client = database.connect().unwrap();
     client
         .batch_execute(
-            "SELECT insforge_integrations.register_auth_provider('issuer', '{https://issuer.example}',
-               'https://issuer.example/jwks', '{api}', algorithms => '{ES256}', subject_pattern => '[a-z]+');
-             CREATE TABLE notes AS SELECT unnest('{alice,bob}'::text[]) AS user_id;
+            "CREATE TABLE notes AS SELECT unnest('{alice,bob}'::text[]) AS user_id;
              ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
              CREATE POLICY own ON notes TO authenticated USING (user_id = requesting_user_id())",
+        )
+        .unwrap();
+    register(&mut client, &signed, 5);
+    (database, signed)
+}
+
+/// Registers the issuer of the tokens, with its keys.
+fn register(client: &mut Client, signed: &Signed, leeway_seconds: i32) {
+    client
+        .execute(
+            "SELECT insforge_integrations.register_auth_provider('issuer', '{https://issuer.example}',
+               'https://issuer.example/jwks', '{api}', algorithms => '{ES256}', subject_pattern => '[a-z]+',
+               leeway_seconds => $1)",
+            &[&leeway_seconds],
         )
         .unwrap();
     client
@@ -36,7 +48,6 @@ fn prepared() -> (Database<'static>, Signed) {
             &[&signed.jwks],
         )
         .unwrap();
-    (database, signed)
 }
 
 fn authenticate(client: &mut Client, token: &str) -> Result<Option<String>, postgres::Error> {
@@ -292,18 +303,7 @@ fn an_identity_expires_inside_a_long_transaction() {
     let claims =
         json!({"iss": "https://issuer.example", "aud": "api", "sub": "alice", "exp": expires});
     let signed = sign(&json!([{"alg": "ES256", "kid": "k1", "claims": claims}])).unwrap();
-    client
-        .batch_execute(
-            "SELECT insforge_integrations.register_auth_provider('issuer', '{https://issuer.example}',
-               'https://issuer.example/jwks', '{api}', algorithms => '{ES256}', subject_pattern => '[a-z]+', leeway_seconds => 0)",
-        )
-        .unwrap();
-    client
-        .execute(
-            "SELECT insforge_integrations.set_provider_jwks('issuer', $1::text::jsonb)",
-            &[&signed.jwks],
-        )
-        .unwrap();
+    register(&mut client, &signed, 0);
     client
         .execute(
             "SELECT set_config('request.jwt.claims', $1, false)",

@@ -96,8 +96,9 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              CREATE EXTENSION insforge_integrations;
              SELECT insforge_integrations.adopt_requesting_user_id('requesting_user_id_guide()');
              SELECT insforge_integrations.configure('identity_source', 'verified');
-             SELECT insforge_integrations.register_workos('client_1');
-             SELECT insforge_integrations.set_provider_jwks('workos', '{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\",
+             SELECT insforge_integrations.register_auth_provider('partner', '{https://i.example}', 'https://i.example/jwks',
+               '{api}', algorithms => '{EdDSA}', subject_prefix => 'partner:');
+             SELECT insforge_integrations.set_provider_jwks('partner', '{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\",
                \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}');
              SELECT insforge_integrations.set_jwt_secret('a secret that must not be in any dump of it');
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
@@ -113,7 +114,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
             .arg(database.name()));
         if format == "plain" {
             let dump = std::fs::read_to_string(&file).unwrap();
-            assert!(dump.contains("client_1") && !dump.contains("must not be in any dump"));
+            assert!(dump.contains("i.example/jwks") && !dump.contains("must not be in any dump"));
         }
         let restored = shared_cluster().database(Fixture::Empty).unwrap();
         match format {
@@ -155,10 +156,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                 &[],
             )
             .unwrap();
-        assert_eq!(
-            row.get::<_, String>(0),
-            "https://api.workos.com/sso/jwks/client_1"
-        );
+        assert_eq!(row.get::<_, String>(0), "https://i.example/jwks");
         assert_eq!(
             (row.get::<_, bool>(1), row.get::<_, i64>(2)),
             (true, 0),

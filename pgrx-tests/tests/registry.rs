@@ -243,6 +243,8 @@ fn key_sets_that_cannot_be_are_refused_and_the_old_one_stays() {
         format!(r#"{{"keys": [{{"kty":"RSA","n":"{}8","e":"AQ"}}]}}"#, "x".repeat(341)),
         r#"{"keys": [{"kty":"OKP","crv":"X25519","x":"AAAA"}]}"#.to_owned(),
         r#"{"keys": [{"kty":"OKP","crv":"Ed25519","x":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#.to_owned(),
+        // Good in itself, and of no use for a provider that signs with ES256 (RFC 8037 A.2).
+        r#"{"keys": [{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#.to_owned(),
     ] {
         let error = set_keys(&mut client, &jwks).expect_err(&jwks);
         let error = error.as_db_error().unwrap();

@@ -57,6 +57,10 @@ pub(super) struct Key {
 }
 
 impl Key {
+    fn serves(&self, algorithm: Algorithm) -> bool {
+        self.material.fits(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
+    }
+
     pub(super) fn verifies(
         &self,
         algorithm: Algorithm,
@@ -138,11 +142,11 @@ impl KeySet {
         }])
     }
 
-    /// How many keys can verify.
+    /// How many keys can verify a signature of one of these algorithms.
     #[must_use]
-    #[allow(clippy::len_without_is_empty)]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    pub fn count_for(&self, algorithms: &[Algorithm]) -> usize {
+        let serves = |key: &&Key| algorithms.iter().any(|algorithm| key.serves(*algorithm));
+        self.0.iter().filter(serves).count()
     }
 
     /// Adds the keys of another set, to be tried after those of this one.
@@ -158,9 +162,7 @@ impl KeySet {
     ) -> impl Iterator<Item = &'a Key> {
         self.0.iter().filter(move |key| {
             let is_named = key_id.is_none() || key.id.is_none() || key.id.as_deref() == key_id;
-            is_named
-                && key.material.fits(algorithm)
-                && key.algorithm.is_none_or(|only| only == algorithm)
+            is_named && key.serves(algorithm)
         })
     }
 }

@@ -153,7 +153,8 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
     ))
 }
 
-/// Stores the public keys of a provider; answers with the number of them that can verify.
+/// Stores the public keys of a provider; answers with the number of them that can verify
+/// the provider's tokens.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32> {
@@ -168,25 +169,34 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32>
             KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
         },
     })?;
-    let kind: Option<String> = Spi::get_one_with_args(
-        "SELECT min(key_source) FROM insforge_integrations.auth_providers WHERE name OPERATOR(pg_catalog.=) $1",
-        &[provider.into()],
-    )
-    .map_err(internal)?;
-    match kind {
-        None => {
-            return Err(Error::UnknownProvider {
-                name: provider.to_owned(),
-            }
-            .into());
+    let registry = REGISTRY.current()?;
+    let registered = registry
+        .get(provider)
+        .ok_or_else(|| Error::UnknownProvider {
+            name: provider.to_owned(),
+        })?;
+    if matches!(registered.keys, Keys::BetterAuth(_)) {
+        return Err(Error::InvalidKeySet {
+            problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
         }
-        Some(source) if source.starts_with("better_auth:") => {
-            return Err(Error::InvalidKeySet {
-                problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
-            }
-            .into());
+        .into());
+    }
+    let policy = registered
+        .policy
+        .as_ref()
+        .map_err(|problem| Error::ProviderNotReady {
+            name: provider.to_owned(),
+            problem: problem.clone(),
+        })?;
+    let usable = parsed.keys.count_for(policy.algorithms());
+    if usable == 0 {
+        return Err(Error::InvalidKeySet {
+            problem: format!(
+                "No key fits the provider's algorithms, {}.",
+                policy.rules().algorithms.join(", ")
+            ),
         }
-        Some(_) => {}
+        .into());
     }
     for reason in &parsed.skipped {
         notice!("a key of provider \"{provider}\" was skipped: {reason}");
@@ -197,5 +207,5 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32>
         &[provider.into(), jwks.into()],
     )
     .map_err(internal)?;
-    Ok(parsed.keys.len() as i32)
+    Ok(usable as i32)
 }
