@@ -46,8 +46,19 @@ BEGIN
     insforge_integrations.verify_provider_jwt(text, text),
     insforge_integrations.inspect_provider_jwt(text, text),
     insforge_integrations.authenticate(text, text),
-    insforge_integrations.deauthenticate()
+    insforge_integrations.deauthenticate(),
+    insforge_integrations.pre_request()
     TO PUBLIC;
+
+  FOR statement IN
+    SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.function, r.rolname)
+      FROM (VALUES
+        ('@extschema@.exchange_provider_token(text, text)', '{anon, authenticated, project_admin}'::name[]),
+        ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}')
+      ) AS granted(function, roles) JOIN pg_roles r ON r.rolname = ANY (granted.roles)
+  LOOP
+    EXECUTE statement;
+  END LOOP;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS

@@ -18,6 +18,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   subject_pattern     text,
   subject_prefix      text,
   allow_uuid_subjects boolean NOT NULL,
+  allow_bare_sessions boolean NOT NULL,
   jwks                jsonb,
   jwks_updated_at     timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -41,24 +42,33 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Second
 COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression for the whole of "sub".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'What is put before "sub" to make the user id.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of a user of InsForge''s own.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as set_provider_jwks() took them.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
 
 -- Not dumped: a secret has no place in a dump.
 CREATE TABLE insforge_integrations.jwt_secrets (
-  secret      text NOT NULL,
+  secret      text NOT NULL CHECK (octet_length(secret) >= 32),
   valid_until timestamptz
 );
 COMMENT ON TABLE insforge_integrations.jwt_secrets IS
   'The secret that InsForge signs its tokens with, and for a while the one before. Write it with set_jwt_secret(); pg_dump leaves it out.';
 COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'When tokens signed with it are accepted no longer; NULL for the present secret.';
 
+-- Not dumped either.
+CREATE TABLE insforge_integrations.session_secrets (
+  provider text COLLATE "C" PRIMARY KEY,
+  secret   text NOT NULL CHECK (secret <> '')
+);
+COMMENT ON TABLE insforge_integrations.session_secrets IS
+  'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
+
 DO $$
 DECLARE
   cached text;
 BEGIN
-  FOREACH cached IN ARRAY ARRAY['auth_providers', 'jwt_secrets'] LOOP
+  FOREACH cached IN ARRAY ARRAY['auth_providers', 'jwt_secrets', 'session_secrets'] LOOP
     EXECUTE format(
       'CREATE TRIGGER invalidate_table_cache
          AFTER INSERT OR UPDATE OR DELETE ON insforge_integrations.%1$I

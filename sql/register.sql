@@ -1,4 +1,5 @@
-CREATE FUNCTION insforge_integrations.store_auth_provider(provider text, preset text, arguments jsonb)
+CREATE FUNCTION insforge_integrations.store_auth_provider(
+    provider text, preset text, arguments jsonb, session_secret text DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -16,6 +17,7 @@ BEGIN
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
+    WHEN session_secret = '' THEN 'The session secret is empty.'
     WHEN coalesce(provider, '') IN ('', 'insforge') THEN format('The name %s is taken by the built-in provider, or empty.', quote_nullable(provider))
   END;
   IF refused IS NOT NULL THEN
@@ -29,12 +31,13 @@ BEGIN
   INSERT INTO insforge_integrations.auth_providers AS stored (
       name, preset, issuers, key_source, jwks_url, algorithms, audience_rule, audiences, authorized_parties,
       required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects)
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions)
     VALUES (
       provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.algorithms,
       wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.required_claims,
       wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
-      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects)
+      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
+      wanted.allow_bare_sessions)
     ON CONFLICT (name) DO UPDATE SET
       -- The keys stay, but never another source's.
       jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
@@ -47,12 +50,14 @@ BEGIN
       token_types = excluded.token_types, token_categories = excluded.token_categories,
       max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
       subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
-      allow_uuid_subjects = excluded.allow_uuid_subjects
+      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions
     RETURNING * INTO wanted;
+  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
+  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
   RETURN wanted;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb, text) IS
   'Behind the functions register_…: stores the rules that a preset makes of its arguments.';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
@@ -104,14 +109,15 @@ COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) 
   'Trusts session JWTs of a Stytch B2B project. Arguments as of register_stytch().';
 
 CREATE FUNCTION insforge_integrations.register_better_auth(
-    base_url text, schema_name text DEFAULT 'better_auth', subject_pattern text DEFAULT NULL,
+    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
+    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
     allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations.store_auth_provider(name, 'better_auth', jsonb_build_object(
-    'base_url', base_url, 'schema_name', schema_name, 'subject_pattern', subject_pattern,
-    'allow_uuid_subjects', allow_uuid_subjects));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text) IS
-  'Trusts the tokens of Better Auth''s jwt plugin, with the keys in its own table jwks of this database. base_url: Better Auth''s baseURL; schema_name: where its tables are; subject_pattern, allow_uuid_subjects: for user ids that are not Better Auth''s usual 32 letters and digits.';
+    'base_url', base_url, 'schema_name', schema_name, 'allow_bare_sessions', allow_bare_sessions,
+    'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects), session_secret);
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text) IS
+  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks, and with session_secret or allow_bare_sessions its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL; schema_name: where its tables are; session_secret: the secret that signs its session cookies, NULL to take none; allow_bare_sessions: whether a session''s token without a signature is taken; subject_pattern, allow_uuid_subjects: for user ids that are not Better Auth''s usual 32 letters and digits.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,

@@ -88,6 +88,35 @@ pub enum Error {
     #[error("token rejected")]
     TokenRejected(crate::jwt::rejection::Rejection),
 
+    /// No secret to sign with is stored.
+    #[error("no JWT secret is stored")]
+    SecretMissing,
+
+    /// A token was asked for that is not to be had.
+    #[error("invalid request for a token")]
+    InvalidTokenRequest {
+        /// What is wrong with it, a sentence.
+        problem: String,
+    },
+
+    /// A token could not be made: a bug.
+    #[error("cannot make a token: {problem}")]
+    Minting {
+        /// What the library says.
+        problem: String,
+    },
+
+    /// A request by another method than POST.
+    #[error("{function}() is called by POST")]
+    MethodNotAllowed {
+        /// Name of the function.
+        function: &'static str,
+    },
+
+    /// The headers of the request are not what PostgREST makes them.
+    #[error("request.headers is not a JSON object")]
+    HeadersNotJson,
+
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,

@@ -21,6 +21,7 @@
     )
 )]
 
+pub mod better_auth;
 pub mod error;
 pub mod jwt;
 #[cfg(feature = "extension")]
@@ -68,12 +69,18 @@ mod install_script {
         requires = ["providers", pg::providers::provider_registration]
     );
     extension_sql_file!(
+        "../sql/exchange.sql",
+        name = "exchange",
+        requires = ["providers"]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
         requires = [
             pg::settings::configure,
             pg::providers::provider_registration,
             pg::providers::set_provider_jwks,
+            pg::exchange::issue_insforge_token,
             pg::verification::verify_provider_jwt,
             pg::verification::inspect_provider_jwt,
             pg::verification::authenticate,

@@ -22,6 +22,10 @@ pub struct Settings {
     pub token_role: String,
     /// Setting `token_audience`: whom InsForge's tokens are for.
     pub token_audience: String,
+    /// Setting `token_ttl`: seconds that a token minted here lives at most.
+    pub token_ttl: u32,
+    /// Setting `provider_token_header`: the request header that `pre_request()` reads.
+    pub provider_token_header: String,
 }
 
 impl Default for Settings {
@@ -30,6 +34,8 @@ impl Default for Settings {
             identity_source: IdentitySource::Claims,
             token_role: "authenticated".to_owned(),
             token_audience: "insforge-api".to_owned(),
+            token_ttl: 3600,
+            provider_token_header: "x-provider-token".to_owned(),
         }
     }
 }
@@ -71,7 +77,41 @@ const SETTINGS: &[Setting] = &[
             Some(())
         },
     },
+    Setting {
+        name: "token_ttl",
+        accepts: "1 minute to 24 hours, such as 90 seconds, 15 minutes or 1 hour",
+        apply: |settings, value| {
+            settings.token_ttl = duration(value).filter(|ttl| TTL_SECONDS.contains(ttl))?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "provider_token_header",
+        accepts: "the name of a request header in lower case, such as x-provider-token",
+        apply: |settings, value| {
+            let is_name = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+            settings.provider_token_header =
+                not_empty(value).filter(|name| name.bytes().all(is_name))?;
+            Some(())
+        },
+    },
 ];
+
+/// Seconds that a token minted here may live: clients take one with less than a minute left for
+/// one that has ended, and none can be called back.
+pub const TTL_SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 60 * 60;
+
+/// Seconds of a number and a unit, `15 minutes`.
+fn duration(text: &str) -> Option<u32> {
+    let (number, unit) = text.split_once(' ')?;
+    let seconds = match unit {
+        "second" | "seconds" => 1,
+        "minute" | "minutes" => 60,
+        "hour" | "hours" => 60 * 60,
+        _ => return None,
+    };
+    number.parse::<u32>().ok()?.checked_mul(seconds)
+}
 
 fn not_empty(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
@@ -163,6 +203,38 @@ mod tests {
     #[test]
     fn a_row_of_a_later_version_is_left_alone() {
         assert!(Settings::from_rows([row("from_the_future", "x")]).is_ok());
+    }
+
+    #[test]
+    fn a_duration_is_a_number_and_a_unit() {
+        for (value, expected) in [
+            ("90 seconds", Some(90)),
+            ("1 minute", Some(60)),
+            ("24 hours", Some(86_400)),
+            ("25 hours", None),
+            ("59 seconds", None),
+            ("1h", None),
+            ("-1 hours", None),
+            ("4294967295 hours", None),
+        ] {
+            let settings = Settings::from_rows([row("token_ttl", value)]);
+            assert_eq!(
+                settings.ok().map(|settings| settings.token_ttl),
+                expected,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_header_is_named_as_postgrest_names_it() {
+        assert!(check("provider_token_header", Some("x-clerk-token")).is_ok());
+        for name in ["X-Token", "x token", "x_token", ""] {
+            assert!(
+                check("provider_token_header", Some(name)).is_err(),
+                "{name}"
+            );
+        }
     }
 
     #[test]

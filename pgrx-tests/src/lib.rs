@@ -8,6 +8,8 @@ mod cluster;
 mod database;
 mod installation;
 pub mod node;
+pub mod postgrest;
+pub mod provider_tokens;
 pub mod request;
 mod server_user;
 

@@ -1,15 +1,13 @@
 //! Other people's clients: the Node.js programs in `clients/`, whose packages `npm ci` installs.
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-/// Runs `clients/<script>` with arguments and returns what it printed.
-///
-/// # Errors
-/// When Node.js or the packages are missing, or the script fails.
-pub fn run(script: &str, arguments: &[&str]) -> Result<String> {
+fn command(script: &str, arguments: &[&str]) -> Result<Command> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     ensure!(
         clients.join("node_modules").is_dir(),
@@ -17,22 +15,86 @@ pub fn run(script: &str, arguments: &[&str]) -> Result<String> {
     );
     // Where the machine's own is too old, `make clients` has put one beside the packages.
     let beside = clients.join("node_modules/.bin/node");
-    let output = Command::new(if beside.exists() {
+    let mut command = Command::new(if beside.exists() {
         beside
     } else {
         "node".into()
-    })
-    .arg(script)
-    .args(arguments)
-    .current_dir(clients)
-    .output()
-    .context("cannot run node")?;
+    });
+    command.arg(script).args(arguments).current_dir(clients);
+    Ok(command)
+}
+
+/// Runs `clients/<script>` with arguments and returns what it printed.
+///
+/// # Errors
+/// When Node.js or the packages are missing, or the script fails.
+pub fn run(script: &str, arguments: &[&str]) -> Result<String> {
+    let output = command(script, arguments)?
+        .output()
+        .context("cannot run node")?;
     ensure!(
         output.status.success(),
         "{script}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A script that runs until this is dropped, and answers each line with one, both JSON.
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// What it printed before it was asked anything.
+    pub greeting: Value,
+}
+
+impl Process {
+    /// Starts `clients/<script>` and reads its first line.
+    ///
+    /// # Errors
+    /// As [`run`].
+    pub fn start(script: &str, arguments: &[&str]) -> Result<Self> {
+        let mut child = command(script, arguments)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run node")?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().context("no standard output")?);
+        let mut process = Self {
+            child,
+            input,
+            output,
+            greeting: Value::Null,
+        };
+        process.greeting = process.read()?;
+        Ok(process)
+    }
+
+    /// Sends a line and reads the answer.
+    ///
+    /// # Errors
+    /// When the script has ended or answers something else than JSON.
+    pub fn ask(&mut self, question: &Value) -> Result<Value> {
+        let input = self.input.as_mut().context("the script has ended")?;
+        writeln!(input, "{question}")?;
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).with_context(|| format!("not JSON: {line:?}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Tokens signed with npm jose, and the public keys that go with them.

@@ -1,64 +1,10 @@
 //! Tokens that other people's libraries sign, in the exact shape of each provider's tokens, and in
 //! the shapes of all its other tokens and of the known attacks.
 
-use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
-
-use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
+use insforge_integrations_tests::provider_tokens::{providers, register};
+use insforge_integrations_tests::{Database, Fixture, shared_cluster};
 use postgres::Client;
-use serde_json::{Map, Value};
-
-/// What `clients/provider_tokens.mjs` made, once for this program.
-fn providers() -> &'static Map<String, Value> {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| {
-        let now = UNIX_EPOCH.elapsed().unwrap().as_secs().to_string();
-        serde_json::from_str(&node::run("provider_tokens.mjs", &[&now]).unwrap()).unwrap()
-    });
-    document["providers"].as_object().unwrap()
-}
-
-/// A value as an SQL literal of the type its argument has.
-fn literal(value: &Value) -> String {
-    let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    match value {
-        Value::Array(list) => {
-            let elements: Vec<_> = list
-                .iter()
-                .map(|element| quote(element.as_str().unwrap()))
-                .collect();
-            format!("ARRAY[{}]::text[]", elements.join(", "))
-        }
-        Value::String(text) => quote(text),
-        other => other.to_string(),
-    }
-}
-
-fn register(client: &mut Client, name: &str) {
-    let provider = &providers()[name];
-    let arguments: Vec<String> = provider["registration"]["arguments"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, value)| format!("{name} => {}", literal(value)))
-        .collect();
-    let function = provider["registration"]["function"].as_str().unwrap();
-    client
-        .execute(
-            &format!(
-                "SELECT insforge_integrations.{function}({}, name => '{name}')",
-                arguments.join(", ")
-            ),
-            &[],
-        )
-        .unwrap();
-    client
-        .execute(
-            "SELECT insforge_integrations.set_provider_jwks($1, $2::text::jsonb)",
-            &[&name, &provider["jwks"].to_string()],
-        )
-        .unwrap();
-}
+use serde_json::Value;
 
 fn with_provider(name: &str) -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();

@@ -4,6 +4,7 @@
 pub mod algorithm;
 mod claims;
 mod clerk;
+pub mod grant;
 pub mod identity;
 mod json;
 pub mod jws;

@@ -236,6 +236,18 @@ impl Policy {
         Ok(())
     }
 
+    /// Seconds since 1970 at which a token ends, without leeway: at `exp`, or at its maximum age.
+    #[must_use]
+    pub fn end(&self, times: &Times) -> f64 {
+        let age = self.rules.max_age_seconds.map(f64::from);
+        times
+            .issued
+            .zip(age)
+            .map_or(times.expires, |(issued, age)| {
+                times.expires.min(issued + age)
+            })
+    }
+
     /// Checks which kind of token the header says this is.
     pub(super) fn check_type(
         &self,
@@ -347,12 +359,20 @@ impl Policy {
 
     /// The user id that `sub` makes.
     pub(super) fn user_id(&self, claims: &Map<String, Value>) -> Result<String, Rejection> {
-        let Some(subject) = claims.get("sub").and_then(Value::as_str) else {
-            return reject(
+        match claims.get("sub").and_then(Value::as_str) {
+            Some(subject) => self.user_id_of(subject),
+            None => reject(
                 Reason::MissingClaim,
                 "The token has no \"sub\" that is a string.",
-            );
-        };
+            ),
+        }
+    }
+
+    /// The user id that a subject makes, from a token or elsewhere.
+    ///
+    /// # Errors
+    /// [`Reason::SubjectRejected`].
+    pub fn user_id_of(&self, subject: &str) -> Result<String, Rejection> {
         let is_sound = !subject.is_empty()
             && subject.len() <= MAX_SUBJECT_BYTES
             && !subject.chars().any(char::is_control)
@@ -363,7 +383,7 @@ impl Policy {
         if !is_sound {
             return reject(
                 Reason::SubjectRejected,
-                "The token's \"sub\" is not of the form that the provider's users have.",
+                "The user's id (\"sub\") is not of the form that the provider's users have.",
             );
         }
         let user_id = format!(
@@ -373,7 +393,7 @@ impl Policy {
         if !self.rules.allow_uuid_subjects && is_uuid(&user_id) {
             return reject(
                 Reason::SubjectRejected,
-                "The token's \"sub\" could be the id of a user of InsForge's own.",
+                "The user's id (\"sub\") could be that of a user of InsForge's own.",
             );
         }
         Ok(user_id)

@@ -15,6 +15,8 @@ pub struct Registration {
     pub key_source: String,
     /// The address of its JWK set, when it has one.
     pub jwks_url: Option<String>,
+    /// Whether bare tokens of its sessions are taken; Better Auth's alone are.
+    pub allow_bare_sessions: bool,
     /// The rules for its tokens.
     #[serde(flatten)]
     pub rules: Rules,
@@ -105,6 +107,7 @@ fn with_jwks(jwks_url: String, rules: Rules) -> Registration {
         preset: String::new(),
         key_source: jwks_url.clone(),
         jwks_url: Some(jwks_url),
+        allow_bare_sessions: false,
         rules,
     }
 }
@@ -332,6 +335,7 @@ fn stytch(arguments: Stytch, subject: &str, path: &str) -> Result<Registration> 
 struct BetterAuth {
     base_url: String,
     schema_name: String,
+    allow_bare_sessions: Option<bool>,
     subject_pattern: Option<String>,
     allow_uuid_subjects: Option<bool>,
 }
@@ -360,6 +364,7 @@ fn better_auth(arguments: BetterAuth) -> Result<Registration> {
         preset: String::new(),
         key_source: format!("better_auth:{}", arguments.schema_name),
         jwks_url: None,
+        allow_bare_sessions: arguments.allow_bare_sessions == Some(true),
         rules: Rules {
             issuers: vec![origin.clone()],
             algorithms: types(&["EdDSA", "ES256", "ES512", "PS256", "RS256"]),

@@ -51,6 +51,8 @@ reasons! {
     ClaimRejected = "claim_rejected",
     /// `sub` is not of the form that the provider's users have.
     SubjectRejected = "subject_rejected",
+    /// There is no such session, or none that is still open.
+    SessionNotFound = "session_not_found",
 }
 
 /// A token that was read and refused. Says nothing of the token's content.

@@ -41,5 +41,11 @@ pub mod unguarded {
         pub fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;
         pub fn palloc(size: usize) -> *mut c_void;
         pub fn strcmp(left: *const c_char, right: *const c_char) -> i32;
+        pub fn errstart(level: i32, domain: *const c_char) -> bool;
+        pub fn errcode(code: i32) -> i32;
+        pub fn errmsg(format: *const c_char, ...) -> i32;
+        pub fn errdetail(format: *const c_char, ...) -> i32;
+        pub fn errhint(format: *const c_char, ...) -> i32;
+        pub fn errfinish(file: *const c_char, line: i32, function: *const c_char);
     }
 }

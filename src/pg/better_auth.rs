@@ -3,23 +3,18 @@
 //! The table belongs to somebody who need not be a superuser. It is read by a plain heap scan, after
 //! a look at what it is, so that nothing its owner could put in its place ever runs.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
-use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::clock;
 use super::error::Result;
-use super::rows::{Rows, relation_in_schema};
+use super::rows::{Rows, in_ordinary_table};
 use crate::jwt::key::KeySet;
 
 /// Better Auth serves a key for this long after it expired, its own default.
 const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// OIDs from here on are of objects that users made.
-const FIRST_USER_OID: u32 = 16_384;
-/// OID of the access method `heap`.
-const HEAP: u32 = 2;
 
 #[derive(Deserialize)]
 struct Row {
@@ -37,7 +32,9 @@ pub fn keys(schema: &str, now: i64) -> Result<std::result::Result<KeySet, String
     let Ok(schema_name) = CString::new(schema) else {
         return none("cannot exist");
     };
-    let Some(rows) = read(&schema_name, c"jwks")? else {
+    // SAFETY: the table is open and has columns of built-in types alone.
+    let rows = in_ordinary_table(&schema_name, c"jwks", |table| unsafe { Rows::scan(table) })?;
+    let Some(rows) = rows else {
         return none("is not there, or is not an ordinary table with built-in column types");
     };
     let Ok(rows) = rows.parse::<Row>() else {
@@ -71,32 +68,4 @@ fn jwk(row: Row) -> Option<Map<String, Value>> {
         jwk.insert("alg".to_owned(), alg.into());
     }
     Some(jwk)
-}
-
-/// The rows of a table, if it is an ordinary one with columns of built-in types alone.
-fn read(schema: &CStr, table: &CStr) -> Result<Option<Rows>> {
-    // SAFETY: the relation stays open and locked while it is looked at and scanned.
-    unsafe {
-        let relation = relation_in_schema(schema, table);
-        if relation == pg_sys::Oid::INVALID {
-            return Ok(None);
-        }
-        let opened = pg_sys::try_relation_open(relation, pg_sys::AccessShareLock as i32);
-        if opened.is_null() {
-            return Ok(None);
-        }
-        let class = (*opened).rd_rel;
-        let columns = (*opened).rd_att;
-        let is_ordinary = (*class).relkind as u8 == pg_sys::RELKIND_RELATION
-            && (*class).relam == pg_sys::Oid::from(HEAP)
-            && (1..=(*columns).natts)
-                .all(|number| pg_sys::SPI_gettypeid(columns, number).to_u32() < FIRST_USER_OID);
-        let rows = if is_ordinary {
-            Some(Rows::scan(opened)?)
-        } else {
-            None
-        };
-        pg_sys::relation_close(opened, pg_sys::AccessShareLock as i32);
-        Ok(rows)
-    }
 }

@@ -4,14 +4,15 @@
 //! the end of the transaction ends it, and parallel workers have it. Ordinary roles can neither set
 //! nor reset it: a value given before the library is loaded is dropped with a warning when it is.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, c_char};
 
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::backend::BackendLocal;
-use super::encoding::{from_server, to_server};
+use super::encoding::from_server;
 use super::error::{Result, internal};
+use super::variables;
 use crate::jwt::identity::Identity;
 
 const PREFIX: &CStr = c"insforge_integrations";
@@ -95,19 +96,6 @@ pub fn bind(identity: Option<&BoundIdentity>) -> Result<()> {
         .transpose()
         .map_err(internal)?
         .unwrap_or_default();
-    let text = CString::new(to_server(&text)).map_err(internal)?;
-    // SAFETY: a call of this extension sets its own variable, with the rights that takes.
-    unsafe {
-        pg_sys::set_config_option(
-            NAME.as_ptr(),
-            text.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_LOCAL,
-            true,
-            0,
-            false,
-        );
-    }
-    Ok(())
+    // A call of this extension sets its own variable, with the rights that takes.
+    variables::set_local(NAME, &text, pg_sys::GucContext::PGC_SUSET)
 }

@@ -25,9 +25,15 @@ pub fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(microseconds(seconds)).ok()
 }
 
-/// Seconds since 1970 of a time in Postgres' own JSON spelling.
+/// Seconds since 1970 of a time in Postgres' own JSON spelling. One without an offset is UTC,
+/// whatever the session's time zone, which is for anybody to set.
 pub fn parse(time: &str) -> Option<i64> {
     use std::str::FromStr;
-    let time: pg_sys::TimestampTz = TimestampWithTimeZone::from_str(time).ok()?.into();
+    let has_offset = time
+        .split_once('T')
+        .is_none_or(|(_, rest)| rest.contains(['+', '-', 'Z']));
+    let utc = if has_offset { "" } else { "Z" };
+    let time = TimestampWithTimeZone::from_str(&format!("{time}{utc}")).ok()?;
+    let time: pg_sys::TimestampTz = time.into();
     Some(time.div_euclid(1_000_000) + POSTGRES_EPOCH)
 }

@@ -76,6 +76,32 @@ impl From<Error> for ErrorReport {
                 "insforge_integrations.inspect_provider_jwt() explains without raising; docs/providers.md lists the reasons."
                     .to_owned(),
             ),
+            Error::SecretMissing => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "Tokens are signed with the secret that InsForge verifies them with.".to_owned(),
+                "As a superuser, call insforge_integrations.set_jwt_secret() with the JWT_SECRET of InsForge's environment, 32 bytes or more."
+                    .to_owned(),
+            ),
+            Error::InvalidTokenRequest { problem } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                problem.clone(),
+                "Set role, audience and lifetime with configure(); give other claims as a JSON object.".to_owned(),
+            ),
+            Error::Minting { .. } => (
+                ERRCODE_INTERNAL_ERROR,
+                "Nothing was changed.".to_owned(),
+                "Please report this.".to_owned(),
+            ),
+            Error::MethodNotAllowed { .. } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "By another method the token would stand in the address, and so in logs.".to_owned(),
+                "Send the arguments as the JSON body of a POST.".to_owned(),
+            ),
+            Error::HeadersNotJson => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "PostgREST sets request.headers to a JSON object with the names in lower case.".to_owned(),
+                "Call pre_request() as PostgREST's db-pre-request.".to_owned(),
+            ),
             Error::IdentityExpired => (
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 "expired: The token that authenticate() verified in this transaction has ended.".to_owned(),

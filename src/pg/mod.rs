@@ -10,12 +10,17 @@ mod claims_variable;
 mod clock;
 mod encoding;
 mod error;
+mod exchange;
 mod identity;
 mod jsonb;
+mod pre_request;
 mod providers;
+mod request;
 mod rows;
+mod sessions;
 mod settings;
 mod table_cache;
+mod variables;
 mod verification;
 
 /// What the library does when a session loads it.

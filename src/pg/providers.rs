@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use jsonwebtoken::EncodingKey;
 use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -33,6 +34,8 @@ pub struct Provider {
     /// What is wrong with the stored rules, when they cannot be applied.
     pub policy: std::result::Result<Policy, String>,
     pub keys: Keys,
+    /// Whether the bare token of a session is a credential.
+    pub allow_bare_sessions: bool,
 }
 
 /// Where the keys of a provider are.
@@ -46,12 +49,19 @@ pub enum Keys {
 /// The secrets that InsForge signs its tokens with.
 #[derive(Default)]
 pub struct Secrets {
+    /// The present one, to sign with.
+    signing: Option<Rc<EncodingKey>>,
     present: Option<Rc<KeySet>>,
     /// With the previous one, and the time it ends, in seconds since 1970.
     with_previous: Option<(Rc<KeySet>, i64)>,
 }
 
 impl Secrets {
+    /// What tokens are signed with; `None` when there is no secret.
+    pub fn signing_key(&self) -> Option<Rc<EncodingKey>> {
+        self.signing.clone()
+    }
+
     /// The keys that are valid at `now`, and whether they are for as long as the table is as it is;
     /// `None` when there is no secret.
     pub fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
@@ -87,6 +97,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
         enabled: bool,
         key_source: String,
         jwks: Option<Box<RawValue>>,
+        allow_bare_sessions: bool,
     }
 
     let mut providers = HashMap::new();
@@ -113,6 +124,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
                 enabled: row.enabled,
                 policy,
                 keys,
+                allow_bare_sessions: row.allow_bare_sessions,
             }),
         );
     }
@@ -133,6 +145,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
         .find_map(|row| Some((&row.secret, row.valid_until.as_deref()?)));
     let keys = |row: &Row| KeySet::from_secret(row.secret.as_bytes());
     Ok(Secrets {
+        signing: present.map(|row| Rc::new(EncodingKey::from_secret(row.secret.as_bytes()))),
         present: present.map(|row| Rc::new(keys(row))),
         // Only beside a present one is a previous one worth anything.
         with_previous: present.zip(previous).map(|(row, (previous, until))| {

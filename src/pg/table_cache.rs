@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 
 use super::error::{Result, internal};
 use super::rows::{Rows, relation_in_schema};
-use super::{providers, settings};
+use super::{providers, sessions, settings};
 use crate::error::Error;
 
 const SCHEMA: &CStr = c"insforge_integrations";
@@ -96,7 +96,12 @@ impl<T> Invalidate for TableCache<T> {
 }
 
 /// Every cache of this library. One callback serves all: Postgres has room for ten in all.
-static CACHES: &[&dyn Invalidate] = &[&settings::CACHE, &providers::REGISTRY, &providers::SECRETS];
+static CACHES: &[&dyn Invalidate] = &[
+    &settings::CACHE,
+    &providers::REGISTRY,
+    &providers::SECRETS,
+    &sessions::SESSION_SECRETS,
+];
 
 fn register_callback() {
     static REGISTERED: std::sync::Once = std::sync::Once::new();

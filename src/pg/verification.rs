@@ -14,6 +14,7 @@ use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::{better_auth, clock, settings};
 use crate::error::Error;
+use crate::jwt::grant::Grant;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
@@ -22,15 +23,37 @@ use crate::jwt::verify::{Verified, unverified_issuer, verify};
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
-struct Accepted {
+pub struct Accepted {
     provider: Rc<str>,
-    verified: Rc<Verified>,
-    /// Seconds since 1970 at which it ends, leeway included.
+    pub verified: Rc<Verified>,
+    /// Seconds since 1970 at which it ends.
     ends: f64,
+    /// Seconds for which it is accepted after that.
+    leeway: f64,
+}
+
+impl Accepted {
+    /// What the token grants.
+    pub fn grant(&self) -> std::result::Result<Grant, Rejection> {
+        Grant::from_token(&self.provider, &self.verified, self.ends)
+    }
+
+    /// Binds the identity to the transaction.
+    pub fn bind(&self) -> Result<()> {
+        let identity = self.verified.identity.clone();
+        bind(Some(&BoundIdentity {
+            provider: self.provider.to_string(),
+            user_id: identity.user_id,
+            org_id: identity.org_id,
+            org_role: identity.org_role,
+            permissions: identity.permissions,
+            expires: clock::microseconds(self.ends + self.leeway),
+        }))
+    }
 }
 
 /// Why a token did not pass.
-enum Refusal {
+pub enum Refusal {
     Rejected(Rejection),
     /// The provider cannot verify anything: an operator's matter, not the token's.
     NotReady {
@@ -57,12 +80,12 @@ impl From<Refusal> for Error {
     }
 }
 
-type Attempt = std::result::Result<Accepted, Refusal>;
+pub type Attempt = std::result::Result<Accepted, Refusal>;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
-fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
+pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
     if let Some(attempt) = remembered(&key)? {
@@ -112,6 +135,11 @@ fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
                 }
                 return Ok(Ok(accepted));
             }
+            // To a token of another algorithm InsForge is just one of those whose it is not.
+            Err(Refusal::Rejected(rejection))
+                if provider.is_none()
+                    && name == BUILT_IN
+                    && rejection.reason == Reason::AlgorithmNotAllowed => {}
             // A provider whose key signed the token says more than one whose key did not.
             Err(other) if is_first || is_about_the_content(&other) => refusal = other,
             Err(_) => {}
@@ -121,7 +149,8 @@ fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
     Ok(Err(refusal))
 }
 
-fn is_about_the_content(refusal: &Refusal) -> bool {
+/// Whether it was the provider's own credential that was refused.
+pub fn is_about_the_content(refusal: &Refusal) -> bool {
     use Reason::{AlgorithmNotAllowed, BadSignature, UnknownKey};
     matches!(refusal, Refusal::Rejected(rejection)
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownKey))
@@ -144,11 +173,11 @@ fn attempt_with(
         Ok(verify(jws, policy, keys, now)
             .map_err(Refusal::from)
             .map(|verified| {
-                let ends = verified.times.expires + f64::from(policy.rules().leeway_seconds);
                 let accepted = Accepted {
                     provider: Rc::from(name),
+                    ends: policy.end(&verified.times),
+                    leeway: f64::from(policy.rules().leeway_seconds),
                     verified: Rc::new(verified),
-                    ends,
                 };
                 (accepted, is_lasting)
             }))
@@ -336,16 +365,8 @@ fn authenticate(
     provider: default!(Option<&str>, "NULL"),
 ) -> Result<Option<String>> {
     let accepted = attempt(token, provider)?.map_err(Error::from)?;
-    let identity = accepted.verified.identity.clone();
-    bind(Some(&BoundIdentity {
-        provider: accepted.provider.to_string(),
-        user_id: identity.user_id.clone(),
-        org_id: identity.org_id,
-        org_role: identity.org_role,
-        permissions: identity.permissions,
-        expires: clock::microseconds(accepted.ends),
-    }))?;
-    Ok(identity.user_id)
+    accepted.bind()?;
+    Ok(accepted.verified.identity.user_id.clone())
 }
 
 /// Unbinds the identity of the transaction.

@@ -1,0 +1,84 @@
+// A Better Auth server over HTTP, with the plugins jwt, admin and organization, and a browser that
+// does to it what it is told, a JSON array a line on standard input; answers with a line of JSON each.
+// usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA
+//   ["sign-up", email]            signs up and stays signed in: {user_id, cookie, session_token}
+//   ["sign-in", email]            the same for a user that is there
+//   ["token"]                     a token of the jwt plugin: {token}
+//   ["post", path, body]          any other call as the signed-in user: {status, body}
+//   ["sign-out"]                  ends the session: {status}
+// What it prints first is {base_url, secret}.
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { betterAuth } from "better-auth";
+import { getMigrations } from "better-auth/db/migration";
+import { toNodeHandler } from "better-auth/node";
+import { admin, jwt, organization } from "better-auth/plugins";
+import pg from "pg";
+
+const [host, database, schema] = process.argv.slice(2);
+if (!schema) {
+  console.error("usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA");
+  process.exit(2);
+}
+const schemaName = pg.escapeIdentifier(schema);
+const pool = new pg.Pool({ host, database, user: "postgres", max: 2, options: `-c search_path=${schemaName}` });
+await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schemaName}`);
+
+const server = createServer((request, response) => handler(request, response));
+await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+const baseURL = `http://localhost:${server.address().port}`;
+const secret = "a secret for tests, the same in every run";
+const options = {
+  baseURL,
+  secret,
+  database: pool,
+  emailAndPassword: { enabled: true },
+  rateLimit: { enabled: false },
+  plugins: [jwt(), admin(), organization()],
+};
+const { runMigrations } = await getMigrations(options);
+await runMigrations();
+const handler = toNodeHandler(betterAuth(options));
+
+const cookies = new Map();
+async function call(method, path, body) {
+  const response = await fetch(`${baseURL}/api/auth${path}`, {
+    method,
+    body: body && JSON.stringify(body),
+    headers: {
+      origin: baseURL,
+      "content-type": "application/json",
+      cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join("; "),
+    },
+  });
+  for (const cookie of response.headers.getSetCookie()) {
+    const [, name, value] = /^([^=]+)=([^;]*)/.exec(cookie);
+    if (value) cookies.set(name, value);
+    else cookies.delete(name);
+  }
+  return { status: response.status, body: await response.json() };
+}
+const password = "correct horse battery staple";
+const signedIn = ({ status, body }) => ({
+  status,
+  user_id: body.user?.id,
+  cookie: cookies.get("better-auth.session_token"),
+  session_token: body.token,
+});
+const commands = {
+  "sign-up": async (email) => signedIn(await call("POST", "/sign-up/email", { email, password, name: "Ada" })),
+  "sign-in": async (email) => signedIn(await call("POST", "/sign-in/email", { email, password })),
+  "sign-out": () => call("POST", "/sign-out", {}),
+  token: async () => (await call("GET", "/token")).body,
+  post: (path, body) => call("POST", path, body),
+  cookie: () => ({ cookie: cookies.get("better-auth.session_token") }),
+};
+
+console.log(JSON.stringify({ base_url: baseURL, secret }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, ...parameters] = JSON.parse(line);
+  console.log(JSON.stringify(await commands[name](...parameters)));
+}
+server.closeAllConnections();
+server.close();
+await pool.end();

@@ -1,0 +1,17 @@
+// Verifies tokens with npm jsonwebtoken as InsForge's backend and PostgREST do, and prints their
+// claims, or why they are refused.
+// usage: node verify_insforge_tokens.mjs SECRET '["token", …]'
+import jsonwebtoken from "jsonwebtoken";
+
+const [secret, tokens] = process.argv.slice(2);
+const verify = (token) => {
+  try {
+    const { header, payload } = jsonwebtoken.verify(token, secret, {
+      algorithms: ["HS256"], audience: "insforge-api", complete: true,
+    });
+    return { header, claims: payload };
+  } catch (error) {
+    return { error: error.message };
+  }
+};
+console.log(JSON.stringify(JSON.parse(tokens).map(verify)));

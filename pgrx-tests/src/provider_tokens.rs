@@ -1,0 +1,73 @@
+//! Tokens in the exact shape of each provider's, and how the provider is registered.
+
+use std::sync::OnceLock;
+
+use postgres::Client;
+use serde_json::{Map, Value};
+
+use crate::node;
+
+/// What `clients/provider_tokens.mjs` made, once for this program.
+///
+/// # Panics
+/// When Node.js or the packages are missing.
+#[must_use]
+pub fn providers() -> &'static Map<String, Value> {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| {
+        let now = node::now().to_string();
+        let printed = node::run("provider_tokens.mjs", &[&now]);
+        let printed = printed.unwrap_or_else(|error| panic!("{error:#}"));
+        serde_json::from_str(&printed).unwrap_or_default()
+    });
+    let Some(providers) = document["providers"].as_object() else {
+        panic!("provider_tokens.mjs printed no providers");
+    };
+    providers
+}
+
+/// A value as an SQL literal of the type its argument has.
+fn literal(value: &Value) -> String {
+    let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    match value {
+        Value::Array(list) => {
+            let elements: Vec<_> = list
+                .iter()
+                .map(|element| quote(element.as_str().unwrap()))
+                .collect();
+            format!("ARRAY[{}]::text[]", elements.join(", "))
+        }
+        Value::String(text) => quote(text),
+        other => other.to_string(),
+    }
+}
+
+/// Registers a provider under its name, with its keys.
+///
+/// # Panics
+/// When Postgres refuses it.
+pub fn register(client: &mut Client, name: &str) {
+    let provider = &providers()[name];
+    let arguments: Vec<String> = provider["registration"]["arguments"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| format!("{name} => {}", literal(value)))
+        .collect();
+    let function = provider["registration"]["function"].as_str().unwrap();
+    client
+        .execute(
+            &format!(
+                "SELECT insforge_integrations.{function}({}, name => '{name}')",
+                arguments.join(", ")
+            ),
+            &[],
+        )
+        .unwrap();
+    client
+        .execute(
+            "SELECT insforge_integrations.set_provider_jwks($1, $2::text::jsonb)",
+            &[&name, &provider["jwks"].to_string()],
+        )
+        .unwrap();
+}

@@ -1,0 +1,276 @@
+//! Better Auth's sessions: what a client holds of one, and what its row says.
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+
+use crate::jwt::grant::Grant;
+use crate::jwt::identity::Identity;
+use crate::jwt::policy::Policy;
+use crate::jwt::rejection::{Reason, Rejection};
+
+/// Longer than the value of any session cookie; a token of Better Auth's has 32 characters.
+const MAX_CREDENTIAL_BYTES: usize = 512;
+
+/// What a client holds of its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// The token of the session, as the bearer plugin and some clients hand it out.
+    Bare(String),
+    /// The value of the cookie: the token, and its HMAC-SHA256 under Better Auth's secret.
+    Signed {
+        /// The token.
+        token: String,
+        /// The HMAC.
+        signature: Vec<u8>,
+    },
+}
+
+impl Credential {
+    /// Reads a cookie's value, percent-encoded or not, or a bare token.
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    pub fn parse(text: &str) -> Result<Self, Rejection> {
+        let malformed = |detail: &str| Rejection::new(Reason::Malformed, detail);
+        if text.len() > MAX_CREDENTIAL_BYTES {
+            let detail = format!("A session cookie has at most {MAX_CREDENTIAL_BYTES} bytes.");
+            return Err(Rejection::new(Reason::TooLarge, detail));
+        }
+        let text = percent_decoded(text)
+            .filter(|text| !text.is_empty() && !text.contains(char::is_control))
+            .ok_or_else(|| malformed("It is neither a signed token nor a session cookie."))?;
+        let Some((token, signature)) = text.rsplit_once('.') else {
+            return Ok(Self::Bare(text));
+        };
+        match STANDARD.decode(signature) {
+            Ok(signature) if !token.is_empty() => Ok(Self::Signed {
+                token: token.to_owned(),
+                signature,
+            }),
+            _ => Err(malformed(
+                "The signature of the session cookie is not base64.",
+            )),
+        }
+    }
+
+    /// The token of the session, when the provider takes this kind of credential.
+    ///
+    /// # Errors
+    /// [`Reason::BadSignature`], and [`Reason::WrongType`] for a credential the operator did not allow.
+    pub fn session_token(
+        &self,
+        secret: Option<&[u8]>,
+        allow_bare: bool,
+    ) -> Result<&str, Rejection> {
+        match self {
+            Self::Bare(token) if allow_bare => Ok(token),
+            Self::Bare(_) => Err(Rejection::new(
+                Reason::WrongType,
+                "The provider is not registered to take bare session tokens (allow_bare_sessions).",
+            )),
+            Self::Signed { token, signature } => {
+                let secret = secret.ok_or_else(|| {
+                    Rejection::new(
+                        Reason::WrongType,
+                        "The provider is not registered to take session cookies (session_secret).",
+                    )
+                })?;
+                let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+                // Takes the same time wherever the difference is.
+                hmac::verify(&key, token.as_bytes(), signature).map_err(|_| {
+                    Rejection::new(
+                        Reason::BadSignature,
+                        "The session cookie is not signed with the provider's session_secret.",
+                    )
+                })?;
+                Ok(token)
+            }
+        }
+    }
+}
+
+/// Undoes `encodeURIComponent`; `None` for what it never writes.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'%' => {
+                let digits =
+                    [bytes.next()?, bytes.next()?].map(|digit| char::from(digit).to_digit(16));
+                let [Some(high), Some(low)] = digits else {
+                    return None;
+                };
+                u8::try_from(high * 16 + low).ok()?
+            }
+            byte => byte,
+        };
+        decoded.push(byte);
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// A row of table `session`, as JSON of its columns.
+#[derive(Debug, Deserialize)]
+pub struct SessionRow {
+    /// Text, uuid or integer, as Better Auth was told to make ids.
+    #[serde(rename = "userId")]
+    pub user_id: Value,
+    /// A time in Postgres' spelling.
+    #[serde(rename = "expiresAt")]
+    pub expires_at: String,
+    /// Of the organization plugin.
+    #[serde(rename = "activeOrganizationId", default)]
+    pub organization_id: Value,
+    /// Of the admin plugin.
+    #[serde(rename = "impersonatedBy", default)]
+    pub impersonated_by: Value,
+}
+
+/// A row of table `user`, as JSON of its columns.
+#[derive(Debug, Deserialize)]
+pub struct UserRow {
+    email: Option<String>,
+    #[serde(rename = "emailVerified")]
+    email_verified: Option<bool>,
+    /// Of the admin plugin.
+    banned: Option<bool>,
+    /// Of the admin plugin: a time in Postgres' spelling; a ban without one does not end.
+    #[serde(rename = "banExpires")]
+    pub ban_expires: Option<String>,
+}
+
+/// A row of table `member`, as JSON of its columns.
+#[derive(Debug, Deserialize)]
+pub struct MemberRow {
+    /// The organisation.
+    #[serde(rename = "organizationId")]
+    pub organization_id: Value,
+    role: Option<String>,
+}
+
+/// The text of an id, `None` where there is none.
+#[must_use]
+pub fn id_text(id: &Value) -> Option<String> {
+    match id {
+        Value::String(id) if !id.is_empty() => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// What is known of a session; times in seconds since 1970.
+pub struct Session<'a> {
+    /// Its row.
+    pub row: &'a SessionRow,
+    /// When it ends.
+    pub ends: i64,
+    /// Its user's row.
+    pub user: &'a UserRow,
+    /// When a ban of the user ends.
+    pub ban_ends: Option<i64>,
+    /// The user's membership in the active organisation. A session keeps naming an organisation
+    /// that its user was removed from.
+    pub member: Option<&'a MemberRow>,
+}
+
+impl Session<'_> {
+    /// What the session grants at `now`.
+    ///
+    /// # Errors
+    /// [`Reason::SessionNotFound`] once it has ended, [`Reason::SubjectRejected`] for a banned user
+    /// or an id that the provider's users do not have.
+    pub fn grant(&self, provider: &str, policy: &Policy, now: i64) -> Result<Grant, Rejection> {
+        if self.ends <= now {
+            return Err(Rejection::new(
+                Reason::SessionNotFound,
+                "The session has ended.",
+            ));
+        }
+        if self.user.banned == Some(true) && self.ban_ends.is_none_or(|ends| ends > now) {
+            return Err(Rejection::new(
+                Reason::SubjectRejected,
+                "The user is banned.",
+            ));
+        }
+        let user_id = policy.user_id_of(&id_text(&self.row.user_id).unwrap_or_default())?;
+        let member = self.member;
+        let actor = id_text(&self.row.impersonated_by)
+            .map(|actor| to_raw_value(&serde_json::json!({ "sub": actor })))
+            .transpose()
+            .map_err(|_| Rejection::new(Reason::Malformed, "The session cannot be read."))?;
+        let is_verified = self.user.email_verified == Some(true);
+        Ok(Grant {
+            provider: provider.to_owned(),
+            identity: Identity {
+                user_id: Some(user_id),
+                org_id: member.and_then(|member| id_text(&member.organization_id)),
+                // Several roles, separated by commas, are not one answer.
+                org_role: member
+                    .and_then(|member| member.role.clone())
+                    .filter(|role| !role.is_empty() && !role.contains(',')),
+                permissions: None,
+            },
+            email: self
+                .user
+                .email
+                .clone()
+                .filter(|email| is_verified && !email.is_empty()),
+            actor,
+            ends: self.ends as f64,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Made with better-call 1.4's algorithm in Node's own crypto:
+    // createHmac("sha256", "a secret for tests, the same in every run").update(token).digest("base64")
+    const TOKEN: &str = "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1";
+    const SECRET: &[u8] = b"a secret for tests, the same in every run";
+    const SIGNATURE: &str = "L0lWCJkX5NgBEYmNH04j3DY6xhd/aboIwH2DZeQ6DTk=";
+
+    #[test]
+    fn a_cookie_passes_with_its_own_secret_alone() {
+        let encoded = SIGNATURE
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+            .replace('=', "%3D");
+        for text in [format!("{TOKEN}.{SIGNATURE}"), format!("{TOKEN}.{encoded}")] {
+            let cookie = Credential::parse(&text).unwrap();
+            assert_eq!(cookie.session_token(Some(SECRET), false), Ok(TOKEN));
+            let reason = |secret| cookie.session_token(secret, true).unwrap_err().reason;
+            assert_eq!(reason(Some(&b"another secret"[..])), Reason::BadSignature);
+            assert_eq!(reason(None), Reason::WrongType);
+        }
+        let forged =
+            Credential::parse(&format!("{}.{SIGNATURE}", TOKEN.replace('T', "U"))).unwrap();
+        assert!(forged.session_token(Some(SECRET), true).is_err());
+        let cut = Credential::parse(&format!("{TOKEN}.")).unwrap();
+        assert!(cut.session_token(Some(SECRET), true).is_err());
+    }
+
+    #[test]
+    fn a_bare_token_passes_only_where_it_is_allowed() {
+        let bare = Credential::parse(TOKEN).unwrap();
+        assert_eq!(bare.session_token(Some(SECRET), true), Ok(TOKEN));
+        let refused = bare.session_token(Some(SECRET), false).unwrap_err();
+        assert_eq!(refused.reason, Reason::WrongType);
+    }
+
+    #[test]
+    fn what_is_no_credential_is_refused() {
+        let long = "a".repeat(513);
+        for text in [
+            "", ".", ".AAAA", "a.b!", "%", "%4", "%zz", "%00", "%ff", "a\nb", "a.%2", &long,
+        ] {
+            assert!(Credential::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

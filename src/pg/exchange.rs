@@ -1,0 +1,141 @@
+//! Tokens of providers in exchange for InsForge's (RFC 8693), and tokens for trusted servers.
+
+use std::rc::Rc;
+
+use jsonwebtoken::EncodingKey;
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::prelude::*;
+use serde_json::json;
+
+use super::error::{Result, internal};
+use super::jsonb::Jsonb;
+use super::providers::SECRETS;
+use super::request::{self, Answer};
+use super::verification::{Refusal, attempt};
+use super::{clock, sessions, settings};
+use crate::error::Error;
+use crate::jwt::grant::{self, Grant, Terms};
+use crate::settings::TTL_SECONDS;
+
+/// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
+    unsafe { request::answer(call, exchange) }
+}
+
+/// Declares `exchange_provider_token` to the function manager.
+#[unsafe(no_mangle)]
+pub extern "C" fn pg_finfo_exchange_provider_token() -> &'static pg_sys::Pg_finfo_record {
+    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &RECORD
+}
+
+fn exchange(call: FunctionCallInfo) -> Answer {
+    if let Err(error) = request::require_post("exchange_provider_token")? {
+        return Ok(Err(error));
+    }
+    // SAFETY: both arguments are declared as text.
+    let (token, provider): (Option<&str>, Option<&str>) = unsafe {
+        (
+            pgrx::fcinfo::pg_getarg(call, 0),
+            pgrx::fcinfo::pg_getarg(call, 1),
+        )
+    };
+    match token_response(token, provider)? {
+        Ok(response) => Ok(Ok(Jsonb(response).into_datum())),
+        Err(refusal) => Ok(Err(refusal.into())),
+    }
+}
+
+/// A successful answer of RFC 8693 section 2.2.1, as JSON.
+fn token_response(
+    token: Option<&str>,
+    provider: Option<&str>,
+) -> Result<std::result::Result<String, Refusal>> {
+    let grant = match grant(token, provider)? {
+        Ok(grant) => grant,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let key = signing_key()?;
+    let settings = settings::current()?;
+    let now = clock::now();
+    let expires = match grant.expiry(now, settings.token_ttl) {
+        Ok(expires) => expires,
+        Err(rejection) => return Ok(Err(rejection.into())),
+    };
+    let claims = grant.claims(Terms {
+        role: &settings.token_role,
+        audience: &settings.token_audience,
+        issued: now,
+        expires,
+    })?;
+    Ok(Ok(json!({
+        "access_token": grant::sign(&claims, &key)?,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_type": "Bearer",
+        "expires_in": expires - now,
+        "user_id": grant.identity.user_id,
+        "provider": grant.provider,
+    })
+    .to_string()))
+}
+
+/// What a token or a session grants.
+fn grant(
+    token: Option<&str>,
+    provider: Option<&str>,
+) -> Result<std::result::Result<Grant, Refusal>> {
+    if let Some(verdict) = sessions::attempt(token, provider)? {
+        return Ok(verdict);
+    }
+    Ok(attempt(token, provider)?.and_then(|accepted| Ok(accepted.grant()?)))
+}
+
+fn signing_key() -> Result<Rc<EncodingKey>> {
+    Ok(SECRETS
+        .current()?
+        .signing_key()
+        .ok_or(Error::SecretMissing)?)
+}
+
+/// A token for a user, for a server that knows who the user is.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
+fn issue_insforge_token(
+    user_id: Option<&str>,
+    claims: default!(Option<Jsonb>, "'{}'"),
+    ttl: default!(Option<Interval>, "NULL"),
+) -> Result<String> {
+    let key = signing_key()?;
+    let settings = settings::current()?;
+    let ttl = match ttl {
+        None => i64::from(settings.token_ttl),
+        Some(ttl) => {
+            let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(internal)?;
+            if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
+                return Err(Error::InvalidTokenRequest {
+                    problem: "A token lives for 1 second to 24 hours: nobody can call it back."
+                        .to_owned(),
+                }
+                .into());
+            }
+            seconds
+        }
+    };
+    let now = clock::now();
+    let claims = claims.unwrap_or_else(|| Jsonb("{}".to_owned()));
+    let claims = grant::requested_claims(
+        user_id.unwrap_or_default(),
+        &claims.0,
+        Terms {
+            role: &settings.token_role,
+            audience: &settings.token_audience,
+            issued: now,
+            expires: now + ttl,
+        },
+    )?;
+    Ok(grant::sign(&claims, &key)?)
+}
