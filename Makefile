@@ -12,7 +12,7 @@
 PG_MAJOR ?= 15
 PG_CONFIG ?=
 SERVER_CONFIG := $(or $(PG_CONFIG),/usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config)
-FEATURES := --no-default-features --features pg$(PG_MAJOR)
+FEATURES := --no-default-features --features pg$(PG_MAJOR),jwks-fetch
 HARNESS := -p insforge-integrations-tests
 
 export PG_MAJOR PG_CONFIG
@@ -74,6 +74,6 @@ bench: package
 lint: setup
 	cargo fmt --all --check
 	cargo check --lib --no-default-features
-	cargo clippy --lib --tests --no-default-features -- -D warnings
+	cargo clippy --lib --tests --no-default-features --features jwks-fetch -- -D warnings
 	cargo clippy --all-targets $(FEATURES),pg_test -- -D warnings
 	cargo clippy --all-targets $(HARNESS) -- -D warnings

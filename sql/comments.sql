@@ -18,3 +18,5 @@ COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Unbinds the identity that authenticate() bound to the transaction.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
+COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
+  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url and stores it if it holds: one row each, with the number of usable keys, or the error. What fails is recorded in jwks_fetches and keeps the keys stored before. https only, but for this machine; 5 seconds, 256 KiB, no redirects, no proxy. Nothing else of this extension fetches anything.';

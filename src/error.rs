@@ -88,6 +88,10 @@ pub enum Error {
     #[error("token rejected")]
     TokenRejected(crate::jwt::rejection::Rejection),
 
+    /// The library was built without feature `jwks-fetch`.
+    #[error("this build cannot fetch keys")]
+    FetchingNotBuilt,
+
     /// No secret to sign with is stored.
     #[error("no JWT secret is stored")]
     SecretMissing,

@@ -23,6 +23,8 @@
 
 pub mod better_auth;
 pub mod error;
+#[cfg(feature = "jwks-fetch")]
+pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
@@ -69,6 +71,11 @@ mod install_script {
         requires = ["providers", pg::providers::provider_registration]
     );
     extension_sql_file!(
+        "../sql/refresh.sql",
+        name = "refresh",
+        requires = ["providers"]
+    );
+    extension_sql_file!(
         "../sql/exchange.sql",
         name = "exchange",
         requires = ["providers"]
@@ -80,6 +87,7 @@ mod install_script {
             pg::settings::configure,
             pg::providers::provider_registration,
             pg::providers::set_provider_jwks,
+            pg::refresh::refresh_provider_jwks,
             pg::exchange::issue_insforge_token,
             pg::verification::verify_provider_jwt,
             pg::verification::inspect_provider_jwt,

@@ -26,6 +26,9 @@ pub struct Settings {
     pub token_ttl: u32,
     /// Setting `provider_token_header`: the request header that `pre_request()` reads.
     pub provider_token_header: String,
+    /// Setting `jwks_ca`: certificates (PEM) of a private authority that providers' servers may have
+    /// theirs from, besides the public ones.
+    pub jwks_ca: Option<String>,
 }
 
 impl Default for Settings {
@@ -36,6 +39,7 @@ impl Default for Settings {
             token_audience: "insforge-api".to_owned(),
             token_ttl: 3600,
             provider_token_header: "x-provider-token".to_owned(),
+            jwks_ca: None,
         }
     }
 }
@@ -93,6 +97,17 @@ const SETTINGS: &[Setting] = &[
             settings.provider_token_header =
                 not_empty(value).filter(|name| name.bytes().all(is_name))?;
             Some(())
+        },
+    },
+    Setting {
+        name: "jwks_ca",
+        accepts: "certificates of a private authority in PEM, -----BEGIN CERTIFICATE----- and so on",
+        apply: |settings, value| {
+            let is_pem = ["BEGIN", "END"]
+                .iter()
+                .all(|part| value.contains(&format!("-----{part} CERTIFICATE-----")));
+            settings.jwks_ca = Some(value.to_owned()).filter(|_| is_pem);
+            is_pem.then_some(())
         },
     },
 ];

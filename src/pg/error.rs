@@ -76,6 +76,11 @@ impl From<Error> for ErrorReport {
                 "insforge_integrations.inspect_provider_jwt() explains without raising; docs/providers.md lists the reasons."
                     .to_owned(),
             ),
+            Error::FetchingNotBuilt => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "The library was built without the cargo feature jwks-fetch.".to_owned(),
+                "Fetch the JWK set elsewhere and call insforge_integrations.set_provider_jwks().".to_owned(),
+            ),
             Error::SecretMissing => (
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "Tokens are signed with the secret that InsForge verifies them with.".to_owned(),

@@ -15,6 +15,7 @@ mod identity;
 mod jsonb;
 mod pre_request;
 mod providers;
+mod refresh;
 mod request;
 mod rows;
 mod sessions;

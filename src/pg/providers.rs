@@ -34,6 +34,8 @@ pub struct Provider {
     /// What is wrong with the stored rules, when they cannot be applied.
     pub policy: std::result::Result<Policy, String>,
     pub keys: Keys,
+    /// The address of its JWK set.
+    pub jwks_url: Option<String>,
     /// Whether the bare token of a session is a credential.
     pub allow_bare_sessions: bool,
 }
@@ -97,6 +99,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
         enabled: bool,
         key_source: String,
         jwks: Option<Box<RawValue>>,
+        jwks_url: Option<String>,
         allow_bare_sessions: bool,
     }
 
@@ -124,6 +127,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
                 enabled: row.enabled,
                 policy,
                 keys,
+                jwks_url: row.jwks_url,
                 allow_bare_sessions: row.allow_bare_sessions,
             }),
         );
@@ -173,7 +177,34 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32> {
     let provider = provider.unwrap_or_default();
     let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
-    let parsed = KeySet::parse(&jwks.0).map_err(|error| Error::InvalidKeySet {
+    let usable = check_jwks(provider, &*with_stored_keys(provider)?, &jwks.0)?;
+    Spi::run_with_args(
+        "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
+         WHERE name OPERATOR(pg_catalog.=) $1",
+        &[provider.into(), jwks.into()],
+    )
+    .map_err(internal)?;
+    Ok(usable)
+}
+
+/// A provider whose keys are stored with it.
+pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
+    let registry = REGISTRY.current()?;
+    let provider = registry.get(name).ok_or_else(|| Error::UnknownProvider {
+        name: name.to_owned(),
+    })?;
+    match provider.keys {
+        Keys::Stored(_) => Ok(Rc::clone(provider)),
+        Keys::BetterAuth(_) => Err(Error::InvalidKeySet {
+            problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// How many keys of a JWK set can verify a provider's tokens: one at least.
+pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> std::result::Result<i32, Error> {
+    let parsed = KeySet::parse(jwks).map_err(|error| Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
@@ -182,23 +213,11 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32>
             KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
         },
     })?;
-    let registry = REGISTRY.current()?;
-    let registered = registry
-        .get(provider)
-        .ok_or_else(|| Error::UnknownProvider {
-            name: provider.to_owned(),
-        })?;
-    if matches!(registered.keys, Keys::BetterAuth(_)) {
-        return Err(Error::InvalidKeySet {
-            problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
-        }
-        .into());
-    }
-    let policy = registered
+    let policy = provider
         .policy
         .as_ref()
         .map_err(|problem| Error::ProviderNotReady {
-            name: provider.to_owned(),
+            name: name.to_owned(),
             problem: problem.clone(),
         })?;
     let usable = parsed.keys.count_for(policy.algorithms());
@@ -208,17 +227,10 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32>
                 "No key fits the provider's algorithms, {}.",
                 policy.rules().algorithms.join(", ")
             ),
-        }
-        .into());
+        });
     }
     for reason in &parsed.skipped {
-        notice!("a key of provider \"{provider}\" was skipped: {reason}");
+        notice!("a key of provider \"{name}\" was skipped: {reason}");
     }
-    Spi::run_with_args(
-        "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
-         WHERE name OPERATOR(pg_catalog.=) $1",
-        &[provider.into(), jwks.into()],
-    )
-    .map_err(internal)?;
     Ok(usable as i32)
 }

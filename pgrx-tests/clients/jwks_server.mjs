@@ -1,0 +1,59 @@
+// Serves a JWK set over https and http, and misbehaves in every way a server can.
+// usage: node jwks_server.mjs DIRECTORY   (with trusted.pem, unknown.pem, other-host.pem: key and certificate)
+// Prints {trusted, unknown, other_host, http}, the addresses; then answers lines of JSON:
+//   ["publish", document]    what /jwks answers from now on
+//   ["requests"]             how many requests came so far
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const directory = process.argv[2];
+let published = "";
+let requests = 0;
+
+const json = { "content-type": "application/json" };
+const answers = {
+  "/jwks": (response) => response.writeHead(200, json).end(published),
+  "/404": (response) => response.writeHead(404).end("not found"),
+  "/500": (response) => response.writeHead(500, json).end(published),
+  "/redirect": (response) => response.writeHead(302, { location: `${addresses.http}/jwks` }).end(),
+  "/endless": (response) => {
+    response.writeHead(200, json);
+    response.on("close", () => clearInterval(timer));
+    const timer = setInterval(() => response.write(" ".repeat(64 * 1024)), 1);
+  },
+  "/slow": (response) => {
+    response.writeHead(200, json);
+    response.on("close", () => clearInterval(timer));
+    const timer = setInterval(() => response.write(" "), 200);
+  },
+  "/silent": () => {},
+};
+const serve = (request, response) => {
+  requests += 1;
+  (answers[request.url] ?? answers["/404"])(response);
+};
+
+async function listen(server, scheme) {
+  await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+  return `${scheme}://localhost:${server.address().port}`;
+}
+const secure = (name) => {
+  const pem = readFileSync(join(directory, `${name}.pem`));
+  return listen(createHttpsServer({ key: pem, cert: pem }, serve), "https");
+};
+const addresses = {
+  trusted: await secure("trusted"),
+  unknown: await secure("unknown"),
+  other_host: await secure("other-host"),
+  http: await listen(createHttpServer(serve), "http"),
+};
+console.log(JSON.stringify(addresses));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, document] = JSON.parse(line);
+  if (command === "publish") published = document;
+  console.log(JSON.stringify({ requests }));
+}
+process.exit();

@@ -1,0 +1,58 @@
+-- State, not configuration: not dumped, and apart from auth_providers so that a look at the same
+-- keys every few minutes empties no session's cache.
+CREATE TABLE insforge_integrations.jwks_fetches (
+  provider   text COLLATE "C" PRIMARY KEY,
+  fetched_at timestamptz NOT NULL,
+  error      text
+);
+COMMENT ON TABLE insforge_integrations.jwks_fetches IS
+  'What came of the last refresh_provider_jwks() of each provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
+  'Why the keys stored before were kept; NULL when the published ones hold.';
+
+CREATE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  seconds numeric := extract(epoch FROM every);
+  minutes integer := CASE WHEN seconds BETWEEN 60 AND 86400 AND seconds % 60 = 0 THEN seconds / 60 END;
+  schedule text := CASE
+    WHEN minutes = 1 THEN '* * * * *'
+    WHEN 60 % minutes = 0 AND minutes < 60 THEN format('*/%s * * * *', minutes)
+    WHEN minutes = 60 THEN '0 * * * *'
+    WHEN minutes % 60 = 0 AND 1440 % minutes = 0 AND minutes < 1440 THEN format('0 */%s * * *', minutes / 60)
+    WHEN minutes = 1440 THEN '0 0 * * *'
+  END;
+  command constant text := 'SELECT insforge_integrations.refresh_provider_jwks()';
+  cron_schedule regprocedure;
+  job bigint;
+BEGIN
+  IF schedule IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'cron cannot run a job at this interval',
+      DETAIL = 'It runs jobs at minutes that divide an hour, or hours that divide a day.',
+      HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
+  END IF;
+  -- Only a function that belongs to the extension: anybody may own a schema of its name.
+  SELECT p.oid INTO cron_schedule
+    FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    WHERE e.extname = 'pg_cron' AND p.proname = 'schedule' AND p.pronargs = 3;
+  IF cron_schedule IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'extension pg_cron is not installed in this database',
+      DETAIL = 'It runs jobs in the one database that its setting cron.database_name names.',
+      HINT = format('Install it here, or give any cron on any machine this line: %s psql -d %s -c ''%s''',
+                    schedule, current_database(), command);
+  END IF;
+  EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
+    INTO job USING 'insforge_integrations refresh_provider_jwks', schedule, command;
+  RETURN job;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
+  'Has pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours; returns the job''s id. Called again it changes the interval. Without pg_cron 55000, with the line for any other cron.';

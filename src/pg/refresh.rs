@@ -1,0 +1,148 @@
+//! `refresh_provider_jwks()`: the one place where this extension asks another server for something.
+
+use pgrx::prelude::*;
+
+use super::error::{Result, internal};
+use super::jsonb::Jsonb;
+use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
+#[cfg(feature = "jwks-fetch")]
+use super::settings;
+use crate::error::Error;
+
+/// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)]
+fn refresh_provider_jwks(
+    provider: default!(Option<&str>, "NULL"),
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(provider, String),
+            name!(key_count, Option<i32>),
+            name!(error, Option<String>),
+        ),
+    >,
+> {
+    let names = match provider {
+        Some(name) => vec![name.to_owned()],
+        None => with_an_address()?,
+    };
+    let mut rows = Vec::new();
+    for name in names {
+        let outcome = refresh(&name)?;
+        let error = outcome.as_ref().err().cloned();
+        Spi::run_with_args(
+            "INSERT INTO insforge_integrations.jwks_fetches VALUES ($1, pg_catalog.clock_timestamp(), $2)
+             ON CONFLICT (provider) DO UPDATE SET fetched_at = excluded.fetched_at, error = excluded.error",
+            &[name.as_str().into(), error.as_deref().into()],
+        )
+        .map_err(internal)?;
+        if let Some(error) = &error {
+            warning!(
+                "the keys of provider \"{name}\" were not refreshed, those stored before are unchanged: {error}"
+            );
+        }
+        rows.push((name, outcome.ok(), error));
+    }
+    Ok(TableIterator::new(rows))
+}
+
+/// The enabled providers that publish their keys at an address, by name.
+fn with_an_address() -> Result<Vec<String>> {
+    let registry = REGISTRY.current()?;
+    let mut names: Vec<String> = registry
+        .iter()
+        .filter(|(_, provider)| provider.enabled && matches!(provider.keys, Keys::Stored(_)))
+        .filter(|(_, provider)| provider.jwks_url.is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Stores a provider's keys as they are published, if they hold: how many, or why not.
+fn refresh(name: &str) -> Result<std::result::Result<i32, String>> {
+    let provider = with_stored_keys(name)?;
+    let Some(url) = provider.jwks_url.as_deref() else {
+        return Err(Error::InvalidKeySet {
+            problem: "This provider has no address to fetch keys from.".to_owned(),
+        }
+        .into());
+    };
+    let jwks = match fetch(url)? {
+        Ok(jwks) => jwks,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let count = match check_jwks(name, &provider, &jwks) {
+        Ok(count) => count,
+        Err(Error::InvalidKeySet { problem }) => return Ok(Err(problem)),
+        Err(error) => return Err(error.into()),
+    };
+    // Keys that are the same leave the row alone, and with it every session's copy of the registry.
+    Spi::run_with_args(
+        "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
+         WHERE name OPERATOR(pg_catalog.=) $1 AND jwks_url OPERATOR(pg_catalog.=) $3
+           AND (jwks IS NULL OR jwks OPERATOR(pg_catalog.<>) $2)",
+        &[name.into(), Jsonb(jwks).into(), url.into()],
+    )
+    .map_err(internal)?;
+    Ok(Ok(count))
+}
+
+#[cfg(not(feature = "jwks-fetch"))]
+fn fetch(_: &str) -> Result<std::result::Result<String, String>> {
+    Err(Error::FetchingNotBuilt.into())
+}
+
+/// Fetches on a thread of its own, which touches nothing of Postgres, while this one waits where it
+/// can be cancelled. A thread that nobody waits for any more ends with its own timeout.
+#[cfg(feature = "jwks-fetch")]
+fn fetch(url: &str) -> Result<std::result::Result<String, String>> {
+    use std::sync::mpsc::{TryRecvError, channel};
+
+    const WAIT_MILLISECONDS: i64 = 20;
+    let (url, authority) = (url.to_owned(), settings::current()?.jwks_ca.clone());
+    let (sender, answer) = channel();
+    without_signals(|| {
+        std::thread::Builder::new().spawn(move || {
+            // Nobody listens any more when the statement was cancelled.
+            let _ = sender.send(crate::jwks_fetch::fetch(&url, authority.as_deref()));
+        })
+    })
+    .map_err(internal)?;
+    loop {
+        match answer.try_recv() {
+            Ok(outcome) => return Ok(outcome),
+            Err(TryRecvError::Disconnected) => return Err(internal("the fetching thread ended")),
+            Err(TryRecvError::Empty) => {}
+        }
+        // SAFETY: waits as Postgres' own functions do, then raises what has been asked for.
+        unsafe {
+            pg_sys::WaitLatch(
+                pg_sys::MyLatch,
+                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+                WAIT_MILLISECONDS,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        pgrx::check_for_interrupts!();
+    }
+}
+
+/// A thread inherits what its maker blocks: Postgres' signal handlers belong to the main thread.
+#[cfg(feature = "jwks-fetch")]
+fn without_signals<T>(make_thread: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are initialised before they are read, and the mask is put back.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let made = make_thread();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        made
+    }
+}
