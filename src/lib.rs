@@ -76,6 +76,11 @@ mod install_script {
         requires = ["providers"]
     );
     extension_sql_file!(
+        "../sql/seal.sql",
+        name = "seal",
+        requires = [insforge_integrations]
+    );
+    extension_sql_file!(
         "../sql/exchange.sql",
         name = "exchange",
         requires = ["providers"]

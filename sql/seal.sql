@@ -1,0 +1,131 @@
+CREATE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
+  RETURNS TABLE (object text, change text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
+  is_shared boolean := schema_name = 'public';
+  sealed oid[];
+  target record;
+BEGIN
+  -- Better Auth's own tables, by name and by columns that no other table of the name has.
+  SELECT coalesce(array_agg(c.oid), '{}') INTO sealed
+    FROM pg_class c JOIN (VALUES
+        ('user', '{email,emailVerified}'::text[]), ('session', '{userId,expiresAt,token}'),
+        ('account', '{userId,accountId,providerId}'), ('verification', '{identifier,value,expiresAt}'),
+        ('jwks', '{publicKey,privateKey}'), ('rateLimit', '{key,lastRequest}'),
+        ('organization', '{name,slug,createdAt}'), ('organizationRole', '{organizationId,permission}'),
+        ('member', '{organizationId,userId}'), ('invitation', '{organizationId,inviterId}'),
+        ('team', '{organizationId,name}'), ('teamMember', '{teamId,userId}'),
+        ('twoFactor', '{secret,backupCodes}'), ('deviceCode', '{deviceCode,userCode}'),
+        ('walletAddress', '{userId,chainId}'), ('passkey', '{userId,credentialID}'),
+        ('apikey', '{key,lastRefillAt}'), ('ssoProvider', '{issuer,providerId}'),
+        ('subscription', '{referenceId,stripeCustomerId}'), ('oauthApplication', '{clientId}'),
+        ('oauthClient', '{clientId}'), ('oauthAccessToken', '{clientId}'),
+        ('oauthRefreshToken', '{clientId}'), ('oauthConsent', '{clientId}'),
+        ('oauthResource', '{identifier,accessTokenTtl}'), ('oauthClientResource', '{clientId}'),
+        ('oauthClientAssertion', '{expiresAt}')
+      ) AS known(name, columns) ON known.name = c.relname
+    WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p')
+      AND NOT EXISTS (
+        SELECT FROM unnest(known.columns) AS wanted
+        WHERE wanted NOT IN (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped));
+  IF (SELECT count(*) FROM pg_class c WHERE c.oid = ANY (sealed) AND c.relname IN ('user', 'session', 'account')) < 3
+     OR schema_name IN ('insforge_integrations', 'pg_catalog', 'information_schema') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', quote_nullable(schema_name)),
+      DETAIL = 'Its tables "user", session and account, with the columns that Better Auth gives them, are not all there. Nothing was changed.',
+      HINT = 'Give the schema that the search_path of your Better Auth server names first.';
+  END IF;
+
+  -- What is in the schema, but in public only Better Auth's own.
+  FOR target IN
+    WITH relation AS (
+      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+      WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        AND (NOT is_shared OR c.oid = ANY (sealed) OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))
+    ), held(kind, name, owner, acl, what) AS (
+      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
+        FROM relation r
+      UNION ALL
+      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
+        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
+      UNION ALL
+      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
+             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
+      UNION ALL
+      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
+        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
+    )
+    SELECT h.kind, h.name, g.grantee,
+           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
+           string_agg(DISTINCT privilege_type, ', ') AS privileges,
+           string_agg(DISTINCT h.what, ', ') AS columns
+      FROM held h, aclexplode(h.acl) x,
+           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
+      WHERE x.grantee <> h.owner
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) IN ('anon', 'authenticated'))
+      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
+      ORDER BY h.kind, h.name, g.grantee
+  LOOP
+    -- A superuser's REVOKE takes what the owner granted. What somebody else passed on goes with that
+    -- one's right to pass it on.
+    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
+                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
+                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
+    object := lower(target.kind) || ' ' || target.name;
+    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
+                     ', with the grant option of ' || target.other_grantor);
+    RETURN NEXT;
+  END LOOP;
+
+  -- What those who make Better Auth's tables would give away with the next one.
+  FOR target IN
+    SELECT pg_get_userbyid(d.defaclrole) AS creator,
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
+           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
+      FROM pg_default_acl d, aclexplode(d.defaclacl) x
+      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) IN ('anon', 'authenticated'))
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
+                   target.creator, schema_name, target.kind, target.grantee);
+    object := format('default privileges of %I in schema %I', target.creator, schema_name);
+    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
+    RETURN NEXT;
+  END LOOP;
+
+  -- Membership in another role, or ownership, is not undone by REVOKE.
+  FOR target IN
+    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
+      WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p') AND r.rolname IN ('anon', 'authenticated')
+        AND (NOT is_shared OR c.oid = ANY (sealed))
+        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
+        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
+  LOOP
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
+      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
+      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
+  END LOOP;
+
+  IF is_shared THEN
+    object := 'schema public';
+    change := 'not sealed as a whole: tables that Better Auth adds later are open until seal_better_auth(''public'') is called again; the advisor finds them';
+    RETURN NEXT;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
+  'Revokes all that PUBLIC, anon and authenticated hold on Better Auth''s schema and on what is in it and will be; in schema public, on Better Auth''s own tables. One row for each change; a second call has none to report. Better Auth''s server and the functions of this extension go on working.';
