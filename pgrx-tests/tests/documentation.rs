@@ -2,14 +2,21 @@
 
 use std::path::Path;
 
-use insforge_integrations_tests::{Fixture, shared_cluster};
+use insforge_integrations_tests::{Fixture, node, shared_cluster};
 
 /// Each page with SQL in it, and the database its reader has.
 const PAGES: &[(&str, Fixture)] = &[
     ("README.md", Fixture::InsForge),
     ("docs/adoption.md", Fixture::Guide),
+    ("docs/auth0.md", Fixture::Extension),
+    ("docs/better_auth.md", Fixture::Extension),
+    ("docs/clerk.md", Fixture::Extension),
+    ("docs/kinde.md", Fixture::Extension),
+    ("docs/postgrest.md", Fixture::Extension),
     ("docs/providers.md", Fixture::Extension),
     ("docs/requesting_user_id.md", Fixture::Extension),
+    ("docs/stytch.md", Fixture::Extension),
+    ("docs/workos.md", Fixture::Extension),
 ];
 
 fn repository() -> &'static Path {
@@ -29,6 +36,10 @@ fn every_block_of_every_page_runs() {
     for (page, fixture) in PAGES {
         let database = shared_cluster().database(*fixture).unwrap();
         let mut client = database.connect().unwrap();
+        if *page == "docs/better_auth.md" {
+            let socket = shared_cluster().socket_directory().to_str().unwrap();
+            node::run("better_auth.mjs", &[socket, database.name(), "better_auth"]).unwrap();
+        }
         let blocks = sql_blocks(page);
         assert!(!blocks.is_empty(), "{page} has no SQL any more");
         for block in blocks {
