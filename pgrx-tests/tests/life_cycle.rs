@@ -101,6 +101,8 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              SELECT insforge_integrations.set_provider_jwks('partner', '{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\",
                \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}');
              SELECT insforge_integrations.set_jwt_secret('a secret that must not be in any dump of it');
+             SELECT insforge_integrations.register_better_auth('http://localhost:3000', name => 'with_cookies',
+               session_secret => 'nor must this one: it must not be in any dump');
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
         )
         .unwrap();
@@ -152,7 +154,8 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         let row = client
             .query_one(
                 "SELECT jwks_url, jwks->'keys' IS NOT NULL, (SELECT count(*) FROM insforge_integrations.jwt_secrets)
-                 FROM insforge_integrations.auth_providers",
+                        + (SELECT count(*) FROM insforge_integrations.session_secrets)
+                 FROM insforge_integrations.auth_providers WHERE name = 'partner'",
                 &[],
             )
             .unwrap();

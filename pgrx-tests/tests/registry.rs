@@ -463,6 +463,10 @@ fn the_registry_and_the_secret_are_for_superusers() {
         for statement in [
             "SELECT FROM insforge_integrations.auth_providers",
             "SELECT FROM insforge_integrations.jwt_secrets",
+            "SELECT FROM insforge_integrations.session_secrets",
+            "SELECT insforge_integrations.refresh_provider_jwks()",
+            "SELECT insforge_integrations.schedule_jwks_refresh()",
+            "SELECT insforge_integrations.seal_better_auth()",
             "INSERT INTO insforge_integrations.jwt_secrets VALUES ('x')",
             "UPDATE insforge_integrations.auth_providers SET enabled = true",
             "SELECT insforge_integrations.set_jwt_secret('0123456789012345678901234567890123456789')",

@@ -92,6 +92,33 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
         "{org:dashboard:manage,org:dashboard:read,org:teams:read}",
     ]])?;
 
+    heading("The JWT secret stays in the database: a Better Auth session for an InsForge token");
+    demo.setup(
+        "SELECT insforge_integrations.set_jwt_secret('the JWT_SECRET of InsForge, 32 bytes or more');
+SELECT insforge_integrations.register_better_auth('https://app.example.com', allow_bare_sessions => true);
+CREATE SCHEMA better_auth;
+CREATE TABLE better_auth.\"user\" (id text PRIMARY KEY, email text, \"emailVerified\" boolean);
+CREATE TABLE better_auth.session (token text UNIQUE, \"userId\" text, \"expiresAt\" timestamptz);
+INSERT INTO better_auth.\"user\" VALUES ('Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1', 'ada@example.com', true);
+INSERT INTO better_auth.session VALUES ('a session token', 'Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1', now() + interval '7 days')",
+    )?;
+    let exchange = "SELECT i.is_valid, i.user_id, i.claims->>'email' FROM exchange_provider_token('a session token') AS r,
+  insforge_integrations.inspect_provider_jwt(r->>'access_token', 'insforge') AS i";
+    demo.request("anon", "{}", exchange)?.shows(&[&[
+        "t",
+        "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
+        "ada@example.com",
+    ]])?;
+    demo.setup("DELETE FROM better_auth.session")?;
+    demo.request("anon", "{}", exchange)?
+        .refused_with("28000")?;
+    demo.request(
+        "anon",
+        "{}",
+        "SELECT insforge_integrations.issue_insforge_token('user_2alice')",
+    )?
+    .refused_with("42501")?;
+
     heading("A database that followed the guides keeps its policies");
     let guide = cluster.database(Fixture::Guide)?;
     demo.client = guide.connect()?;
