@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Error};
 
-use crate::jwt::preset::is_private_on_the_way;
+use crate::jwt::address::is_private_on_the_way;
 
 /// From the look-up of the host's name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -157,6 +157,47 @@ fn every_providers_user_gets_a_token_that_shows_the_users_own_rows() {
     println!("{} tokens exchanged", cases.len());
 }
 
+/// The client code of the guides, run from the Markdown with the real @insforge/sdk.
+#[test]
+fn the_guides_client_code_reads_the_users_own_rows() {
+    for name in ["clerk", "auth0", "workos", "kinde", "stytch"] {
+        let (database, mut superuser) = prepared(&[name]);
+        make_notes(&mut superuser);
+        let case = a_token_of(name);
+        superuser
+            .execute(
+                "INSERT INTO notes (user_id, body) VALUES ($1, 'mine'), ('somebody else', 'theirs')",
+                &[&text(&case["user_id"])],
+            )
+            .unwrap();
+        let run = |token: &str| -> Value {
+            let socket = shared_cluster().socket_directory().to_str().unwrap();
+            let page = format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
+            let printed = node::run(
+                "insforge_sdk.mjs",
+                &[socket, database.name(), SECRET, token, &page],
+            );
+            serde_json::from_str(&printed.unwrap()).unwrap()
+        };
+        let seen = run(text(&case["token"]));
+        assert_eq!(
+            seen["rows"],
+            json!([{"user_id": case["user_id"], "body": "mine"}]),
+            "{name}: {seen}"
+        );
+        assert_eq!(
+            seen["requests"],
+            json!([
+                ["POST", "/api/database/rpc/exchange_provider_token", "anon"],
+                ["GET", "/api/database/records/notes", case["user_id"]]
+            ]),
+            "{name}"
+        );
+        let seen = run("not a token");
+        assert_eq!(seen["error"]["code"], "PT401", "{name}: {seen}");
+    }
+}
+
 #[test]
 fn no_refused_token_is_exchanged() {
     let (database, _superuser) = prepared(&["workos", "clerk"]);

@@ -1,6 +1,7 @@
 //! JSON Web Tokens (RFC 7519): what their claims say about who is asking, and whether a provider
 //! signed them.
 
+pub mod address;
 pub mod algorithm;
 mod claims;
 mod clerk;

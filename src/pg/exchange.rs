@@ -139,3 +139,56 @@ fn issue_insforge_token(
     )?;
     Ok(grant::sign(&claims, &key)?)
 }
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn store_secret() {
+        Spi::run("SELECT insforge_integrations.set_jwt_secret('a secret for tests, of 32 bytes and more')").unwrap();
+    }
+
+    #[pg_test]
+    fn an_issued_token_is_the_built_in_providers() {
+        store_secret();
+        let user = Spi::get_one::<String>(
+            "SELECT user_id FROM insforge_integrations.inspect_provider_jwt(
+               insforge_integrations.issue_insforge_token('user_1', '{\"org_id\": \"org_1\"}', '1 minute'), 'insforge')",
+        );
+        assert_eq!(user, Ok(Some("user_1".to_owned())));
+    }
+
+    #[pg_test]
+    fn an_insforge_token_is_exchanged_for_one_that_ends_no_later() {
+        store_secret();
+        let seconds = Spi::get_one::<i32>(
+            "SELECT (exchange_provider_token(insforge_integrations.issue_insforge_token('user_1', ttl => '1 minute'))
+                     ->> 'expires_in')::int",
+        );
+        assert!(matches!(seconds, Ok(Some(1..=60))), "{seconds:?}");
+    }
+
+    #[pg_test(error = "token rejected")]
+    fn no_token_is_exchanged_for_nothing() {
+        store_secret();
+        Spi::run("SELECT exchange_provider_token(NULL)").unwrap();
+    }
+
+    #[pg_test(error = "no JWT secret is stored")]
+    fn nothing_is_signed_without_a_secret() {
+        Spi::run("SELECT insforge_integrations.issue_insforge_token('user_1')").unwrap();
+    }
+
+    #[pg_test(error = "invalid request for a token")]
+    fn nobody_has_no_token() {
+        store_secret();
+        Spi::run("SELECT insforge_integrations.issue_insforge_token(NULL, NULL, NULL)").unwrap();
+    }
+
+    #[pg_test(error = "exchange_provider_token() is called by POST")]
+    fn get_is_refused() {
+        Spi::run("SELECT set_config('request.method', 'GET', true)").unwrap();
+        Spi::run("SELECT exchange_provider_token('x')").unwrap();
+    }
+}

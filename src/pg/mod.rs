@@ -23,6 +23,7 @@ mod settings;
 mod table_cache;
 mod variables;
 mod verification;
+mod verified_tokens;
 
 /// What the library does when a session loads it.
 pub fn init() {

@@ -146,3 +146,22 @@ fn without_signals<T>(make_thread: impl FnOnce() -> T) -> T {
         made
     }
 }
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test]
+    fn there_is_nothing_to_refresh_without_providers() {
+        let rows = Spi::get_one::<i64>(
+            "SELECT count(*) FROM insforge_integrations.refresh_provider_jwks(NULL)",
+        );
+        assert_eq!(rows, Ok(Some(0)));
+    }
+
+    #[pg_test(error = "unknown identity provider \"nobody\"")]
+    fn an_unknown_provider_is_refused() {
+        Spi::run("SELECT insforge_integrations.refresh_provider_jwks('nobody')").unwrap();
+    }
+}
