@@ -137,9 +137,10 @@ fn attempt_with(
             .ban_expires
             .as_deref()
             .map(|time| clock::parse(time).unwrap_or(i64::MAX)),
+        // Where ids are numbers, the session still has the text of one.
         member: members
             .iter()
-            .find(|member| member.organization_id == row.organization_id),
+            .find(|member| id_text(&member.organization_id) == id_text(&row.organization_id)),
     };
     Ok(session.grant(name, policy, now).map_err(Refusal::from))
 }
