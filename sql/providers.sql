@@ -64,6 +64,9 @@ CREATE TABLE insforge_integrations.session_secrets (
 COMMENT ON TABLE insforge_integrations.session_secrets IS
   'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
 
+COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
+
 DO $$
 DECLARE
   cached text;

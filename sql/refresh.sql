@@ -7,6 +7,8 @@ CREATE TABLE insforge_integrations.jwks_fetches (
 );
 COMMENT ON TABLE insforge_integrations.jwks_fetches IS
   'What came of the last refresh_provider_jwks() of each provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'When it was tried.';
 COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
   'Why the keys stored before were kept; NULL when the published ones hold.';
 

@@ -5,9 +5,8 @@
 //   cookie-cache  signs the session cookie cache with the same keys and prints it too
 import { randomBytes } from "node:crypto";
 import { betterAuth } from "better-auth";
-import { getMigrations } from "better-auth/db/migration";
 import { jwt } from "better-auth/plugins";
-import pg from "pg";
+import { connect, migrate, secret } from "./better_auth_tables.mjs";
 
 const [host, database, schema, algorithm = "EdDSA", cookieCache] = process.argv.slice(2);
 if (!schema || ![undefined, "cookie-cache"].includes(cookieCache)) {
@@ -15,12 +14,8 @@ if (!schema || ![undefined, "cookie-cache"].includes(cookieCache)) {
   process.exit(2);
 }
 
-const schemaName = pg.escapeIdentifier(schema);
-const pool = new pg.Pool({ host, database, user: "postgres", max: 2, options: `-c search_path=${schemaName}` });
-
-// One secret for all runs: it encrypts the private keys that the tables keep.
+const pool = await connect(host, database, schema);
 const baseURL = "http://localhost:3000";
-const secret = "a secret for tests, the same in every run";
 const options = {
   baseURL,
   secret,
@@ -30,9 +25,7 @@ const options = {
   plugins: [jwt({ jwks: { keyPairConfig: { alg: algorithm } }, sessionCookieCache: Boolean(cookieCache) })],
 };
 
-await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schemaName}`);
-const { runMigrations } = await getMigrations(options);
-await runMigrations();
+await migrate(options);
 
 const auth = betterAuth(options);
 const email = `user-${randomBytes(6).toString("hex")}@example.com`;

@@ -10,24 +10,20 @@
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";
-import { getMigrations } from "better-auth/db/migration";
 import { toNodeHandler } from "better-auth/node";
 import { admin, jwt, organization } from "better-auth/plugins";
-import pg from "pg";
+import { connect, migrate, secret } from "./better_auth_tables.mjs";
 
 const [host, database, schema] = process.argv.slice(2);
 if (!schema) {
   console.error("usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA");
   process.exit(2);
 }
-const schemaName = pg.escapeIdentifier(schema);
-const pool = new pg.Pool({ host, database, user: "postgres", max: 2, options: `-c search_path=${schemaName}` });
-await pool.query(`CREATE SCHEMA IF NOT EXISTS ${schemaName}`);
+const pool = await connect(host, database, schema);
 
 const server = createServer((request, response) => handler(request, response));
 await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const baseURL = `http://localhost:${server.address().port}`;
-const secret = "a secret for tests, the same in every run";
 const options = {
   baseURL,
   secret,
@@ -36,8 +32,7 @@ const options = {
   rateLimit: { enabled: false },
   plugins: [jwt(), admin(), organization()],
 };
-const { runMigrations } = await getMigrations(options);
-await runMigrations();
+await migrate(options);
 const handler = toNodeHandler(betterAuth(options));
 
 const cookies = new Map();

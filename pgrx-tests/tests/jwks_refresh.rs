@@ -82,7 +82,7 @@ impl Provider {
 
     /// Registers the provider with its keys at an address; what was stored for another one is gone.
     fn keys_at(&mut self, server: &str, path: &str) {
-        let url = format!("{}{path}", self.server.greeting[server].as_str().unwrap());
+        let url = self.url(server, path);
         self.client
             .execute(
                 "SELECT insforge_integrations.register_auth_provider('p', '{https://i.example}', $1, '{api}',
@@ -90,6 +90,21 @@ impl Provider {
                 &[&url],
             )
             .unwrap();
+    }
+
+    /// Moves the address and keeps the keys.
+    fn move_to(&mut self, server: &str, path: &str) {
+        let url = self.url(server, path);
+        self.client
+            .execute(
+                "UPDATE insforge_integrations.auth_providers SET jwks_url = $1",
+                &[&url],
+            )
+            .unwrap();
+    }
+
+    fn url(&self, server: &str, path: &str) -> String {
+        format!("{}{path}", self.server.greeting[server].as_str().unwrap())
     }
 
     fn publish(&mut self, keys: &[usize]) {
@@ -212,10 +227,6 @@ fn plain_http_is_for_this_machine_alone() {
 fn whatever_goes_wrong_the_last_good_keys_stay() {
     let mut provider = Provider::start();
     assert_eq!(provider.refresh(), Ok(1));
-    let good = provider.server.greeting["trusted"]
-        .as_str()
-        .unwrap()
-        .to_owned();
     for (server, path, expected) in [
         ("trusted", "/404", "status 404"),
         ("trusted", "/500", "status 500"),
@@ -226,28 +237,12 @@ fn whatever_goes_wrong_the_last_good_keys_stay() {
         ("unknown", "/jwks", "UnknownIssuer"),
         ("other_host", "/jwks", "not valid for name"),
     ] {
-        let url = format!(
-            "{}{path}",
-            provider.server.greeting[server].as_str().unwrap()
-        );
-        provider
-            .client
-            .execute(
-                "UPDATE insforge_integrations.auth_providers SET jwks_url = $1",
-                &[&url],
-            )
-            .unwrap();
+        provider.move_to(server, path);
         let error = provider.refresh().unwrap_err();
         assert!(error.contains(expected), "{server}{path}: {error}");
         assert_eq!(provider.verify(), [true, false], "{server}{path}");
     }
-    provider
-        .client
-        .execute(
-            "UPDATE insforge_integrations.auth_providers SET jwks_url = $1",
-            &[&format!("{good}/jwks")],
-        )
-        .unwrap();
+    provider.move_to("trusted", "/jwks");
     for (text, expected) in [
         ("", "not a JSON object"),
         ("<html>", "not a JSON object"),
@@ -274,17 +269,7 @@ fn whatever_goes_wrong_the_last_good_keys_stay() {
 fn a_wait_can_be_cancelled() {
     let mut provider = Provider::start();
     assert_eq!(provider.refresh(), Ok(1));
-    let url = format!(
-        "{}/silent",
-        provider.server.greeting["trusted"].as_str().unwrap()
-    );
-    provider
-        .client
-        .execute(
-            "UPDATE insforge_integrations.auth_providers SET jwks_url = $1",
-            &[&url],
-        )
-        .unwrap();
+    provider.move_to("trusted", "/silent");
     let refresh = "SELECT insforge_integrations.refresh_provider_jwks('p')";
 
     let mut session = provider.database.connect().unwrap();

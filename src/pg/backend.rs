@@ -20,6 +20,21 @@ impl<T> BackendLocal<T> {
     }
 }
 
+/// Declares a C function to Postgres' function manager, under the name it looks for: `pg_finfo_` and
+/// the function's.
+macro_rules! function_info {
+    ($info:ident) => {
+        #[doc = "Declares a function to the function manager."]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
+            const RECORD: pgrx::pg_sys::Pg_finfo_record =
+                pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
+            &RECORD
+        }
+    };
+}
+pub(super) use function_info;
+
 /// Postgres' own functions without pgrx's guard, which saves a signal context at every call and
 /// would cost more than the calls themselves.
 ///

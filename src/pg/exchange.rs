@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use jsonwebtoken::EncodingKey;
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
+use super::backend::function_info;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::providers::SECRETS;
@@ -27,12 +28,7 @@ pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) 
     unsafe { request::answer(call, exchange) }
 }
 
-/// Declares `exchange_provider_token` to the function manager.
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_exchange_provider_token() -> &'static pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
-}
+function_info!(pg_finfo_exchange_provider_token);
 
 fn exchange(call: FunctionCallInfo) -> Answer {
     if let Err(error) = request::require_post("exchange_provider_token")? {

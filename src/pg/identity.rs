@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString};
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::{BackendLocal, unguarded};
+use super::backend::{BackendLocal, function_info, unguarded};
 use super::encoding::{from_server, text_datum};
 use super::error::Result;
 use super::settings;
@@ -55,12 +55,7 @@ macro_rules! sql_function {
             unsafe { answer(Question::$question, call) }
         }
 
-        #[doc = concat!("Declares `", stringify!($name), "` to the function manager.")]
-        #[unsafe(no_mangle)]
-        pub extern "C" fn $info() -> &'static pg_sys::Pg_finfo_record {
-            const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-            &RECORD
-        }
+        function_info!($info);
     };
 }
 

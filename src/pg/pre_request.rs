@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
+use super::backend::function_info;
 use super::error::{Result, internal};
 use super::request::{self, Answer};
 use super::verification::{Accepted, Refusal, attempt};
@@ -26,12 +27,7 @@ pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     unsafe { request::answer(call, admit) }
 }
 
-/// Declares `pre_request` to the function manager.
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_pre_request() -> &'static pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
-}
+function_info!(pg_finfo_pre_request);
 
 fn admit(_: FunctionCallInfo) -> Answer {
     let settings = settings::current()?;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
+use super::backend::function_info;
 use super::error::{Result, internal};
 use super::rows::{Rows, relation_in_schema};
 use super::{providers, sessions, settings};
@@ -140,9 +141,4 @@ pub unsafe extern "C-unwind" fn invalidate_table_cache(
     pg_sys::Datum::from(0)
 }
 
-/// Declares `invalidate_table_cache` to the function manager.
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_invalidate_table_cache() -> &'static pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
-}
+function_info!(pg_finfo_invalidate_table_cache);
