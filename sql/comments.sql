@@ -20,3 +20,22 @@ COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, inte
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
   'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url and stores it if it holds: one row each, with the number of usable keys, or the error. What fails is recorded in jwks_fetches and keeps the keys stored before. https only, but for this machine; 5 seconds, 256 KiB, no redirects, no proxy. Nothing else of this extension fetches anything.';
+
+COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
+  'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
+COMMENT ON FUNCTION insforge_integrations.to_checksum_address(text) IS
+  'An address, 0x and 40 hexadecimal digits, with the checksum of ERC-55 in the case of its letters. Takes lower case or a right checksum; 22P02 for anything else.';
+COMMENT ON FUNCTION insforge_integrations.recover_signer(bytea, text) IS
+  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). 22P02 for another form, 28000 when no key makes it.';
+COMMENT ON FUNCTION insforge_integrations.eip712_encode_type(jsonb, text) IS
+  'encodeType of EIP-712: Name(type1 name1,...) and the types it uses, by name. types: an object of lists of {name, type}.';
+COMMENT ON FUNCTION insforge_integrations.eip712_domain_separator(jsonb) IS
+  'domainSeparator of EIP-712, 32 bytes: DOMAIN_SEPARATOR() of the contract. domain: an object with any of name, version, chainId, verifyingContract and salt.';
+COMMENT ON FUNCTION insforge_integrations.eip712_hash_struct(jsonb, text, jsonb) IS
+  'hashStruct of EIP-712, 32 bytes. Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
+COMMENT ON FUNCTION insforge_integrations.eip712_digest(jsonb) IS
+  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
+COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
+  'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
+COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
+  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked here and raises 22P02.';

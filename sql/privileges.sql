@@ -47,7 +47,16 @@ BEGIN
     insforge_integrations.inspect_provider_jwt(text, text),
     insforge_integrations.authenticate(text, text),
     insforge_integrations.deauthenticate(),
-    insforge_integrations.pre_request()
+    insforge_integrations.pre_request(),
+    insforge_integrations.keccak256(bytea),
+    insforge_integrations.to_checksum_address(text),
+    insforge_integrations.recover_signer(bytea, text),
+    insforge_integrations.eip712_encode_type(jsonb, text),
+    insforge_integrations.eip712_domain_separator(jsonb),
+    insforge_integrations.eip712_hash_struct(jsonb, text, jsonb),
+    insforge_integrations.eip712_digest(jsonb),
+    insforge_integrations.eip712_recover(jsonb, text),
+    insforge_integrations.eip712_verify(jsonb, text, text)
     TO PUBLIC;
 
   FOR statement IN

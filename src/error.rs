@@ -121,6 +121,32 @@ pub enum Error {
     #[error("request.headers is not a JSON object")]
     HeadersNotJson,
 
+    /// Text that is no address.
+    #[error("invalid address")]
+    InvalidAddress {
+        /// What is wrong with it, a sentence.
+        problem: &'static str,
+    },
+
+    /// Bytes that are not the hash of anything.
+    #[error("invalid digest")]
+    InvalidDigest {
+        /// How many they are.
+        length: usize,
+    },
+
+    /// Text that is no signature.
+    #[error("invalid signature")]
+    InvalidSignature(crate::evm::signature::NotASignature),
+
+    /// A signature that no key makes.
+    #[error("signature rejected")]
+    SignedByNobody,
+
+    /// A document that is not typed data.
+    #[error("invalid EIP-712 typed data")]
+    InvalidTypedData(crate::eip712::Invalid),
+
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,

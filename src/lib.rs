@@ -22,7 +22,10 @@
 )]
 
 pub mod better_auth;
+pub mod eip712;
 pub mod error;
+pub mod evm;
+pub mod json;
 #[cfg(feature = "jwks-fetch")]
 pub mod jwks_fetch;
 pub mod jwt;
@@ -90,6 +93,15 @@ mod install_script {
         name = "comments",
         requires = [
             pg::settings::configure,
+            pg::evm::keccak256,
+            pg::evm::to_checksum_address,
+            pg::evm::recover_signer,
+            pg::evm::eip712_encode_type,
+            pg::evm::eip712_domain_separator,
+            pg::evm::eip712_hash_struct,
+            pg::evm::eip712_digest,
+            pg::evm::eip712_recover,
+            pg::evm::eip712_verify,
             pg::providers::provider_registration,
             pg::providers::set_provider_jwks,
             pg::refresh::refresh_provider_jwks,

@@ -2,14 +2,10 @@
 // random session tokens of version 2, and a few of version 1.
 // usage: node clerk_organizations.mjs SEED COUNT
 import { __experimental_JWTPayloadToAuthObjectProperties as read } from "@clerk/shared/jwtPayloadParser";
+import { random } from "./random.mjs";
 
-let [state, count] = process.argv.slice(2).map(Number);
-const below = (limit) => {
-  state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-  return Math.floor((state / 0x80000000) * limit);
-};
-const times = (n, make) => Array.from({ length: n }, (_, index) => make(index));
-const pick = (list) => list[below(list.length)];
+const [seed, count] = process.argv.slice(2).map(Number);
+const { below, times, pick } = random(seed);
 
 const mask = () => pick([
   String(below(8)),

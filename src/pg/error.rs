@@ -107,6 +107,31 @@ impl From<Error> for ErrorReport {
                 "PostgREST sets request.headers to a JSON object with the names in lower case.".to_owned(),
                 "Call pre_request() as PostgREST's db-pre-request.".to_owned(),
             ),
+            Error::InvalidAddress { problem } => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                (*problem).to_owned(),
+                "Give it in lower case, or as a wallet shows it, 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed.".to_owned(),
+            ),
+            Error::InvalidDigest { length } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("It has {length} bytes; a hash has 32."),
+                "Sign and recover the hash of a message: eip712_digest() makes that of typed data.".to_owned(),
+            ),
+            Error::InvalidSignature(refused) => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                refused.problem.to_owned(),
+                refused.hint.to_owned(),
+            ),
+            Error::SignedByNobody => (
+                ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                "No key makes this signature of this digest: its r is no point of secp256k1.".to_owned(),
+                "Give the signature as the wallet returned it.".to_owned(),
+            ),
+            Error::InvalidTypedData(invalid) => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                invalid.to_string(),
+                "Give what the wallet was given: {types, primaryType, domain, message} of eth_signTypedData_v4. docs/payments.md says what is refused.".to_owned(),
+            ),
             Error::IdentityExpired => (
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 "expired: The token that authenticate() verified in this transaction has ended.".to_owned(),

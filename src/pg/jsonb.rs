@@ -1,4 +1,6 @@
 //! Type `jsonb` as its text: `serde_json` would round numbers that `jsonb` keeps.
+//!
+//! In UTF-8, whatever the encoding of the server.
 
 use std::ffi::{CStr, CString};
 
@@ -10,12 +12,14 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
+use super::encoding::{from_server, to_server};
+
 /// A `jsonb` value, written as JSON.
 pub struct Jsonb(pub String);
 
 impl IntoDatum for Jsonb {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let text = CString::new(self.0).ok()?;
+        let text = CString::new(to_server(&self.0)).ok()?;
         // SAFETY: jsonb's input function, given a NUL-terminated text; it raises what it refuses.
         Some(unsafe {
             pg_sys::OidInputFunctionCall(
@@ -48,7 +52,13 @@ impl FromDatum for Jsonb {
                 datum,
             ))
         };
-        text.to_str().ok().map(|text| Self(text.to_owned()))
+        match from_server(text) {
+            Ok(text) => Some(Self(text.into_owned())),
+            Err(error) => {
+                error.report(PgLogLevel::ERROR);
+                None
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod claims_variable;
 mod clock;
 mod encoding;
 mod error;
+mod evm;
 mod exchange;
 mod identity;
 mod jsonb;

@@ -1,0 +1,487 @@
+//! EIP-712 in Postgres next to viem and ethers: the same digests for whatever both hash, and a refusal
+//! of whatever one of them refuses.
+
+use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
+use postgres::Client;
+use postgres::error::SqlState;
+use serde_json::{Value, json};
+
+const SEEDS: [&str; 3] = ["712", "3009", "402"];
+const CASES: &str = "1500";
+
+fn database() -> (Database<'static>, Client) {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let client = database.connect().unwrap();
+    (database, client)
+}
+
+#[test]
+fn random_typed_data_hashes_and_recovers_as_with_viem_and_ethers() {
+    let (_database, mut client) = database();
+    client
+        .batch_execute("CREATE TABLE cases (number int, typed_data jsonb, expected jsonb)")
+        .unwrap();
+    for seed in SEEDS {
+        println!("seed {seed}, {CASES} cases");
+        client.batch_execute("TRUNCATE cases").unwrap();
+        let lines = node::run("eip712_cases.mjs", &[seed, CASES]).unwrap();
+        let lines: Vec<&str> = lines.lines().collect();
+        client
+            .execute(
+                "INSERT INTO cases
+                 SELECT number, (line::jsonb ->> 'typedData')::jsonb, line::jsonb - 'typedData'
+                 FROM unnest($1::text[]) WITH ORDINALITY AS a (line, number)",
+                &[&lines],
+            )
+            .unwrap();
+        let differing = client
+            .query(
+                "SELECT number, typed_data::text, expected::text, found::text
+                 FROM cases, LATERAL (SELECT jsonb_build_object(
+                   'encodeType', CASE WHEN jsonb_typeof(expected -> 'encodeType') <> 'null'
+                     THEN insforge_integrations.eip712_encode_type(typed_data -> 'types', typed_data ->> 'primaryType') END,
+                   'domainSeparator', '0x' || encode(insforge_integrations.eip712_domain_separator(typed_data -> 'domain'), 'hex'),
+                   'hashStruct', '0x' || encode(insforge_integrations.eip712_hash_struct(
+                     typed_data -> 'types', typed_data ->> 'primaryType', typed_data -> 'message'), 'hex'),
+                   'digest', '0x' || encode(insforge_integrations.eip712_digest(typed_data), 'hex'),
+                   'signatures', expected -> 'signatures',
+                   'signer', (SELECT string_agg(DISTINCT insforge_integrations.eip712_recover(typed_data, signature), ' and ')
+                     FROM jsonb_array_elements_text(expected -> 'signatures') signature)) AS found) ours
+                 WHERE found <> expected
+                 ORDER BY number",
+                &[],
+            )
+            .unwrap();
+        if let Some(row) = differing.first() {
+            let text = |index| row.get::<_, String>(index);
+            panic!(
+                "{} of {} cases differ; seed {seed}, case {}:\n{}\nexpected {}\nfound    {}",
+                differing.len(),
+                lines.len(),
+                row.get::<_, i32>(0),
+                text(1),
+                text(2),
+                text(3)
+            );
+        }
+        let verified: i64 = client
+            .query_one(
+                "SELECT count(*) FROM cases
+                 WHERE insforge_integrations.eip712_verify(typed_data, expected #>> '{signatures, 0}', expected ->> 'signer')
+                   AND NOT insforge_integrations.eip712_verify(
+                     jsonb_set(typed_data, '{domain}', '{\"name\": \"another\"}') #- '{types, EIP712Domain}',
+                     expected #>> '{signatures, 0}', expected ->> 'signer')",
+                &[],
+            )
+            .unwrap()
+            .get(0);
+        assert_eq!(verified, lines.len() as i64);
+    }
+}
+
+/// A document in which everything is right.
+fn document() -> Value {
+    json!({
+        "types": {
+            "Person": [{"name": "name", "type": "string"}, {"name": "wallet", "type": "address"}],
+            "Message": [
+                {"name": "to", "type": "Person[2]"},
+                {"name": "count", "type": "uint8"},
+                {"name": "offset", "type": "int8"},
+                {"name": "total", "type": "uint256"},
+                {"name": "id", "type": "bytes4"},
+                {"name": "data", "type": "bytes"},
+                {"name": "isUrgent", "type": "bool"}
+            ]
+        },
+        "primaryType": "Message",
+        "domain": {"name": "Test", "chainId": 1},
+        "message": {
+            "to": [
+                {"name": "Bob", "wallet": "0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB"},
+                {"name": "USD₮0", "wallet": "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}
+            ],
+            "count": 255,
+            "offset": -128,
+            "total": "0x10",
+            "id": "0x01020304",
+            "data": "0x0102",
+            "isUrgent": true
+        }
+    })
+}
+
+fn digest(client: &mut Client, typed_data: &Value) -> Result<String, postgres::Error> {
+    let row = client.query_one(
+        "SELECT '0x' || encode(insforge_integrations.eip712_digest($1::text::jsonb), 'hex')",
+        &[&typed_data.to_string()],
+    )?;
+    Ok(row.get(0))
+}
+
+/// Puts a value at a place of the right document, or takes what is there away.
+fn changed(place: &str, value: Option<Value>) -> Value {
+    let mut typed_data = document();
+    match value {
+        Some(value) => *typed_data.pointer_mut(place).unwrap() = value,
+        None => {
+            let (object, name) = place.rsplit_once('/').unwrap();
+            let object = typed_data.pointer_mut(object).unwrap();
+            object.as_object_mut().unwrap().remove(name).unwrap();
+        }
+    }
+    typed_data
+}
+
+/// Insists that viem or ethers refuses the document, or that their digests differ, and that it is refused here with the place.
+#[track_caller]
+fn refused(typed_data: &Value, place: &str) {
+    let (_database, mut client) = database();
+    let mut libraries = node::Process::start("eip712_verdicts.mjs", &[]).unwrap();
+    let verdicts = libraries.ask(typed_data).unwrap();
+    let agree = verdicts["viem"].is_string() && verdicts["viem"] == verdicts["ethers"];
+    assert!(!agree, "both take it: {verdicts}");
+    let error = digest(&mut client, typed_data).expect_err("a refusal");
+    let error = error.as_db_error().unwrap();
+    assert_eq!(
+        error.code(),
+        &SqlState::INVALID_PARAMETER_VALUE,
+        "{error:?}"
+    );
+    let detail = error.detail().unwrap_or_default();
+    assert!(detail.starts_with(&format!("{place}: ")), "{detail}");
+    assert!(error.hint().is_some());
+}
+
+#[track_caller]
+fn taken(typed_data: &Value) {
+    let (_database, mut client) = database();
+    let mut libraries = node::Process::start("eip712_verdicts.mjs", &[]).unwrap();
+    let verdicts = libraries.ask(typed_data).unwrap();
+    assert_eq!(verdicts["viem"], verdicts["ethers"]);
+    assert_eq!(
+        Value::from(digest(&mut client, typed_data).unwrap()),
+        verdicts["viem"]
+    );
+}
+
+#[test]
+fn takes_what_both_libraries_take() {
+    taken(&document());
+}
+
+#[test]
+fn ignores_members_that_no_type_names_as_both_libraries_do() {
+    let mut typed_data = document();
+    typed_data["message"]["more"] = json!(1);
+    taken(&typed_data);
+}
+
+#[test]
+fn takes_integers_as_numbers_and_as_strings() {
+    for value in [
+        json!(7),
+        json!("7"),
+        json!("0x7"),
+        json!("0x07"),
+        json!("07"),
+    ] {
+        taken(&changed("/message/total", Some(value.clone())));
+        taken(&changed("/domain/chainId", Some(value)));
+    }
+    taken(&changed("/message/offset", Some(json!("-1"))));
+}
+
+#[test]
+fn takes_no_domain_member_at_all() {
+    taken(&changed("/domain", Some(json!({}))));
+}
+
+#[test]
+fn refuses_a_missing_member() {
+    refused(
+        &changed("/message/to/1/wallet", None),
+        "message.to[1].wallet",
+    );
+    refused(&changed("/message/to/1/name", None), "message.to[1].name");
+}
+
+#[test]
+fn refuses_a_missing_struct() {
+    refused(&changed("/message/to", None), "message.to");
+}
+
+#[test]
+fn refuses_null() {
+    refused(
+        &changed("/message/to/1/name", Some(Value::Null)),
+        "message.to[1].name",
+    );
+    refused(
+        &changed("/message/to/1", Some(Value::Null)),
+        "message.to[1]",
+    );
+}
+
+#[test]
+fn refuses_a_signed_integer_out_of_its_range() {
+    refused(
+        &changed("/message/offset", Some(json!(-129))),
+        "message.offset",
+    );
+    refused(
+        &changed("/message/offset", Some(json!(128))),
+        "message.offset",
+    );
+}
+
+#[test]
+fn refuses_an_unsigned_integer_out_of_its_range() {
+    refused(
+        &changed("/message/count", Some(json!(256))),
+        "message.count",
+    );
+    refused(&changed("/message/count", Some(json!(-1))), "message.count");
+    refused(
+        &changed("/message/total", Some(json!("-1"))),
+        "message.total",
+    );
+    let two_to_256 =
+        "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    refused(
+        &changed("/message/total", Some(json!(two_to_256))),
+        "message.total",
+    );
+}
+
+#[test]
+fn refuses_the_alias_uint() {
+    refused(
+        &changed("/types/Message/3/type", Some(json!("uint"))),
+        "types.Message[3].type",
+    );
+}
+
+#[test]
+fn refuses_a_width_that_there_is_not() {
+    refused(
+        &changed("/types/Message/3/type", Some(json!("uint7"))),
+        "types.Message[3].type",
+    );
+    refused(
+        &changed("/types/Message/4/type", Some(json!("bytes33"))),
+        "types.Message[4].type",
+    );
+}
+
+#[test]
+fn refuses_bytes_of_another_length() {
+    refused(
+        &changed("/message/id", Some(json!("0x010203"))),
+        "message.id",
+    );
+    refused(
+        &changed("/message/id", Some(json!("0x0102030405"))),
+        "message.id",
+    );
+}
+
+#[test]
+fn refuses_half_a_byte() {
+    refused(
+        &changed("/message/data", Some(json!("0x010"))),
+        "message.data",
+    );
+}
+
+#[test]
+fn refuses_bytes_that_are_not_hexadecimal() {
+    refused(
+        &changed("/message/data", Some(json!("bytes"))),
+        "message.data",
+    );
+    refused(
+        &changed("/message/data", Some(json!("0xgg"))),
+        "message.data",
+    );
+}
+
+#[test]
+fn refuses_a_bool_that_is_a_string() {
+    refused(
+        &changed("/message/isUrgent", Some(json!("false"))),
+        "message.isUrgent",
+    );
+}
+
+#[test]
+fn refuses_an_address_with_a_wrong_checksum() {
+    let wrong = json!("0xBbBBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB");
+    refused(
+        &changed("/message/to/0/wallet", Some(wrong)),
+        "message.to[0].wallet",
+    );
+    let upper = json!("0xBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB");
+    refused(
+        &changed("/message/to/0/wallet", Some(upper)),
+        "message.to[0].wallet",
+    );
+}
+
+#[test]
+fn refuses_a_short_address() {
+    refused(
+        &changed("/message/to/0/wallet", Some(json!("0x10"))),
+        "message.to[0].wallet",
+    );
+    refused(
+        &changed("/domain", Some(json!({"verifyingContract": "0x10"}))),
+        "domain.verifyingContract",
+    );
+}
+
+#[test]
+fn refuses_a_fixed_array_of_another_length() {
+    let one = document()["message"]["to"][0].clone();
+    refused(&changed("/message/to", Some(json!([one]))), "message.to");
+}
+
+#[test]
+fn refuses_an_undefined_type() {
+    refused(
+        &changed("/types/Message/5/type", Some(json!("Data"))),
+        "types.Message[5].type",
+    );
+}
+
+#[test]
+fn refuses_a_member_named_twice() {
+    refused(
+        &changed("/types/Message/2/name", Some(json!("count"))),
+        "types.Message[2].name",
+    );
+}
+
+#[test]
+fn refuses_a_recursion_that_ends_in_null() {
+    let typed_data = json!({
+        "types": {"Node": [{"name": "next", "type": "Node"}]},
+        "primaryType": "Node", "domain": {}, "message": {"next": {"next": null}}
+    });
+    refused(&typed_data, "message.next.next");
+}
+
+#[test]
+fn refuses_a_domain_with_another_member() {
+    refused(
+        &changed("/domain", Some(json!({"name": "Test", "chain": 1}))),
+        "domain",
+    );
+}
+
+#[test]
+fn refuses_a_domain_type_that_is_not_the_domains() {
+    let mut typed_data = document();
+    typed_data["types"]["EIP712Domain"] = json!([{"name": "name", "type": "string"}]);
+    refused(&typed_data, "types.EIP712Domain");
+}
+
+/// JSON, and so `jsonb`, has integers that JavaScript rounds; both libraries take them as strings.
+#[test]
+fn a_number_of_78_digits_hashes_as_its_digits() {
+    let (_database, mut client) = database();
+    let digits = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    let as_string = changed("/message/total", Some(json!(digits)));
+    let as_number = as_string
+        .to_string()
+        .replace(&format!("\"{digits}\""), digits);
+    let hashed: String = client
+        .query_one(
+            "SELECT '0x' || encode(insforge_integrations.eip712_digest($1::text::jsonb), 'hex')",
+            &[&as_number],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(hashed, digest(&mut client, &as_string).unwrap());
+    taken(&as_string);
+}
+
+#[test]
+fn signatures_are_refused_by_name_with_a_hint() {
+    let (_database, mut client) = database();
+    let mut error = |signature: &str| {
+        let digest = vec![1_u8; 32];
+        let statement = "SELECT insforge_integrations.recover_signer($1, $2)";
+        let error = client
+            .query(statement, &[&digest, &signature])
+            .expect_err(signature);
+        let error = error.as_db_error().unwrap();
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        (
+            error.code().clone(),
+            text(error.detail()),
+            text(error.hint()),
+        )
+    };
+    let (r, s) = ("11".repeat(32), "22".repeat(32));
+    for (signature, detail, hint) in [
+        (format!("0x{r}{s}"), "ERC-2098", "Expand it"),
+        (
+            format!("0x{r}{}1b", "ee".repeat(32)),
+            "upper half",
+            "Replace s",
+        ),
+        (format!("0x{r}{s}25"), "EIP-155", "an odd EIP-155 v is 27"),
+        (
+            format!("0x{r}{s}02"),
+            "0, 1, 27 and 28",
+            "130 hexadecimal digits",
+        ),
+        (format!("0x{}{s}1b", "00".repeat(32)), "r or s is zero", ""),
+        (
+            format!("0x{}{s}1b", "ff".repeat(32)),
+            "not below the order",
+            "",
+        ),
+        (format!("0x{r}{s}1b00"), "more than 65 bytes", "facilitator"),
+        (
+            String::new(),
+            "0x and hexadecimal digits",
+            "130 hexadecimal digits",
+        ),
+    ] {
+        let (code, in_detail, in_hint) = error(&signature);
+        assert_eq!(code, SqlState::INVALID_TEXT_REPRESENTATION, "{signature}");
+        assert!(in_detail.contains(detail), "{signature}: {in_detail}");
+        assert!(
+            in_hint.contains(hint) && !in_hint.is_empty(),
+            "{signature}: {in_hint}"
+        );
+    }
+    // 5 is no x of a point of secp256k1.
+    let (code, ..) = error(&format!("0x{:064x}{s}1b", 5));
+    assert_eq!(code, SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
+}
+
+/// A server whose encoding is another one hashes the same characters.
+#[test]
+fn text_is_hashed_as_utf_8_in_a_database_of_another_encoding() {
+    let (database, mut client) = database();
+    client
+        .batch_execute("CREATE DATABASE eip712_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        .unwrap();
+    let mut latin1 = database
+        .config()
+        .dbname("eip712_latin1")
+        .connect(postgres::NoTls)
+        .unwrap();
+    latin1
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap();
+    let typed_data = changed("/message/to/1/name", Some(json!("Zoë")));
+    assert_eq!(
+        digest(&mut latin1, &typed_data).unwrap(),
+        digest(&mut client, &typed_data).unwrap()
+    );
+    taken(&typed_data);
+}

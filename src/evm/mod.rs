@@ -1,0 +1,30 @@
+//! What the Ethereum virtual machine and its wallets have in common: addresses, Keccak-256, 256-bit
+//! integers, ECDSA signatures over secp256k1.
+
+pub mod address;
+pub mod integer;
+pub mod keccak;
+pub mod signature;
+
+/// What the machine computes with: 32 bytes.
+pub type Word = [u8; 32];
+
+/// The bytes of `0x` and two hexadecimal digits each, in either case; `None` for anything else.
+#[must_use]
+pub fn bytes(text: &str) -> Option<Vec<u8>> {
+    hex::decode(text.strip_prefix("0x")?).ok()
+}
+
+/// As [`bytes`], for a number of them that is known.
+#[must_use]
+pub fn fixed_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// `0x` and the bytes in lower-case hexadecimal digits.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
