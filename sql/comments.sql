@@ -39,3 +39,16 @@ COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
   'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
   'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked here and raises 22P02.';
+
+COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer) IS
+  'One PaymentRequirements of x402, scheme exact. amount: decimal digits, in the token''s smallest unit. resource: address of what is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as InsForge''s guide, or 2. 22023 for what makes no sense, the zero address among it.';
+COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
+  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: what is sold (version 2).';
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text) IS
+  'Header PAYMENT-RESPONSE of an answer that was paid for: JSON {success, transaction, network, payer} in base64.';
+COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
+  'The JSON of an x402 header: base64 with or without padding, 64 KiB at most. 22P02 for anything else.';
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text) IS
+  'The body of a facilitator''s /settle: the payment as it came and the requirement it is for. facilitator: okx, whose interface (v6/x402 with chainIndex, or v6/pay/x402) follows from the payment''s version, or x402 for any other. For OKX''s /verify leave out syncSettle.';
+COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
+  'Holds a payment, the value of PAYMENT-SIGNATURE or X-PAYMENT or its JSON, against one requirement or a list, at the clock''s time. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are what the payment says: true only if is_valid is. invalid_reason: a name of the x402 specification. unchecked: what only the chain knows. Raises 22023 for requirements that make no sense, and on nothing that a payment can contain.';

@@ -56,8 +56,15 @@ BEGIN
     insforge_integrations.eip712_hash_struct(jsonb, text, jsonb),
     insforge_integrations.eip712_digest(jsonb),
     insforge_integrations.eip712_recover(jsonb, text),
-    insforge_integrations.eip712_verify(jsonb, text, text)
+    insforge_integrations.eip712_verify(jsonb, text, text),
+    insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer),
+    insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text),
+    insforge_integrations.x402_payment_response_header(text, text, text),
+    insforge_integrations.x402_decode_header(text),
+    insforge_integrations.x402_facilitator_request(text, jsonb, text),
+    insforge_integrations.verify_x402_payment(text, jsonb)
     TO PUBLIC;
+  GRANT SELECT ON insforge_integrations.x402_networks, insforge_integrations.x402_assets TO PUBLIC;
 
   FOR statement IN
     SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.function, r.rolname)
@@ -73,4 +80,5 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
   'Puts the privileges on the objects of this extension back to what the README says, with those for anon, authenticated and project_admin where these roles exist. Call it when the roles were created after the extension.';
 
+DROP FUNCTION insforge_integrations.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();

@@ -67,25 +67,8 @@ COMMENT ON TABLE insforge_integrations.session_secrets IS
 COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
 COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
 
-DO $$
-DECLARE
-  cached text;
-BEGIN
-  FOREACH cached IN ARRAY ARRAY['auth_providers', 'jwt_secrets', 'session_secrets'] LOOP
-    EXECUTE format(
-      'CREATE TRIGGER invalidate_table_cache
-         AFTER INSERT OR UPDATE OR DELETE ON insforge_integrations.%1$I
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
-       CREATE TRIGGER invalidate_table_cache_on_truncate
-         AFTER TRUNCATE ON insforge_integrations.%1$I
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
-       ALTER TABLE insforge_integrations.%1$I
-         ENABLE ALWAYS TRIGGER invalidate_table_cache,
-         ENABLE ALWAYS TRIGGER invalidate_table_cache_on_truncate',
-      cached);
-  END LOOP;
-END
-$$;
+SELECT insforge_integrations.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
 
 CREATE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE

@@ -14,13 +14,22 @@ COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in force in eve
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
 
-CREATE TRIGGER invalidate_table_cache
-  AFTER INSERT OR UPDATE OR DELETE ON insforge_integrations.settings
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
-CREATE TRIGGER invalidate_table_cache_on_truncate
-  AFTER TRUNCATE ON insforge_integrations.settings
-  FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
--- ALWAYS: a logical replication worker applies rows as session_replication_role = replica.
-ALTER TABLE insforge_integrations.settings
-  ENABLE ALWAYS TRIGGER invalidate_table_cache,
-  ENABLE ALWAYS TRIGGER invalidate_table_cache_on_truncate;
+-- For the install script alone, which drops it in the end: makes sessions' copies of a table as fresh as it.
+CREATE FUNCTION insforge_integrations.watch_for_table_caches(watched regclass) RETURNS void
+  LANGUAGE plpgsql AS $$
+BEGIN
+  -- ALWAYS: a logical replication worker applies rows as session_replication_role = replica.
+  EXECUTE format(
+    'CREATE TRIGGER invalidate_table_cache
+       AFTER INSERT OR UPDATE OR DELETE ON %1$s
+       FOR EACH ROW EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+     CREATE TRIGGER invalidate_table_cache_on_truncate
+       AFTER TRUNCATE ON %1$s
+       FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+     ALTER TABLE %1$s
+       ENABLE ALWAYS TRIGGER invalidate_table_cache,
+       ENABLE ALWAYS TRIGGER invalidate_table_cache_on_truncate',
+    watched);
+END
+$$;
+SELECT insforge_integrations.watch_for_table_caches('insforge_integrations.settings');

@@ -103,9 +103,9 @@ pub enum Error {
         problem: String,
     },
 
-    /// A token could not be made: a bug.
-    #[error("cannot make a token: {problem}")]
-    Minting {
+    /// What must not happen.
+    #[error("{problem}")]
+    Bug {
         /// What the library says.
         problem: String,
     },
@@ -142,6 +142,49 @@ pub enum Error {
     /// A signature that no key makes.
     #[error("signature rejected")]
     SignedByNobody,
+
+    /// Text that is no hash of a transaction.
+    #[error("invalid transaction hash")]
+    InvalidTransactionHash,
+
+    /// Text that is no x402 header, nor the JSON of one.
+    #[error("invalid x402 header")]
+    InvalidHeader {
+        /// What else it is, a sentence.
+        problem: String,
+    },
+
+    /// What a seller asks for is not to be had.
+    #[error("invalid x402 payment requirements")]
+    InvalidRequirements {
+        /// What is wrong with it, with its place, a sentence.
+        problem: String,
+    },
+
+    /// No network has this name.
+    #[error("unknown x402 network \"{name}\"")]
+    UnknownNetwork {
+        /// The name as given.
+        name: String,
+    },
+
+    /// The network has no asset of this name.
+    #[error("unknown x402 asset \"{asset}\" on {network}")]
+    UnknownAsset {
+        /// The symbol or contract as given.
+        asset: String,
+        /// The network's identifier.
+        network: String,
+        /// The symbols that there are.
+        known: String,
+    },
+
+    /// No facilitator has this name.
+    #[error("unknown x402 facilitator \"{name}\"")]
+    UnknownFacilitator {
+        /// The name as given.
+        name: String,
+    },
 
     /// A document that is not typed data.
     #[error("invalid EIP-712 typed data")]

@@ -1,4 +1,4 @@
-//! `insforge_integrations`: a Postgres extension that says who is asking.
+//! `insforge_integrations`: a Postgres extension that says who is asking, and what was signed and paid.
 //!
 //! The modules of the crate root are pure: they take text and answer with `Result`s, know no
 //! clock and no Postgres, and compile without it (`cargo check --lib --no-default-features`).
@@ -32,6 +32,7 @@ pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
 pub mod settings;
+pub mod x402;
 
 #[cfg(feature = "extension")]
 pgrx::pg_module_magic!(name, version);
@@ -89,6 +90,15 @@ mod install_script {
         requires = ["providers"]
     );
     extension_sql_file!(
+        "../sql/x402.sql",
+        name = "x402",
+        requires = [
+            "settings",
+            pg::evm::eip712_domain_separator,
+            pg::evm::to_checksum_address
+        ]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
         requires = [
@@ -109,7 +119,13 @@ mod install_script {
             pg::verification::verify_provider_jwt,
             pg::verification::inspect_provider_jwt,
             pg::verification::authenticate,
-            pg::verification::deauthenticate
+            pg::verification::deauthenticate,
+            pg::x402::x402_payment_requirements,
+            pg::x402::x402_payment_required_header,
+            pg::x402::x402_payment_response_header,
+            pg::x402::x402_decode_header,
+            pg::x402::x402_facilitator_request,
+            pg::x402::verify_x402_payment
         ]
     );
     extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);

@@ -145,8 +145,8 @@ impl Grant {
 }
 
 fn claim<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
-    to_raw_value(value).map_err(|error| Error::Minting {
-        problem: error.to_string(),
+    to_raw_value(value).map_err(|error| Error::Bug {
+        problem: format!("cannot make a token: {error}"),
     })
 }
 
@@ -190,10 +190,10 @@ pub fn requested_claims(user_id: &str, claims: &str, terms: Terms) -> Result<Cla
 /// Signs a claims set with the secret that InsForge and PostgREST verify it with (HS256).
 ///
 /// # Errors
-/// [`Error::Minting`], which no input can cause.
+/// [`Error::Bug`], which no input can cause.
 pub fn sign(claims: &ClaimsSet, key: &EncodingKey) -> Result<String, Error> {
-    jsonwebtoken::encode(&Header::default(), claims, key).map_err(|error| Error::Minting {
-        problem: error.to_string(),
+    jsonwebtoken::encode(&Header::default(), claims, key).map_err(|error| Error::Bug {
+        problem: format!("cannot make a token: {error}"),
     })
 }
 

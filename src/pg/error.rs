@@ -92,7 +92,7 @@ impl From<Error> for ErrorReport {
                 problem.clone(),
                 "Set role, audience and lifetime with configure(); give other claims as a JSON object.".to_owned(),
             ),
-            Error::Minting { .. } => (
+            Error::Bug { .. } => (
                 ERRCODE_INTERNAL_ERROR,
                 "Nothing was changed.".to_owned(),
                 "Please report this.".to_owned(),
@@ -126,6 +126,39 @@ impl From<Error> for ErrorReport {
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 "No key makes this signature of this digest: its r is no point of secp256k1.".to_owned(),
                 "Give the signature as the wallet returned it.".to_owned(),
+            ),
+            Error::InvalidTransactionHash => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "A transaction hash is 0x and 64 hexadecimal digits.".to_owned(),
+                "Give it as the facilitator returned it.".to_owned(),
+            ),
+            Error::InvalidHeader { problem } => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                problem.clone(),
+                "Give the value of PAYMENT-SIGNATURE, X-PAYMENT or another x402 header as it came: JSON in base64.".to_owned(),
+            ),
+            Error::InvalidRequirements { problem } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                problem.clone(),
+                "insforge_integrations.x402_payment_requirements() makes them; docs/payments.md says what they hold.".to_owned(),
+            ),
+            Error::UnknownNetwork { name } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("View insforge_integrations.x402_networks has no network, name or v1_network \"{name}\"."),
+                "As a superuser, call insforge_integrations.register_x402_network() for another chain.".to_owned(),
+            ),
+            Error::UnknownAsset { network, known, .. } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                match known.as_str() {
+                    "" => format!("View insforge_integrations.x402_assets has no asset on {network}."),
+                    _ => format!("Assets on {network}: {known}."),
+                },
+                "As a superuser, call insforge_integrations.register_x402_asset() with the token's contract and the domain it signs under.".to_owned(),
+            ),
+            Error::UnknownFacilitator { name } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("No facilitator is called \"{name}\"."),
+                "Facilitators: okx, and x402 for any that takes the protocol's own requests.".to_owned(),
             ),
             Error::InvalidTypedData(invalid) => (
                 ERRCODE_INVALID_PARAMETER_VALUE,

@@ -25,6 +25,7 @@ mod table_cache;
 mod variables;
 mod verification;
 mod verified_tokens;
+mod x402;
 
 /// What the library does when a session loads it.
 pub fn init() {

@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use super::backend::function_info;
 use super::error::{Result, internal};
 use super::rows::{Rows, relation_in_schema};
-use super::{providers, sessions, settings};
+use super::{providers, sessions, settings, x402};
 use crate::error::Error;
 
 const SCHEMA: &CStr = c"insforge_integrations";
@@ -102,6 +102,8 @@ static CACHES: &[&dyn Invalidate] = &[
     &providers::REGISTRY,
     &providers::SECRETS,
     &sessions::SESSION_SECRETS,
+    &x402::NETWORKS,
+    &x402::ASSETS,
 ];
 
 fn register_callback() {

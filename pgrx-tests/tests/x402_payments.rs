@@ -1,0 +1,528 @@
+//! x402 payments made by real clients from requirements made here, verified here, and refused with any
+//! one member changed.
+
+use insforge_integrations_tests::node::Process;
+use insforge_integrations_tests::{Database, Fixture, shared_cluster};
+use postgres::Client;
+use postgres::error::SqlState;
+use serde_json::{Value, json};
+
+const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
+
+/// Each client, the version, network and asset it pays in.
+const BUYERS: [(&str, i32, &str, &str); 5] = [
+    ("x402", 1, "base-sepolia", "USDC"),
+    ("core", 1, "base", "USDC"),
+    ("core", 2, "base-sepolia", "USDC"),
+    ("core", 2, "xlayer", "USDG"),
+    ("viem", 1, "xlayer", "USDG"),
+];
+
+fn database() -> (Database<'static>, Client) {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    // Nobody needs more than what PUBLIC has.
+    let client = database.connect_as("anon").unwrap();
+    (database, client)
+}
+
+fn requirements(client: &mut Client, version: i32, network: &str, asset: &str) -> Value {
+    client
+        .query_one(
+            "SELECT insforge_integrations.x402_payment_requirements($1, '10000', 'https://api.example.com/report',
+               network => $2, asset => $3, version => $4)",
+            &[&PAY_TO, &network, &asset, &version],
+        )
+        .unwrap()
+        .get(0)
+}
+
+/// Has a client pay what is required.
+fn pay(client: &mut Client, buyers: &mut Process, buyer: &str, requirements: &Value) -> Value {
+    let resource = requirements
+        .get("amount")
+        .map(|_| "https://api.example.com/report");
+    let header: String = client
+        .query_one(
+            "SELECT insforge_integrations.x402_payment_required_header($1, resource => $2)",
+            &[requirements, &resource],
+        )
+        .unwrap()
+        .get(0);
+    let paid = buyers
+        .ask(&json!({"client": buyer, "header": header}))
+        .unwrap();
+    assert!(paid["header"].is_string(), "{buyer}: {paid}");
+    paid
+}
+
+#[derive(Debug)]
+struct Verdict {
+    is_valid: Option<bool>,
+    payer: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+    unchecked: Vec<String>,
+}
+
+fn verify(
+    client: &mut Client,
+    payment: &str,
+    requirements: &Value,
+) -> Result<Verdict, postgres::Error> {
+    let row = client.query_one(
+        "SELECT is_valid, payer, invalid_reason, invalid_message, unchecked
+         FROM insforge_integrations.verify_x402_payment($1, $2)",
+        &[&payment, requirements],
+    )?;
+    Ok(Verdict {
+        is_valid: row.get(0),
+        payer: row.get(1),
+        reason: row.get(2),
+        message: row.get(3),
+        unchecked: row.get(4),
+    })
+}
+
+#[test]
+fn payments_of_real_clients_are_valid_as_they_come() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    for (buyer, version, network, asset) in BUYERS {
+        let wanted = requirements(&mut client, version, network, asset);
+        let paid = pay(&mut client, &mut buyers, buyer, &wanted);
+        for payment in [
+            paid["header"].as_str().unwrap(),
+            &paid["payment"].to_string(),
+        ] {
+            let verdict = verify(&mut client, payment, &wanted).unwrap();
+            assert_eq!(verdict.is_valid, Some(true), "{buyer}: {verdict:?}");
+            assert_eq!(verdict.payer.as_deref(), paid["payer"].as_str());
+            assert_eq!((verdict.reason, verdict.message), (None, None));
+            assert_eq!(
+                verdict.unchecked,
+                ["balance", "code_at_payer", "nonce_on_chain"]
+            );
+        }
+        let decoded: Value = client
+            .query_one(
+                "SELECT insforge_integrations.x402_decode_header($1)",
+                &[&paid["header"].as_str()],
+            )
+            .unwrap()
+            .get(0);
+        assert_eq!(decoded, paid["payment"]);
+    }
+}
+
+#[test]
+fn the_row_has_what_the_payment_says() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    let wanted = requirements(&mut client, 1, "xlayer", "USDG");
+    let paid = pay(&mut client, &mut buyers, "viem", &wanted);
+    let authorization = &paid["payment"]["payload"]["authorization"];
+    let row = client
+        .query_one(
+            "SELECT jsonb_build_object('value', amount::text, 'nonce', nonce, 'network', network, 'asset', asset,
+               'validBefore', extract(epoch FROM valid_before)::bigint::text)
+             FROM insforge_integrations.verify_x402_payment($1, $2)",
+            &[&paid["header"].as_str(), &wanted],
+        )
+        .unwrap();
+    assert_eq!(
+        row.get::<_, Value>(0),
+        json!({"value": authorization["value"], "nonce": authorization["nonce"], "validBefore": authorization["validBefore"],
+               "network": "eip155:196", "asset": "0x4ae46a509f6b1d9056937ba4500cb143933d2dc8"})
+    );
+}
+
+/// A payment with one member changed, and the specification's reason for refusing it.
+fn mutations(payment: &Value) -> Vec<(&'static str, Value, &'static str)> {
+    let is_second = payment["x402Version"] == 2;
+    let authorization = &payment["payload"]["authorization"];
+    let signature = payment["payload"]["signature"].as_str().unwrap();
+    let flipped = format!(
+        "{}{}",
+        &signature[..130],
+        if signature.ends_with("1b") {
+            "1c"
+        } else {
+            "1b"
+        }
+    );
+    let later = authorization["validBefore"]
+        .as_str()
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        + 1;
+    const SIGNATURE: &str = "invalid_exact_evm_payload_signature";
+    let mut all = vec![
+        (
+            "/x402Version",
+            json!(if is_second { 1 } else { 2 }),
+            "invalid_payload",
+        ),
+        ("/x402Version", json!(3), "invalid_x402_version"),
+        ("/x402Version", json!("1"), "invalid_x402_version"),
+        // Another member's value is another message: the signature is the first that does not fit.
+        ("/payload/authorization/from", json!(PAY_TO), SIGNATURE),
+        (
+            "/payload/authorization/to",
+            json!("0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+            SIGNATURE,
+        ),
+        ("/payload/authorization/value", json!("10001"), SIGNATURE),
+        ("/payload/authorization/validAfter", json!("1"), SIGNATURE),
+        (
+            "/payload/authorization/validBefore",
+            json!(later.to_string()),
+            SIGNATURE,
+        ),
+        (
+            "/payload/authorization/nonce",
+            json!(format!("0x{}", "11".repeat(32))),
+            SIGNATURE,
+        ),
+        ("/payload/signature", json!(flipped), SIGNATURE),
+        ("/payload/signature", json!(&signature[..130]), SIGNATURE),
+        (
+            "/payload/signature",
+            json!(format!("{}25", &signature[..130])),
+            SIGNATURE,
+        ),
+        ("/payload/signature", json!("0x"), SIGNATURE),
+        ("/payload/signature", json!("signed"), "invalid_payload"),
+        (
+            "/payload/authorization/from",
+            json!("0x1"),
+            "invalid_payload",
+        ),
+        (
+            "/payload/authorization/value",
+            json!("0.01"),
+            "invalid_payload",
+        ),
+        (
+            "/payload/authorization/nonce",
+            json!("0x11"),
+            "invalid_payload",
+        ),
+        ("/payload", Value::Null, "invalid_payload"),
+    ];
+    if is_second {
+        all.extend([
+            ("/accepted/scheme", json!("upto"), "unsupported_scheme"),
+            ("/accepted/network", json!("eip155:1"), "invalid_network"),
+            (
+                "/accepted/network",
+                json!("eip155:987654321"),
+                "invalid_network",
+            ),
+            (
+                "/accepted/amount",
+                json!("1"),
+                "invalid_payment_requirements",
+            ),
+            (
+                "/accepted/payTo",
+                json!("0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+                "invalid_payment_requirements",
+            ),
+            (
+                "/accepted/asset",
+                json!("0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+                "invalid_payment_requirements",
+            ),
+            (
+                "/accepted/maxTimeoutSeconds",
+                json!(1),
+                "invalid_payment_requirements",
+            ),
+            (
+                "/accepted/extra/name",
+                json!("USDG"),
+                "invalid_payment_requirements",
+            ),
+            ("/accepted", json!("exact"), "invalid_payload"),
+        ]);
+    } else {
+        all.extend([
+            ("/scheme", json!("upto"), "unsupported_scheme"),
+            ("/network", json!("ethereum"), "invalid_network"),
+            ("/network", json!("nowhere"), "invalid_network"),
+        ]);
+    }
+    all
+}
+
+#[test]
+fn one_changed_member_is_refused_with_the_specifications_reason() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    for (buyer, version, network, asset) in BUYERS {
+        let wanted = requirements(&mut client, version, network, asset);
+        let paid = pay(&mut client, &mut buyers, buyer, &wanted);
+        for (place, value, reason) in mutations(&paid["payment"]) {
+            let mut payment = paid["payment"].clone();
+            *payment.pointer_mut(place).unwrap() = value.clone();
+            let verdict = verify(&mut client, &payment.to_string(), &wanted).unwrap();
+            assert_eq!(verdict.is_valid, Some(false), "{buyer} {place} {value}");
+            assert_eq!(
+                verdict.reason.as_deref(),
+                Some(reason),
+                "{buyer} {place} {value}: {verdict:?}"
+            );
+            assert!(
+                verdict
+                    .message
+                    .is_some_and(|message| message.ends_with('.'))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_payment_for_other_requirements_is_refused_with_the_specifications_reason() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    for (buyer, version, network, asset) in BUYERS {
+        let wanted = requirements(&mut client, version, network, asset);
+        let paid = pay(&mut client, &mut buyers, buyer, &wanted);
+        let amount = if version == 1 {
+            "maxAmountRequired"
+        } else {
+            "amount"
+        };
+        let other = "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+        for (member, value, reason) in [
+            (
+                amount,
+                json!("10001"),
+                "invalid_exact_evm_payload_authorization_value",
+            ),
+            (
+                amount,
+                json!("9999"),
+                "invalid_exact_evm_payload_authorization_value_mismatch",
+            ),
+            (
+                "payTo",
+                json!(other),
+                "invalid_exact_evm_payload_recipient_mismatch",
+            ),
+            (
+                "network",
+                json!(if network == "xlayer" {
+                    "base"
+                } else {
+                    "xlayer"
+                }),
+                "invalid_network",
+            ),
+        ] {
+            let mut offered = wanted.clone();
+            offered[member] = value;
+            if member == "network" {
+                offered = requirements(
+                    &mut client,
+                    version,
+                    offered[member].as_str().unwrap(),
+                    if network == "xlayer" { "USDC" } else { "USDG" },
+                );
+            }
+            // What a buyer of version 2 accepted is held against the offer before the rest: let it agree.
+            let mut payment = paid["payment"].clone();
+            if version == 2 && member != "network" {
+                payment["accepted"] = offered.clone();
+            }
+            let verdict = verify(&mut client, &payment.to_string(), &offered).unwrap();
+            let expected = match (version, member, reason) {
+                (2, _, "invalid_exact_evm_payload_authorization_value") => {
+                    "invalid_exact_evm_payload_authorization_value_mismatch"
+                }
+                _ => reason,
+            };
+            if version == 1 && offered[amount] == "9999" {
+                assert_eq!(
+                    verdict.is_valid,
+                    Some(true),
+                    "version 1 takes more than was asked for"
+                );
+                continue;
+            }
+            assert_eq!(
+                verdict.reason.as_deref(),
+                Some(expected),
+                "{buyer} {member}: {verdict:?}"
+            );
+            assert_eq!(verdict.is_valid, Some(false));
+        }
+    }
+}
+
+#[test]
+fn a_contract_wallets_signature_is_neither_valid_nor_invalid() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    let wanted = requirements(&mut client, 1, "xlayer", "USDG");
+    let paid = pay(&mut client, &mut buyers, "contract", &wanted);
+    let verdict = verify(&mut client, paid["header"].as_str().unwrap(), &wanted).unwrap();
+    assert_eq!(verdict.is_valid, None, "{verdict:?}");
+    assert_eq!(verdict.reason.as_deref(), Some("needs_facilitator"));
+    assert_eq!(
+        verdict.unchecked,
+        ["balance", "code_at_payer", "nonce_on_chain", "signature"]
+    );
+    // What can be seen without the chain is still seen.
+    let mut dearer = wanted.clone();
+    dearer["maxAmountRequired"] = json!("10001");
+    let verdict = verify(&mut client, paid["header"].as_str().unwrap(), &dearer).unwrap();
+    assert_eq!(verdict.is_valid, Some(false));
+    assert_eq!(
+        verdict.reason.as_deref(),
+        Some("invalid_exact_evm_payload_authorization_value")
+    );
+}
+
+#[test]
+fn two_clients_read_the_receipt() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    let hash = format!("0x{}", "ab".repeat(32));
+    let header: String = client
+        .query_one(
+            "SELECT insforge_integrations.x402_payment_response_header($1, 'base-sepolia', $2)",
+            &[&hash, &PAY_TO],
+        )
+        .unwrap()
+        .get(0);
+    let receipts = buyers
+        .ask(&json!({"client": "receipt", "header": header}))
+        .unwrap();
+    let expected = json!({"success": true, "transaction": hash, "network": "base-sepolia", "payer": PAY_TO.to_lowercase()});
+    assert_eq!(receipts, json!([expected, expected]));
+}
+
+#[test]
+fn what_the_seller_does_wrong_raises() {
+    let (_database, mut client) = database();
+    for (statement, code, message) in [
+        (
+            "x402_payment_requirements('0x0000000000000000000000000000000000000000', '1', 'x')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "invalid x402 payment requirements",
+        ),
+        (
+            "x402_payment_requirements(NULL, '1', 'x')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "invalid x402 payment requirements",
+        ),
+        (
+            "x402_payment_requirements('0x209693bc6afc0c5328ba36faf03c514ef312287c', '1', 'x', network => 'solana')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "unknown x402 network \"solana\"",
+        ),
+        (
+            "x402_payment_requirements('0x209693bc6afc0c5328ba36faf03c514ef312287c', '1', 'x', network => 'base')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "unknown x402 asset \"USDG\" on eip155:8453",
+        ),
+        (
+            "x402_payment_required_header('[]')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "invalid x402 payment requirements",
+        ),
+        (
+            "x402_payment_required_header(NULL)",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "invalid x402 payment requirements",
+        ),
+        (
+            "verify_x402_payment('{}', NULL)",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "invalid x402 payment requirements",
+        ),
+        (
+            "x402_decode_header('{}')",
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            "invalid x402 header",
+        ),
+        (
+            "x402_payment_response_header('0x12', 'xlayer', '0x209693bc6afc0c5328ba36faf03c514ef312287c')",
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            "invalid transaction hash",
+        ),
+        (
+            "x402_facilitator_request('{}', '{}', 'stripe')",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "unknown x402 facilitator \"stripe\"",
+        ),
+        (
+            "x402_facilitator_request('{}', '{}', 'okx')",
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            "invalid x402 header",
+        ),
+    ] {
+        let error = client
+            .query(&format!("SELECT insforge_integrations.{statement}"), &[])
+            .expect_err(statement);
+        let error = error.as_db_error().unwrap();
+        assert_eq!(
+            (error.code(), error.message()),
+            (&code, message),
+            "{statement}"
+        );
+        assert!(
+            error.detail().is_some() && error.hint().is_some(),
+            "{statement}"
+        );
+    }
+}
+
+#[test]
+fn no_payment_raises() {
+    let (_database, mut client) = database();
+    let wanted = requirements(&mut client, 1, "xlayer", "USDG");
+    for payment in [
+        "",
+        "{",
+        "e30",
+        "null",
+        "{\"payload\": \"\\u0000\"}",
+        "{\"x402Version\": 1e400}",
+        &"[".repeat(60_000),
+        &"A".repeat(200_000),
+    ] {
+        let verdict = verify(&mut client, payment, &wanted).unwrap();
+        assert_eq!(verdict.is_valid, Some(false), "{payment:.40}");
+    }
+    let row = client
+        .query_one("SELECT is_valid, invalid_reason FROM insforge_integrations.verify_x402_payment(NULL, $1)", &[&wanted])
+        .unwrap();
+    assert_eq!(
+        (row.get::<_, Option<bool>>(0), row.get::<_, &str>(1)),
+        (Some(false), "invalid_payload")
+    );
+}
+
+#[test]
+fn a_buyer_of_the_specification_is_long_gone() {
+    let (_database, mut client) = database();
+    let payment = json!({
+        "x402Version": 1, "scheme": "exact", "network": "base-sepolia",
+        "payload": {
+            "signature": "0x2d6a7588d6acca505cbf0d9a4a227e0c52c6c34008c8e8986a1283259764173608a2ce6496642e377d6da8dbbf5836e9bd15092f9ecab05ded3d6293af148b571c",
+            "authorization": {
+                "from": "0x857b06519E91e3A54538791bDbb0E22373e36b66", "to": PAY_TO, "value": "10000", "validAfter": "1740672089",
+                "validBefore": "1740672154", "nonce": "0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480"
+            }
+        }
+    });
+    let wanted = requirements(&mut client, 1, "base-sepolia", "USDC");
+    let verdict = verify(&mut client, &payment.to_string(), &wanted).unwrap();
+    assert_eq!(
+        verdict.reason.as_deref(),
+        Some("invalid_exact_evm_payload_authorization_valid_before")
+    );
+}

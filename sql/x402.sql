@@ -1,0 +1,203 @@
+-- The built-in rows come with the extension; pg_dump keeps the operator's.
+CREATE TABLE insforge_integrations.x402_network_entries (
+  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
+  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
+  is_builtin   boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, is_builtin)
+);
+COMMENT ON TABLE insforge_integrations.x402_network_entries IS
+  'Behind view x402_networks. Write it with register_x402_network().';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'What version 1 of x402 calls it.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in its place.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought it.';
+
+CREATE TABLE insforge_integrations.x402_asset_entries (
+  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
+  symbol           text NOT NULL CHECK (symbol <> ''),
+  name             text NOT NULL,
+  version          text NOT NULL,
+  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
+  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
+  is_builtin       boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, address, is_builtin)
+);
+COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
+  'Behind view x402_assets. Write it with register_x402_asset().';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'What people call it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL: nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought it.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
+
+INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
+SELECT network, name, coalesce(v1_network, network), explorer_url, true
+FROM (VALUES
+  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
+  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
+  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
+  -- Version 1 of x402 has no name for X Layer: the guide uses the identifier.
+  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
+  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
+  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
+  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
+  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
+  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}')
+) AS builtin (network, name, v1_network, explorer_url);
+
+-- Each separator is published as read on chain, and is what the domain hashes to (tested).
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
+VALUES
+  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
+  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
+  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
+  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
+  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD₮0',         '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
+  -- The bridged one; Circle's own contract on X Layer is another.
+  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
+  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
+  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
+  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
+  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
+  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true);
+
+CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
+  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
+  FROM insforge_integrations.x402_network_entries
+  ORDER BY network, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_networks IS
+  'Chains that payments are made on. An operator''s row stands before a built-in one.';
+
+CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
+  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
+         domain_separator IS NOT NULL AS is_verified, is_builtin
+  FROM insforge_integrations.x402_asset_entries
+  ORDER BY network, address, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_assets IS
+  'Tokens that payments are made in, with the EIP-712 domain that each contract checks signatures under. is_verified: the domain hashes to the separator that was read on chain. An operator''s row stands before a built-in one.';
+
+SELECT insforge_integrations.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
+
+CREATE FUNCTION insforge_integrations.register_x402_network(
+    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_network_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_network_entries := ROW(
+    register_x402_network.network, register_x402_network.name,
+    coalesce(register_x402_network.v1_network, register_x402_network.network),
+    register_x402_network.explorer_url, false);
+  refused text;
+  taken text;
+BEGIN
+  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
+  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
+    WHERE other.network <> wanted.network
+      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
+  refused := CASE
+    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It is a CAIP-2 identifier of an EVM chain, such as eip155:196.'
+    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It has lower-case letters, digits and hyphens.'
+    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It has lower-case letters, digits and hyphens, or is the identifier.'
+    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It begins with https:// and has {hash} where the transaction hash stands.'
+    WHEN taken IS NOT NULL THEN format('%s has one of these names: a name means one network.', taken)
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 network',
+      DETAIL = refused,
+      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
+    ON CONFLICT (network, is_builtin) DO UPDATE SET
+      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
+  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in it. v1_network: what version 1 of x402 calls it; NULL: the identifier.';
+
+CREATE FUNCTION insforge_integrations.register_x402_asset(
+    network text, address text, symbol text, name text, version text,
+    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_asset_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_asset_entries := ROW(
+    (SELECT known.network FROM insforge_integrations.x402_networks known
+     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
+    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
+    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
+    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), false);
+  domain jsonb := jsonb_build_object(
+    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address);
+  refused text;
+  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
+BEGIN
+  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
+  refused := CASE
+    WHEN wanted.network IS NULL THEN format('network: There is none with the identifier or name %s; register_x402_network() adds one.', quote_nullable(register_x402_asset.network))
+    WHEN wanted.address IS NULL THEN 'address: It is the token''s contract.'
+    WHEN coalesce(wanted.symbol, '') = '' THEN 'symbol: It is what people call the token.'
+    WHEN wanted.name IS NULL OR wanted.version IS NULL THEN 'name and version: They are those of the EIP-712 domain that the contract checks signatures under.'
+    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: It is what decimals() of the contract answers, 0 to 77.'
+    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: It is 0x and 64 hexadecimal digits, what DOMAIN_SEPARATOR() of the contract answers.'
+    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
+                 WHERE other.network = wanted.network AND other.address <> wanted.address
+                   AND lower(other.symbol) = lower(wanted.symbol))
+      THEN format('symbol: Another asset on %s has it: a symbol means one contract.', wanted.network)
+  END;
+  IF refused IS NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    refused := format('name and version: The domain of name "%s" and version "%s" does not hash to the separator: what buyers sign under it cannot be settled.', wanted.name, wanted.version);
+    -- Names and versions that tokens are known to have.
+    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
+      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known
+            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD₮0',
+                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
+           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
+      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
+        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
+      LIMIT 1;
+    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either: read name() and version() of the contract, and check network and address.');
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 asset',
+      DETAIL = refused,
+      HINT = hint;
+  END IF;
+  IF wanted.domain_separator IS NULL THEN
+    RAISE NOTICE USING
+      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
+      DETAIL = 'Its name and version were not held against the chain; is_verified is false.',
+      HINT = 'Register it again with the domain_separator that DOMAIN_SEPARATOR() of the contract answers.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
+    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
+      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
+      decimals = excluded.decimals, domain_separator = excluded.domain_separator;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text) IS
+  'Adds a token (EIP-3009) to x402_assets, or replaces one. name and version: its EIP-712 domain. domain_separator: what DOMAIN_SEPARATOR() of the contract answers; a domain that does not hash to it is refused with 22023 and, where a common name and version do, those in the HINT. NULL: the row is not verified.';

@@ -1,0 +1,208 @@
+//! x402 payments in SQL.
+
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::clock;
+use super::error::{Result, internal};
+use super::jsonb::Jsonb;
+use super::rows::Rows;
+use super::table_cache::TableCache;
+use crate::error::Error;
+use crate::evm::hexadecimal;
+use crate::evm::integer::{U256, digits};
+use crate::x402::header::{self, Resource};
+use crate::x402::registry::{Assets, Networks, Registry};
+use crate::x402::requirements::Wanted;
+use crate::x402::verify::{UNCHECKED, verify};
+use crate::x402::{facilitator, header::decode};
+
+pub static NETWORKS: TableCache<Networks> =
+    TableCache::new(c"x402_network_entries", |rows: &Rows| {
+        Ok(Networks::new(rows.parse()?))
+    });
+pub static ASSETS: TableCache<Assets> = TableCache::new(c"x402_asset_entries", |rows: &Rows| {
+    Ok(Assets::new(rows.parse()?))
+});
+
+/// The networks and assets as of now.
+struct Loaded {
+    networks: Rc<Networks>,
+    assets: Rc<Assets>,
+}
+
+impl Loaded {
+    fn current() -> Result<Self> {
+        Ok(Self {
+            networks: NETWORKS.current()?,
+            assets: ASSETS.current()?,
+        })
+    }
+
+    fn registry(&self) -> Registry<'_> {
+        Registry {
+            networks: &self.networks,
+            assets: &self.assets,
+        }
+    }
+}
+
+/// What a seller asks for.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+#[allow(clippy::too_many_arguments)]
+fn x402_payment_requirements(
+    pay_to: Option<&str>,
+    amount: Option<&str>,
+    resource: default!(Option<&str>, "NULL"),
+    description: default!(Option<&str>, "''"),
+    asset: default!(Option<&str>, "'USDG'"),
+    network: default!(Option<&str>, "'xlayer'"),
+    max_timeout_seconds: default!(Option<i32>, "300"),
+    mime_type: default!(Option<&str>, "'application/json'"),
+    version: default!(Option<i32>, "1"),
+) -> Result<Jsonb> {
+    let wanted = Wanted {
+        pay_to: pay_to.unwrap_or_default(),
+        amount: amount.unwrap_or_default(),
+        resource,
+        description: description.unwrap_or_default(),
+        asset: asset.unwrap_or_default(),
+        network: network.unwrap_or_default(),
+        max_timeout_seconds: max_timeout_seconds.unwrap_or_default(),
+        mime_type: mime_type.unwrap_or_default(),
+        version: version.unwrap_or_default(),
+    };
+    Ok(Jsonb(wanted.requirements(Loaded::current()?.registry())?))
+}
+
+/// Header PAYMENT-REQUIRED.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+fn x402_payment_required_header(
+    requirements: Option<Jsonb>,
+    resource: default!(Option<&str>, "NULL"),
+    description: default!(Option<&str>, "NULL"),
+    mime_type: default!(Option<&str>, "NULL"),
+    error: default!(Option<&str>, "NULL"),
+) -> Result<String> {
+    let resource = Resource {
+        url: resource,
+        description,
+        mime_type,
+    };
+    let loaded = Loaded::current()?;
+    Ok(header::payment_required(
+        &text_of(requirements),
+        &resource,
+        error,
+        loaded.registry(),
+    )?)
+}
+
+/// Header PAYMENT-RESPONSE.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+fn x402_payment_response_header(
+    tx_hash: Option<&str>,
+    network: Option<&str>,
+    payer: Option<&str>,
+) -> Result<String> {
+    let [tx_hash, network, payer] = [tx_hash, network, payer].map(Option::unwrap_or_default);
+    Ok(header::payment_response(
+        tx_hash,
+        network,
+        payer,
+        Loaded::current()?.registry(),
+    )?)
+}
+
+/// The JSON in a header.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn x402_decode_header(header: &str) -> Result<Jsonb> {
+    let text = decode(header).map_err(|problem| Error::InvalidHeader {
+        problem: problem.to_owned(),
+    })?;
+    Ok(Jsonb(text))
+}
+
+/// The body of a request to a facilitator.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+fn x402_facilitator_request(
+    payment: Option<&str>,
+    requirements: Option<Jsonb>,
+    facilitator: Option<&str>,
+) -> Result<Jsonb> {
+    let loaded = Loaded::current()?;
+    Ok(Jsonb(facilitator::request(
+        payment.unwrap_or_default(),
+        &text_of(requirements),
+        facilitator.unwrap_or_default(),
+        loaded.registry(),
+    )?))
+}
+
+/// Holds a payment against what was asked for; raises on nothing that a payment can contain.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+#[allow(clippy::type_complexity)]
+fn verify_x402_payment(
+    payment: Option<&str>,
+    requirements: Option<Jsonb>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(is_valid, Option<bool>),
+            name!(payer, Option<String>),
+            name!(amount, Option<AnyNumeric>),
+            name!(network, Option<String>),
+            name!(asset, Option<String>),
+            name!(nonce, Option<String>),
+            name!(valid_before, Option<TimestampWithTimeZone>),
+            name!(invalid_reason, Option<String>),
+            name!(invalid_message, Option<String>),
+            name!(unchecked, Vec<String>),
+        ),
+    >,
+> {
+    let loaded = Loaded::current()?;
+    let now = u64::try_from(clock::now()).unwrap_or_default();
+    let verdict = verify(
+        payment.unwrap_or_default(),
+        &text_of(requirements),
+        loaded.registry(),
+        now,
+    )?;
+    let authorization = verdict.authorization.as_ref();
+    let amount = authorization
+        .map(|authorization| AnyNumeric::try_from(digits(&authorization.value).as_str()));
+    let refusal = verdict.refusal.as_ref();
+    let is_valid = verdict.is_valid();
+    let unchecked = UNCHECKED
+        .iter()
+        .copied()
+        .chain(is_valid.is_none().then_some("signature"));
+    let row = (
+        is_valid,
+        authorization.map(|authorization| authorization.from.to_string()),
+        amount.transpose().map_err(internal)?,
+        verdict.against.map(|(network, _)| network.network.clone()),
+        verdict.against.map(|(_, asset)| asset.address.to_string()),
+        authorization.map(|authorization| hexadecimal(&authorization.nonce)),
+        authorization.map(|authorization| timestamp(&authorization.valid_before)),
+        refusal.map(|refusal| refusal.reason.name().to_owned()),
+        refusal.map(|refusal| refusal.message.clone()),
+        unchecked.map(str::to_owned).collect(),
+    );
+    Ok(TableIterator::once(row))
+}
+
+/// Seconds since 1970 as a time; `infinity` beyond what Postgres has.
+fn timestamp(seconds: &U256) -> TimestampWithTimeZone {
+    let seconds = digits(seconds).parse::<f64>().ok();
+    seconds
+        .and_then(clock::timestamp)
+        .unwrap_or_else(TimestampWithTimeZone::positive_infinity)
+}
+
+fn text_of(json: Option<Jsonb>) -> String {
+    json.map_or_else(|| "null".to_owned(), |json| json.0)
+}

@@ -1,0 +1,105 @@
+//! The bodies of requests to facilitators, who settle payments on chain.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Version;
+use super::payment::{Payment, document};
+use super::registry::Registry;
+use super::requirements::offers;
+use crate::error::Error;
+
+/// Members of a requirement that OKX's first interface documents: the network is `chainIndex`.
+const OKX_V1_MEMBERS: [&str; 10] = [
+    "scheme",
+    "resource",
+    "description",
+    "mimeType",
+    "maxAmountRequired",
+    "maxTimeoutSeconds",
+    "payTo",
+    "asset",
+    "outputSchema",
+    "extra",
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    x402_version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain_index: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync_settle: Option<bool>,
+    payment_payload: &'a RawValue,
+    payment_requirements: PaymentRequirements,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum PaymentRequirements {
+    Whole(Box<RawValue>),
+    Members(std::collections::BTreeMap<&'static str, Box<RawValue>>),
+}
+
+/// The body of a request to settle: the payment as it came, and the one requirement it is for.
+/// `facilitator`: `okx`, whose interface follows from the payment's version, or `x402`, any other.
+///
+/// # Errors
+/// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for a payment that is none, and those of the
+/// requirements.
+pub fn request(
+    payment: &str,
+    requirements: &str,
+    facilitator: &str,
+    registry: Registry,
+) -> Result<String, Error> {
+    let is_okx = match facilitator {
+        "okx" => true,
+        "x402" => false,
+        _ => {
+            return Err(Error::UnknownFacilitator {
+                name: facilitator.to_owned(),
+            });
+        }
+    };
+    let invalid = |problem: &str| Error::InvalidHeader {
+        problem: problem.to_owned(),
+    };
+    let text = document(payment).map_err(invalid)?;
+    let read = Payment::read(&text).map_err(|refusal| invalid(&refusal.message))?;
+    let offers = offers(requirements, registry)?;
+    let [offer] = offers.as_slice() else {
+        return Err(Error::InvalidRequirements {
+            problem: "Give the one that the payment is for.".to_owned(),
+        });
+    };
+    if offer.terms.version != read.version {
+        return Err(Error::InvalidRequirements {
+            problem: format!(
+                "The payment is of version {}, and they are not.",
+                read.version as u8
+            ),
+        });
+    }
+    let bug = |error: serde_json::Error| Error::Bug {
+        problem: error.to_string(),
+    };
+    let is_okx_v1 = is_okx && read.version == Version::V1;
+    let request = Request {
+        x402_version: read.version as u8,
+        chain_index: is_okx_v1.then(|| offer.terms.network.chain_id()),
+        sync_settle: is_okx.then_some(true),
+        payment_payload: serde_json::from_str(&text).map_err(bug)?,
+        payment_requirements: match is_okx_v1 {
+            true => PaymentRequirements::Members(
+                OKX_V1_MEMBERS
+                    .into_iter()
+                    .filter_map(|name| Some((name, offer.member(name)?)))
+                    .collect(),
+            ),
+            false => PaymentRequirements::Whole(offer.with_network()?),
+        },
+    };
+    serde_json::to_string(&request).map_err(bug)
+}

@@ -1,0 +1,156 @@
+//! The protocol's headers: JSON in base64.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::registry::Registry;
+use super::requirements::{Offer, offers};
+use super::{MAX_TEXT, Version};
+use crate::error::Error;
+use crate::evm::address::Address;
+use crate::evm::{fixed_bytes, hexadecimal};
+use crate::json::Json;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The JSON text of a header.
+///
+/// # Errors
+/// A sentence: what else it is.
+pub fn decode(header: &str) -> Result<String, &'static str> {
+    if header.len() > MAX_TEXT {
+        return Err("It has more than 64 KiB.");
+    }
+    // Postgres' encode() and base64(1) break lines.
+    let header: String = header.split_ascii_whitespace().collect();
+    let bytes = BASE64.decode(header).map_err(|_| "It is not base64.")?;
+    let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 in base64.")?;
+    match Json::parse(&text) {
+        Some(_) => Ok(text),
+        None => Err("It is not JSON in base64."),
+    }
+}
+
+fn encode(json: &impl serde::Serialize) -> Result<String, Error> {
+    let text = serde_json::to_string(json).map_err(|error| Error::Bug {
+        problem: error.to_string(),
+    })?;
+    Ok(BASE64.encode(text))
+}
+
+/// What version 2 says of the thing that is sold.
+#[derive(Debug, Default)]
+pub struct Resource<'a> {
+    /// Its address.
+    pub url: Option<&'a str>,
+    /// What it is.
+    pub description: Option<&'a str>,
+    /// Its media type.
+    pub mime_type: Option<&'a str>,
+}
+
+/// Header `PAYMENT-REQUIRED` for one requirement or a list of them.
+///
+/// # Errors
+/// [`Error::InvalidRequirements`] and the errors of reading each.
+pub fn payment_required(
+    requirements: &str,
+    resource: &Resource,
+    error: Option<&str>,
+    registry: Registry,
+) -> Result<String, Error> {
+    let invalid = |problem: &str| Error::InvalidRequirements {
+        problem: problem.to_owned(),
+    };
+    let offers = offers(requirements, registry)?;
+    let version = offers
+        .first()
+        .map_or(Version::V1, |offer| offer.terms.version);
+    if offers.iter().any(|offer| offer.terms.version != version) {
+        return Err(invalid(
+            "They are of versions 1 and 2; one header has those of one version.",
+        ));
+    }
+    let accepts = offers
+        .iter()
+        .map(Offer::with_network)
+        .collect::<Result<Vec<Box<RawValue>>, Error>>()?;
+    // Members that are not said are left out: parsers differ on null.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        x402_version: u8,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resource: Option<Described<'a>>,
+        accepts: Vec<Box<RawValue>>,
+    }
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Described<'a> {
+        url: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mime_type: Option<&'a str>,
+    }
+    let resource = match (version, resource.url) {
+        (Version::V1, None) => None,
+        (Version::V1, Some(_)) => {
+            return Err(invalid(
+                "In version 1 the resource is a member of each requirement, not one of the header.",
+            ));
+        }
+        (Version::V2, None) => {
+            return Err(invalid(
+                "Version 2 names the resource in the header: give its address as resource.",
+            ));
+        }
+        (Version::V2, Some(url)) => Some(Described {
+            url,
+            description: resource.description,
+            mime_type: resource.mime_type,
+        }),
+    };
+    encode(&Document {
+        x402_version: version as u8,
+        error,
+        resource,
+        accepts,
+    })
+}
+
+/// Header `PAYMENT-RESPONSE` of a settlement that succeeded.
+///
+/// # Errors
+/// [`Error::UnknownNetwork`], [`Error::InvalidAddress`], and [`Error::InvalidTransactionHash`].
+pub fn payment_response(
+    transaction: &str,
+    network: &str,
+    payer: &str,
+    registry: Registry,
+) -> Result<String, Error> {
+    let found = registry.networks.get(network)?;
+    let hash: [u8; 32] =
+        fixed_bytes(&transaction.to_ascii_lowercase()).ok_or(Error::InvalidTransactionHash)?;
+    let payer = Address::parse(payer).map_err(|problem| Error::InvalidAddress { problem })?;
+    // A version 1 client knows its own name for the network.
+    let network = if network == found.v1_network {
+        network
+    } else {
+        &found.network
+    };
+    encode(&json!({
+        "success": true,
+        "transaction": hexadecimal(&hash),
+        "network": network,
+        "payer": payer.to_string(),
+    }))
+}

@@ -1,0 +1,166 @@
+//! What a buyer sends (`PaymentPayload`): in a header, or as JSON.
+
+use std::borrow::Cow;
+
+use super::authorization::Authorization;
+use super::reason::{Reason, Refusal};
+use super::{MAX_TEXT, Version, header};
+use crate::evm::address::Address;
+use crate::evm::integer::{U256, decimal};
+use crate::evm::{bytes, fixed_bytes};
+use crate::json::{Json, Members};
+
+/// The JSON text of a payment that is a header's value or is JSON already.
+///
+/// # Errors
+/// A sentence: what else it is.
+pub fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
+    if !payment.trim_ascii_start().starts_with('{') {
+        return header::decode(payment).map(Cow::Owned);
+    }
+    if payment.len() > MAX_TEXT {
+        return Err("It has more than 64 KiB.");
+    }
+    match Json::parse(payment) {
+        Some(_) => Ok(Cow::Borrowed(payment)),
+        None => Err("It is neither JSON nor base64."),
+    }
+}
+
+/// A payment.
+#[derive(Debug)]
+pub struct Payment<'a> {
+    /// Of the protocol.
+    pub version: Version,
+    /// `exact`, or something else.
+    pub scheme: Cow<'a, str>,
+    /// A name or an identifier.
+    pub network: Cow<'a, str>,
+    /// The requirement that a buyer of version 2 says to accept.
+    pub accepted: Option<Json<'a>>,
+    /// `payload`, not looked into yet.
+    payload: Json<'a>,
+}
+
+/// What was signed, and the signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// What the payer authorizes.
+    pub authorization: Authorization,
+    /// The signature's bytes, of any number.
+    pub signature: Vec<u8>,
+}
+
+impl<'a> Payment<'a> {
+    /// Reads a payment's JSON text.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn read(document: &'a str) -> Result<Self, Refusal> {
+        let members = Json::unchecked(document).members();
+        let members = members
+            .ok_or_else(|| invalid("A payment is a JSON object, each name in it given once."))?;
+        let version = members
+            .get("x402Version")
+            .and_then(|version| version.number());
+        let payload = *members
+            .get("payload")
+            .ok_or_else(|| invalid("payload: It is missing."))?;
+        match version {
+            Some("1") => Ok(Self {
+                version: Version::V1,
+                scheme: string(&members, "scheme", "")?,
+                network: string(&members, "network", "")?,
+                accepted: None,
+                payload,
+            }),
+            Some("2") => {
+                let accepted = *members
+                    .get("accepted")
+                    .ok_or_else(|| invalid("accepted: It is missing."))?;
+                let of_accepted = accepted.members();
+                let of_accepted = of_accepted.ok_or_else(|| {
+                    invalid("accepted: It is an object, each name in it given once.")
+                })?;
+                Ok(Self {
+                    version: Version::V2,
+                    scheme: string(&of_accepted, "scheme", "accepted.")?,
+                    network: string(&of_accepted, "network", "accepted.")?,
+                    accepted: Some(accepted),
+                    payload,
+                })
+            }
+            _ => Err(Refusal::new(
+                Reason::InvalidVersion,
+                "x402Version: It is the number 1 or 2.",
+            )),
+        }
+    }
+
+    /// Reads the payload of scheme `exact`.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn signed(&self) -> Result<Signed, Refusal> {
+        let payload = object(self.payload, "payload")?;
+        let Some(authorization) = payload.get("authorization") else {
+            return Err(invalid(
+                "payload.authorization: It is missing: EIP-3009 authorizations are the payments that are known here.",
+            ));
+        };
+        let members = object(*authorization, "payload.authorization")?;
+        let path = "payload.authorization.";
+        let address = |name: &str| {
+            let text = string(&members, name, path)?;
+            Address::parse(&text).map_err(|problem| invalid(&format!("{path}{name}: {problem}")))
+        };
+        let nonce = string(&members, "nonce", path)?;
+        let nonce = fixed_bytes(&nonce);
+        let signature = string(&payload, "signature", "payload.")?;
+        let signature = bytes(&signature);
+        Ok(Signed {
+            authorization: Authorization {
+                from: address("from")?,
+                to: address("to")?,
+                value: integer(&members, "value")?,
+                valid_after: integer(&members, "validAfter")?,
+                valid_before: integer(&members, "validBefore")?,
+                nonce: nonce.ok_or_else(|| {
+                    invalid("payload.authorization.nonce: It is 0x and 64 hexadecimal digits.")
+                })?,
+            },
+            signature: signature.ok_or_else(|| {
+                invalid("payload.signature: It is 0x and hexadecimal digits, two for each byte.")
+            })?,
+        })
+    }
+}
+
+fn invalid(message: &str) -> Refusal {
+    Refusal::new(Reason::InvalidPayload, message)
+}
+
+fn object<'a>(json: Json<'a>, name: &str) -> Result<Members<'a>, Refusal> {
+    json.members().ok_or_else(|| {
+        invalid(&format!(
+            "{name}: It is an object, each name in it given once."
+        ))
+    })
+}
+
+fn string<'a>(members: &Members<'a>, name: &str, path: &str) -> Result<Cow<'a, str>, Refusal> {
+    let text = members.get(name).and_then(|value| value.string());
+    text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or no string.")))
+}
+
+/// Decimal digits as a string, as the specification has them, or as a number, as some clients send times.
+fn integer(members: &Members, name: &str) -> Result<U256, Refusal> {
+    let value = members.get(name);
+    let text = value.and_then(|value| value.string());
+    let digits = text.as_deref().or_else(|| value?.number());
+    digits.and_then(decimal).ok_or_else(|| {
+        invalid(&format!(
+            "payload.authorization.{name}: It is a string of decimal digits below 2^256."
+        ))
+    })
+}

@@ -1,0 +1,69 @@
+//! Why a payment is refused, in the names of the x402 specification (section 9).
+
+/// A reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is not a payment.
+    InvalidPayload,
+    /// It is of another version than the requirements.
+    InvalidVersion,
+    /// It is of another scheme than `exact`.
+    UnsupportedScheme,
+    /// It is for another network.
+    InvalidNetwork,
+    /// It accepts what was not offered.
+    InvalidRequirements,
+    /// The payer did not sign it.
+    InvalidSignature,
+    /// It pays somebody else.
+    RecipientMismatch,
+    /// It ends too soon.
+    ValidBefore,
+    /// It has not begun.
+    ValidAfter,
+    /// It pays less (version 1).
+    Value,
+    /// It pays another amount (version 2).
+    ValueMismatch,
+    /// It has a contract wallet's signature. Not of the specification: nobody is refused for it.
+    NeedsFacilitator,
+}
+
+impl Reason {
+    /// The specification's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidPayload => "invalid_payload",
+            Self::InvalidVersion => "invalid_x402_version",
+            Self::UnsupportedScheme => "unsupported_scheme",
+            Self::InvalidNetwork => "invalid_network",
+            Self::InvalidRequirements => "invalid_payment_requirements",
+            Self::InvalidSignature => "invalid_exact_evm_payload_signature",
+            Self::RecipientMismatch => "invalid_exact_evm_payload_recipient_mismatch",
+            Self::ValidBefore => "invalid_exact_evm_payload_authorization_valid_before",
+            Self::ValidAfter => "invalid_exact_evm_payload_authorization_valid_after",
+            Self::Value => "invalid_exact_evm_payload_authorization_value",
+            Self::ValueMismatch => "invalid_exact_evm_payload_authorization_value_mismatch",
+            Self::NeedsFacilitator => "needs_facilitator",
+        }
+    }
+}
+
+/// A reason and a sentence about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub reason: Reason,
+    /// What is wrong, with its place.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The networks and assets that payments are made in.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::eip712::domain_separator;
+use crate::error::Error;
+use crate::evm::address::Address;
+use crate::evm::{Word, fixed_bytes};
+
+/// A chain.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Network {
+    /// Its CAIP-2 identifier, `eip155:196`.
+    pub network: String,
+    /// Its short name, `xlayer`.
+    pub name: String,
+    /// What version 1 of the protocol calls it: its SDK's name, or the identifier where it has none.
+    pub v1_network: String,
+    is_builtin: bool,
+}
+
+impl Network {
+    /// The number of the chain, in decimal digits.
+    #[must_use]
+    pub fn chain_id(&self) -> &str {
+        self.network.strip_prefix("eip155:").unwrap_or_default()
+    }
+}
+
+/// Networks by identifier. An operator's rows come before the built-in ones.
+#[derive(Debug, Default)]
+pub struct Networks(Vec<Network>);
+
+impl Networks {
+    /// The networks of table `x402_network_entries`.
+    #[must_use]
+    pub fn new(mut rows: Vec<Network>) -> Self {
+        rows.sort_by(|one, other| {
+            (&one.network, one.is_builtin).cmp(&(&other.network, other.is_builtin))
+        });
+        rows.dedup_by(|next, kept| next.network == kept.network);
+        Self(rows)
+    }
+
+    /// The network of an identifier or of one of its names.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Network> {
+        self.0.iter().find(|row| {
+            [&row.network, &row.name, &row.v1_network]
+                .iter()
+                .any(|own| **own == name)
+        })
+    }
+
+    /// As [`Networks::find`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownNetwork`].
+    pub fn get(&self, name: &str) -> Result<&Network, Error> {
+        self.find(name).ok_or_else(|| Error::UnknownNetwork {
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// A row of table `x402_asset_entries`.
+#[derive(Debug, Deserialize)]
+pub struct AssetRow {
+    network: String,
+    address: String,
+    symbol: String,
+    name: String,
+    version: String,
+    domain_separator: Option<String>,
+    is_builtin: bool,
+}
+
+/// A token's contract, and the domain that it checks signatures under.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// Its network's CAIP-2 identifier.
+    pub network: String,
+    /// Its contract.
+    pub address: Address,
+    /// What people call it.
+    pub symbol: String,
+    /// The domain's name.
+    pub name: String,
+    /// The domain's version.
+    pub version: String,
+    /// The domain's hash.
+    pub separator: Word,
+}
+
+impl AssetRow {
+    /// The asset, if the row is one and its domain hashes to the separator that was read on chain.
+    fn asset(self) -> Option<Asset> {
+        let address = Address::parse(&self.address).ok()?;
+        let domain = serde_json::json!({
+            "name": self.name,
+            "version": self.version,
+            "chainId": self.network.strip_prefix("eip155:")?,
+            "verifyingContract": self.address,
+        });
+        let separator = domain_separator(&domain.to_string()).ok()?;
+        let is_as_on_chain = self
+            .domain_separator
+            .is_none_or(|pinned| fixed_bytes(&pinned) == Some(separator));
+        is_as_on_chain.then_some(Asset {
+            network: self.network,
+            address,
+            symbol: self.symbol,
+            name: self.name,
+            version: self.version,
+            separator,
+        })
+    }
+}
+
+/// Assets by network and contract. An operator's rows come before the built-in ones.
+#[derive(Debug, Default)]
+pub struct Assets(HashMap<(String, Address), Asset>);
+
+impl Assets {
+    /// The assets of table `x402_asset_entries`. A row that somebody spoiled by hand is as if it were
+    /// not there.
+    #[must_use]
+    pub fn new(mut rows: Vec<AssetRow>) -> Self {
+        // What is inserted last stays.
+        rows.sort_by_key(|row| !row.is_builtin);
+        let assets = rows.into_iter().filter_map(AssetRow::asset);
+        Self(
+            assets
+                .map(|asset| ((asset.network.clone(), asset.address), asset))
+                .collect(),
+        )
+    }
+
+    /// The network's asset with this contract.
+    #[must_use]
+    pub fn find(&self, network: &Network, address: Address) -> Option<&Asset> {
+        self.0.get(&(network.network.clone(), address))
+    }
+
+    /// The network's asset with this symbol or contract.
+    ///
+    /// # Errors
+    /// [`Error::UnknownAsset`].
+    pub fn get(&self, network: &Network, asset: &str) -> Result<&Asset, Error> {
+        let of_network = || self.0.values().filter(|row| row.network == network.network);
+        let by_address = Address::parse(asset)
+            .ok()
+            .and_then(|address| self.find(network, address));
+        by_address
+            .or_else(|| of_network().find(|row| row.symbol.eq_ignore_ascii_case(asset)))
+            .ok_or_else(|| {
+                let mut known: Vec<&str> = of_network().map(|row| row.symbol.as_str()).collect();
+                known.sort_unstable();
+                Error::UnknownAsset {
+                    asset: asset.to_owned(),
+                    network: network.network.clone(),
+                    known: known.join(", "),
+                }
+            })
+    }
+
+    /// The network of a contract that is an asset of one network alone.
+    pub(super) fn only_network_of(&self, address: Address) -> Option<&str> {
+        let mut networks = self
+            .0
+            .values()
+            .filter(|row| row.address == address)
+            .map(|row| row.network.as_str());
+        let network = networks.next()?;
+        networks.next().is_none().then_some(network)
+    }
+}
+
+/// What there is to pay with.
+#[derive(Debug, Clone, Copy)]
+pub struct Registry<'a> {
+    /// The chains.
+    pub networks: &'a Networks,
+    /// The tokens.
+    pub assets: &'a Assets,
+}

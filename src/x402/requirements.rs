@@ -1,0 +1,286 @@
+//! What a seller asks for (`PaymentRequirements`).
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::registry::{Asset, Network, Registry};
+use super::{EXACT, MAX_TEXT, Version};
+use crate::error::Error;
+use crate::evm::address::Address;
+use crate::evm::integer::{U256, decimal, digits};
+use crate::json::{Json, Members};
+
+/// What a payment is held against.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Terms<'r> {
+    /// By the name that the amount goes by.
+    pub version: Version,
+    /// On which chain.
+    pub network: &'r Network,
+    /// In which token.
+    pub asset: &'r Asset,
+    /// Who is paid.
+    pub pay_to: Address,
+    /// How much, in the token's smallest unit.
+    pub amount: U256,
+    /// Seconds that the seller waits, as it is written.
+    max_timeout_seconds: Option<String>,
+}
+
+/// Terms, and the object that they were read from.
+#[derive(Debug)]
+pub struct Offer<'a, 'r> {
+    json: Json<'a>,
+    /// What it says.
+    pub terms: Terms<'r>,
+}
+
+/// Reads one requirement, a list of them, or a whole `{accepts: […]}`.
+///
+/// # Errors
+/// [`Error::InvalidRequirements`] with the place, [`Error::UnknownNetwork`], [`Error::UnknownAsset`].
+pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer<'a, 'r>>, Error> {
+    if text.len() > MAX_TEXT {
+        return Err(invalid("They have more than 64 KiB."));
+    }
+    let json = Json::unchecked(text);
+    let list = json
+        .items()
+        .or_else(|| json.members()?.get("accepts")?.items());
+    let list = list.unwrap_or_else(|| vec![json]);
+    if list.is_empty() {
+        return Err(invalid("The list is empty."));
+    }
+    list.into_iter()
+        .map(|json| {
+            Ok(Offer {
+                json,
+                terms: Terms::read(json, registry)?,
+            })
+        })
+        .collect()
+}
+
+impl Offer<'_, '_> {
+    /// The object as it was given, its network named where it was not.
+    pub(super) fn with_network(&self) -> Result<Box<RawValue>, Error> {
+        let text = self.json.text();
+        let has_network = self
+            .json
+            .members()
+            .is_some_and(|members| members.contains_key("network"));
+        let text = match text.strip_prefix('{') {
+            Some(rest) if !has_network => {
+                format!("{{\"network\": \"{}\", {rest}", self.terms.network_name())
+            }
+            _ => text.to_owned(),
+        };
+        RawValue::from_string(text).map_err(|error| Error::Bug {
+            problem: error.to_string(),
+        })
+    }
+
+    /// The value of a member, as it was given.
+    pub(super) fn member(&self, name: &str) -> Option<Box<RawValue>> {
+        let member = *self.json.members()?.get(name)?;
+        RawValue::from_string(member.text().to_owned()).ok()
+    }
+}
+
+impl<'r> Terms<'r> {
+    pub(super) fn read(json: Json, registry: Registry<'r>) -> Result<Self, Error> {
+        let members = json.members().ok_or_else(|| {
+            invalid("A requirement is a JSON object, each name in it given once.")
+        })?;
+        if string(&members, "scheme")?.as_deref() != Some(EXACT) {
+            return Err(invalid(
+                "scheme: The one scheme that is known here is \"exact\".",
+            ));
+        }
+        let asset = string(&members, "asset")?.unwrap_or_default();
+        let address =
+            Address::parse(&asset).map_err(|problem| invalid(&format!("asset: {problem}")))?;
+        // The guide's object says no network.
+        let network = match string(&members, "network")? {
+            Some(network) => registry.networks.get(&network)?,
+            None => match registry.assets.only_network_of(address) {
+                Some(network) => registry.networks.get(network)?,
+                None => {
+                    return Err(invalid(
+                        "network: It is missing, and the asset does not say it.",
+                    ));
+                }
+            },
+        };
+        let asset = registry.assets.get(network, &address.to_string())?;
+        check_domain(&members, asset)?;
+        let pay_to = string(&members, "payTo")?.unwrap_or_default();
+        let (version, name) = match (members.get("maxAmountRequired"), members.get("amount")) {
+            (Some(_), None) => (Version::V1, "maxAmountRequired"),
+            (None, Some(_)) => (Version::V2, "amount"),
+            _ => {
+                return Err(invalid(
+                    "A requirement has maxAmountRequired (version 1) or amount (version 2).",
+                ));
+            }
+        };
+        let amount = string(&members, name)?.and_then(|amount| decimal(&amount));
+        let max_timeout_seconds = match members.get("maxTimeoutSeconds") {
+            None => None,
+            Some(seconds) => match seconds.number().filter(|number| decimal(number).is_some()) {
+                Some(number) => Some(number.to_owned()),
+                None => {
+                    return Err(invalid(
+                        "maxTimeoutSeconds: It is a number of whole seconds.",
+                    ));
+                }
+            },
+        };
+        Ok(Self {
+            version,
+            network,
+            asset,
+            pay_to: Address::parse(&pay_to).map_err(|problem| invalid(&format!("payTo: {problem}")))?,
+            amount: amount.ok_or_else(|| {
+                invalid(&format!("{name}: An amount is a string of decimal digits, in the token's smallest unit, below 2^256."))
+            })?,
+            max_timeout_seconds,
+        })
+    }
+
+    /// What the version calls the network.
+    pub(super) fn network_name(&self) -> &'r str {
+        match self.version {
+            Version::V1 => &self.network.v1_network,
+            Version::V2 => &self.network.network,
+        }
+    }
+}
+
+/// Insists that the buyer is told the domain that the contract has: a signature under another one cannot
+/// be settled.
+fn check_domain(members: &Members, asset: &Asset) -> Result<(), Error> {
+    let Some(extra) = members.get("extra").filter(|extra| !extra.is_null()) else {
+        return Ok(());
+    };
+    let extra = extra
+        .members()
+        .ok_or_else(|| invalid("extra: It is an object, each name in it given once."))?;
+    for (name, own) in [
+        ("name", asset.name.as_str()),
+        ("version", &asset.version),
+        ("assetTransferMethod", "eip3009"),
+    ] {
+        match extra.get(name).map(|value| value.string()) {
+            None => {}
+            Some(Some(value)) if value == own => {}
+            Some(_) => {
+                return Err(invalid(&format!(
+                    "extra.{name}: The asset {} on {} has \"{own}\"; buyers who sign anything else cannot be settled.",
+                    asset.symbol, asset.network
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn string(members: &Members, name: &str) -> Result<Option<String>, Error> {
+    let Some(value) = members.get(name) else {
+        return Ok(None);
+    };
+    match value.string() {
+        Some(text) => Ok(Some(text.into_owned())),
+        None => Err(invalid(&format!("{name}: It is not a string."))),
+    }
+}
+
+fn invalid(problem: &str) -> Error {
+    Error::InvalidRequirements {
+        problem: problem.to_owned(),
+    }
+}
+
+/// What `x402_payment_requirements()` is given.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// Who is paid.
+    pub pay_to: &'a str,
+    /// How much, in the token's smallest unit.
+    pub amount: &'a str,
+    /// The address of what is sold.
+    pub resource: Option<&'a str>,
+    /// What it is.
+    pub description: &'a str,
+    /// A symbol or a contract.
+    pub asset: &'a str,
+    /// An identifier or a name.
+    pub network: &'a str,
+    /// Seconds that the seller waits.
+    pub max_timeout_seconds: i32,
+    /// The media type of what is sold.
+    pub mime_type: &'a str,
+    /// 1 or 2.
+    pub version: i32,
+}
+
+impl Wanted<'_> {
+    /// The requirement, as JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequirements`], [`Error::UnknownNetwork`], [`Error::UnknownAsset`].
+    pub fn requirements(&self, registry: Registry) -> Result<String, Error> {
+        let network = registry.networks.get(self.network)?;
+        let asset = registry.assets.get(network, self.asset)?;
+        let pay_to = Address::parse(self.pay_to)
+            .map_err(|problem| invalid(&format!("pay_to: {problem}")))?;
+        if pay_to == Address::ZERO {
+            return Err(invalid(
+                "pay_to: It is the zero address: what is paid there is lost.",
+            ));
+        }
+        let amount = decimal(self.amount).filter(|amount| *amount != U256::ZERO);
+        let amount = amount.ok_or_else(|| {
+            invalid("amount: It is a whole number of the token's smallest unit, above zero and below 2^256.")
+        })?;
+        if self.max_timeout_seconds < 1 {
+            return Err(invalid("max_timeout_seconds: It is one second or more."));
+        }
+        let (pay_to, amount, address) = (
+            pay_to.to_string(),
+            digits(&amount),
+            asset.address.to_string(),
+        );
+        let extra = json!({"name": asset.name, "version": asset.version});
+        let requirements = match (self.version, self.resource) {
+            (1, Some(resource)) => json!({
+                "scheme": EXACT,
+                "network": network.v1_network,
+                "maxAmountRequired": amount,
+                "resource": resource,
+                "description": self.description,
+                "mimeType": self.mime_type,
+                "payTo": pay_to,
+                "maxTimeoutSeconds": self.max_timeout_seconds,
+                "asset": address,
+                "extra": extra,
+            }),
+            (1, None) => {
+                return Err(invalid(
+                    "resource: Version 1 wants the address of what is sold.",
+                ));
+            }
+            (2, _) => json!({
+                "scheme": EXACT,
+                "network": network.network,
+                "amount": amount,
+                "asset": address,
+                "payTo": pay_to,
+                "maxTimeoutSeconds": self.max_timeout_seconds,
+                "extra": extra,
+            }),
+            _ => return Err(invalid("version: It is 1 or 2.")),
+        };
+        Ok(requirements.to_string())
+    }
+}
