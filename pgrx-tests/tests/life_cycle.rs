@@ -103,9 +103,23 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              SELECT insforge_integrations.set_jwt_secret('a secret that must not be in any dump of it');
              SELECT insforge_integrations.register_better_auth('http://localhost:3000', name => 'with_cookies',
                session_secret => 'nor must this one: it must not be in any dump');
+             SELECT insforge_integrations.register_x402_network('eip155:8453', 'base', 'https://own.example/{hash}', 'base');
+             SELECT insforge_integrations.register_x402_asset('base', '0xb88339cb7199b77e23db6e890353e22632ba630f', 'USDX', 'USDX', '1');
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
         )
         .unwrap();
+    let x402 = |client: &mut Client| -> String {
+        client
+            .query_one(
+                "SELECT (SELECT jsonb_agg(n ORDER BY network) FROM insforge_integrations.x402_networks n)::text ||
+                        (SELECT jsonb_agg(a ORDER BY network, address) FROM insforge_integrations.x402_assets a)::text",
+                &[],
+            )
+            .unwrap()
+            .get(0)
+    };
+    let x402_before = x402(&mut client);
+    assert!(x402_before.contains("own.example") && x402_before.contains("USDX"));
     let directory = tempfile::tempdir().unwrap();
     for format in ["plain", "custom", "directory"] {
         let file = directory.path().join(format);
@@ -138,6 +152,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                 .arg(&file)),
         }
         let mut client = restored.connect().unwrap();
+        assert_eq!(x402(&mut client), x402_before);
         client
             .execute(
                 "SELECT set_config('request.jwt.claims', $1, false)",

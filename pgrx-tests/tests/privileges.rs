@@ -17,11 +17,17 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.eip712_verify(pg_catalog.jsonb,pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.inspect_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.issue_insforge_token(pg_catalog.text,pg_catalog.jsonb,interval) TO project_admin",
-    "EXECUTE ON function insforge_integrations.keccak256(bytea) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.keccak256(pg_catalog.bytea) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.pre_request() TO PUBLIC",
-    "EXECUTE ON function insforge_integrations.recover_signer(bytea,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.recover_signer(pg_catalog.bytea,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.to_checksum_address(pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.verify_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.verify_x402_payment(pg_catalog.text,pg_catalog.jsonb) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_decode_header(pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_facilitator_request(pg_catalog.text,pg_catalog.jsonb,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_payment_required_header(pg_catalog.jsonb,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_payment_requirements(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,integer,pg_catalog.text,integer) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_payment_response_header(pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO anon",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO authenticated",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO project_admin",
@@ -29,6 +35,8 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function public.requesting_org_role() TO PUBLIC",
     "EXECUTE ON function public.requesting_permissions() TO PUBLIC",
     "EXECUTE ON function public.requesting_user_id() TO PUBLIC",
+    "SELECT ON view insforge_integrations.x402_assets TO PUBLIC",
+    "SELECT ON view insforge_integrations.x402_networks TO PUBLIC",
     "USAGE ON schema insforge_integrations TO PUBLIC",
 ];
 
@@ -88,7 +96,7 @@ fn kinds(client: &mut Client) -> Vec<String> {
 fn under_insforge_default_privileges() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
-    assert_eq!(kinds(&mut client), ["function", "schema", "table"]);
+    assert_eq!(kinds(&mut client), ["function", "schema", "table", "view"]);
     assert_eq!(granted(&mut client), GRANTED);
 }
 

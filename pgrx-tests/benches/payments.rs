@@ -1,5 +1,5 @@
-//! What verifying an EIP-3009 authorization in Postgres costs, next to the same recovery by k256 and
-//! by libsecp256k1 in a native loop, and to viem and ethers in Node.js.
+//! What verifying an EIP-3009 authorization, and an x402 payment with one, costs in Postgres, next to
+//! the same recovery by k256 and by libsecp256k1 in a native loop, and to viem and ethers in Node.js.
 
 mod measure;
 
@@ -21,50 +21,57 @@ fn main() {
     client
         .batch_execute(
             "SET max_parallel_workers_per_gather = 0;
-             CREATE TABLE signed (typed_data jsonb, signature text, signer text, digest bytea)",
+             SET search_path = insforge_integrations, public;
+             CREATE TABLE public.signed (typed_data jsonb, signature text, signer text, digest bytea)",
         )
         .expect("a table");
     let signed = signed(&mut client);
 
-    let mut times: [Vec<f64>; 5] = Default::default();
+    client.batch_execute(HEADERS).expect("headers");
+
+    let mut times: [Vec<f64>; 6] = Default::default();
     for _ in 0..ROUNDS {
-        let empty = scan(&mut client, "true");
+        let empty = scan(&mut client, "signed", "true");
         times[0].push(time(|| by_k256(&signed)).0);
         times[1].push(time(|| by_libsecp256k1(&signed)).0);
         let calls = [
-            "insforge_integrations.eip712_verify(typed_data, signature, signer)",
-            "insforge_integrations.eip712_digest(typed_data) = digest",
-            "insforge_integrations.recover_signer(digest, signature) = lower(signer)",
+            ("signed", "eip712_verify(typed_data, signature, signer)"),
+            ("signed", "eip712_digest(typed_data) = digest"),
+            (
+                "signed",
+                "recover_signer(digest, signature) = lower(signer)",
+            ),
+            (
+                "paid",
+                "(SELECT is_valid FROM verify_x402_payment(header, requirements))",
+            ),
         ];
-        for (times, call) in times.iter_mut().skip(2).zip(calls) {
-            times.push(scan(&mut client, call) - empty);
+        for (times, (table, call)) in times.iter_mut().skip(2).zip(calls) {
+            times.push(scan(&mut client, table, call) - empty);
         }
     }
-    let [k256, libsecp256k1, verify, digest, recover] = times;
+    let [k256, libsecp256k1, verify, digest, recover, payment] = times;
     println!(
         "{AUTHORIZATIONS} different authorizations of USDG on X Layer, µs each, median of {ROUNDS} rounds\n"
     );
-    println!(
-        "recovery of the address, native loop, k256            {:8.1}",
-        micros(&k256)
+    let line = |what: &str, seconds: &[f64]| {
+        println!(
+            "{what:58}{:8.1}   {:.2} × k256",
+            micros(seconds),
+            ratio(seconds, &k256)
+        );
+    };
+    line("recovery of the address in a native loop, k256", &k256);
+    line(
+        "                                          libsecp256k1",
+        &libsecp256k1,
     );
-    println!(
-        "                         native loop, libsecp256k1    {:8.1}",
-        micros(&libsecp256k1)
-    );
-    println!(
-        "recover_signer()                                      {:8.1}   {:.2} × k256",
-        micros(&recover),
-        ratio(&recover, &k256)
-    );
-    println!(
-        "eip712_digest()                                       {:8.1}",
-        micros(&digest)
-    );
-    println!(
-        "eip712_verify()                                       {:8.1}   {:.2} × k256",
-        micros(&verify),
-        ratio(&verify, &k256)
+    line("recover_signer()", &recover);
+    line("eip712_digest()", &digest);
+    line("eip712_verify()", &verify);
+    line(
+        "verify_x402_payment(), from the header to the verdict",
+        &payment,
     );
 
     let peers: Value =
@@ -72,11 +79,25 @@ fn main() {
     for peer in ["viem", "ethers"] {
         let microseconds = peers[format!("{peer}_us")].as_f64().expect("a number");
         println!(
-            "{peer:6} verifyTypedData() in Node.js                   {microseconds:8.1}   {:.1} × eip712_verify()",
+            "{:58}{microseconds:8.1}   {:.1} × eip712_verify()",
+            format!("verifyTypedData() of {peer} in Node.js"),
             microseconds / micros(&verify)
         );
     }
 }
+
+/// The header that a buyer as InsForge's guide's sends for each, and what was asked for.
+const HEADERS: &str = r#"
+CREATE TABLE public.paid AS SELECT
+  translate(encode(convert_to(jsonb_build_object(
+    'x402Version', 1, 'scheme', 'exact', 'network', 'eip155:196',
+    'payload', jsonb_build_object('signature', signature, 'authorization', typed_data -> 'message'))::text, 'UTF8'),
+    'base64'), E'\n', '') AS header,
+  x402_payment_requirements(
+    typed_data #>> '{message, to}', '1', 'https://api.example.com/report')
+    || jsonb_build_object('maxAmountRequired', typed_data #>> '{message, value}') AS requirements
+FROM signed;
+ANALYZE paid"#;
 
 /// A digest, r and s, the parity of y, and the address.
 type Signed = ([u8; 32], [u8; 64], u8, [u8; 20]);
@@ -143,8 +164,8 @@ fn by_libsecp256k1(signed: &[Signed]) {
 }
 
 /// Seconds of a scan that checks a condition for each row.
-fn scan(client: &mut Client, condition: &str) -> f64 {
-    let statement = format!("SELECT count(*) FILTER (WHERE {condition}) FROM signed");
+fn scan(client: &mut Client, table: &str, condition: &str) -> f64 {
+    let statement = format!("SELECT count(*) FILTER (WHERE {condition}) FROM {table}");
     let (seconds, count) = time(|| {
         client
             .query_one(&statement, &[])
