@@ -4,6 +4,7 @@
 #   make test      everything that must hold before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
 #   make bench     measure, next to what is replaced
+#   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz
 #   make lint      formatting, clippy, and that the pure modules stay pure
 #   make psql      psql in a throwaway database with the extension
 #
@@ -21,7 +22,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install bench lint psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install bench fuzz lint psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -70,6 +71,17 @@ install: setup
 
 bench: package
 	cargo bench $(HARNESS)
+
+# cargo-fuzz wants flags that only nightly compilers take without RUSTC_BOOTSTRAP. No sanitizer: what is
+# fuzzed has no unsafe code.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+	@set -e; cd pgrx-tests; for target in fuzz/seeds/*; do \
+	    target=$$(basename $$target); mkdir -p fuzz/corpus/$$target; \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1; \
+	done
 
 lint: setup
 	cargo fmt --all --check

@@ -141,7 +141,7 @@ fn x402_facilitator_request(
 }
 
 /// Holds a payment against what was asked for; raises on nothing that a payment can contain.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+#[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn verify_x402_payment(
     payment: Option<&str>,
@@ -205,4 +205,104 @@ fn timestamp(seconds: &U256) -> TimestampWithTimeZone {
 
 fn text_of(json: Option<Jsonb>) -> String {
     json.map_or_else(|| "null".to_owned(), |json| json.0)
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    /// The payment of the x402 specification, genuinely signed and long over.
+    const PAYMENT: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-sepolia","payload":{
+      "signature":"0x2d6a7588d6acca505cbf0d9a4a227e0c52c6c34008c8e8986a1283259764173608a2ce6496642e377d6da8dbbf5836e9bd15092f9ecab05ded3d6293af148b571c",
+      "authorization":{"from":"0x857b06519E91e3A54538791bDbb0E22373e36b66","to":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+        "value":"10000","validAfter":"1740672089","validBefore":"1740672154",
+        "nonce":"0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480"}}}"#;
+    const REQUIREMENTS: &str = "insforge_integrations.x402_payment_requirements(
+      '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000', 'https://api.example.com', asset => 'USDC', network => 'base-sepolia')";
+
+    fn text(expression: &str) -> Option<String> {
+        let statement =
+            format!("WITH a (payment) AS (VALUES ($1)) SELECT ({expression})::text FROM a");
+        Spi::get_one_with_args(&statement, &[PAYMENT.into()]).unwrap()
+    }
+
+    #[pg_test]
+    fn a_payment_that_is_over_is_refused_for_that_alone() {
+        let column = |column: &str| {
+            text(&format!(
+                "SELECT {column} FROM insforge_integrations.verify_x402_payment(payment, {REQUIREMENTS})"
+            ))
+        };
+        assert_eq!(column("is_valid").as_deref(), Some("false"));
+        assert_eq!(
+            column("payer").as_deref(),
+            Some("0x857b06519e91e3a54538791bdbb0e22373e36b66")
+        );
+        assert_eq!(column("amount").as_deref(), Some("10000"));
+        assert_eq!(column("network").as_deref(), Some("eip155:84532"));
+        assert_eq!(
+            column("extract(epoch FROM valid_before)::int").as_deref(),
+            Some("1740672154")
+        );
+        assert_eq!(
+            column("invalid_reason").as_deref(),
+            Some("invalid_exact_evm_payload_authorization_valid_before")
+        );
+    }
+
+    #[pg_test]
+    fn a_time_beyond_all_times_is_infinity() {
+        let later = format!("replace(payment, '1740672154', '{}')", "9".repeat(77));
+        assert_eq!(
+            text(&format!("SELECT valid_before FROM insforge_integrations.verify_x402_payment({later}, {REQUIREMENTS})")).as_deref(),
+            Some("infinity")
+        );
+    }
+
+    #[pg_test]
+    fn no_payment_is_none() {
+        assert_eq!(
+            text(&format!("SELECT invalid_reason FROM insforge_integrations.verify_x402_payment(NULL, {REQUIREMENTS})")).as_deref(),
+            Some("invalid_payload")
+        );
+    }
+
+    #[pg_test]
+    fn headers_are_decoded_as_they_were_encoded() {
+        for (expression, expected) in [
+            (
+                format!("insforge_integrations.x402_decode_header(insforge_integrations.x402_payment_required_header({REQUIREMENTS})) -> 'accepts' -> 0 = {REQUIREMENTS}"),
+                "true",
+            ),
+            (
+                "insforge_integrations.x402_decode_header(insforge_integrations.x402_payment_response_header('0x' || repeat('ab', 32), 'xlayer', '0x209693Bc6afc0C5328bA36FaF03C514EF312287C')) ->> 'network'".to_owned(),
+                "eip155:196",
+            ),
+            (
+                format!("insforge_integrations.x402_facilitator_request(payment, {REQUIREMENTS}, 'okx') ->> 'chainIndex'"),
+                "84532",
+            ),
+        ] {
+            assert_eq!(text(&expression).as_deref(), Some(expected), "{expression}");
+        }
+        assert_eq!(text("insforge_integrations.x402_decode_header(NULL)"), None);
+    }
+
+    #[pg_test(error = "invalid x402 header")]
+    fn what_is_no_header_raises() {
+        text("insforge_integrations.x402_decode_header('not base64')");
+    }
+
+    #[pg_test(error = "invalid x402 payment requirements")]
+    fn no_requirements_are_the_sellers_error() {
+        text("SELECT is_valid FROM insforge_integrations.verify_x402_payment(payment, NULL)");
+    }
+
+    #[pg_test(error = "unknown x402 facilitator \"stripe\"")]
+    fn an_unknown_facilitator_raises() {
+        text(&format!(
+            "insforge_integrations.x402_facilitator_request(payment, {REQUIREMENTS}, 'stripe')"
+        ));
+    }
 }

@@ -119,6 +119,37 @@ INSERT INTO better_auth.session VALUES ('a session token', 'Tx4sPhJ8vqGm2RkNd7Wb
     )?
     .refused_with("42501")?;
 
+    heading("What a wallet signed: the x402 specification's payment, over since 2025");
+    demo.setup(&format!(
+        "CREATE TABLE payment AS SELECT '{X402_PAYMENT}'::text AS header,
+  insforge_integrations.x402_payment_requirements('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000',
+    'https://api.example.com/report', asset => 'USDC', network => 'base-sepolia') AS requirements"
+    ))?;
+    demo.run(
+        "SELECT is_valid, payer, amount, invalid_reason
+FROM payment, insforge_integrations.verify_x402_payment(header, requirements)",
+    )?
+    .shows(&[&[
+        "f",
+        "0x857b06519e91e3a54538791bdbb0e22373e36b66",
+        "10000",
+        "invalid_exact_evm_payload_authorization_valid_before",
+    ]])?;
+    say("with one digit more to pay, the signature is the first thing that does not fit:");
+    demo.run(
+        "SELECT is_valid, invalid_reason
+FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000\"', '\"100000\"'), requirements)",
+    )?
+    .shows(&[&["f", "invalid_exact_evm_payload_signature"]])?;
+    say(
+        "requirements under a domain that the contract does not have, which no buyer could be settled with:",
+    );
+    demo.run(
+        "SELECT insforge_integrations.x402_payment_required_header(
+  jsonb_set(requirements, '{extra,name}', '\"USD Coin\"')) FROM payment",
+    )?
+    .refused_with("22023")?;
+
     heading("A database that followed the guides keeps its policies");
     let guide = cluster.database(Fixture::Guide)?;
     demo.client = guide.connect()?;
@@ -144,6 +175,13 @@ INSERT INTO better_auth.session VALUES ('a session token', 'Tx4sPhJ8vqGm2RkNd7Wb
     heading("Every step did what it says. Nothing is left of the server.");
     Ok(())
 }
+
+/// From specs/x402-specification-v1.md.
+const X402_PAYMENT: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-sepolia","payload":{
+  "signature":"0x2d6a7588d6acca505cbf0d9a4a227e0c52c6c34008c8e8986a1283259764173608a2ce6496642e377d6da8dbbf5836e9bd15092f9ecab05ded3d6293af148b571c",
+  "authorization":{"from":"0x857b06519E91e3A54538791bDbb0E22373e36b66","to":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
+    "value":"10000","validAfter":"1740672089","validBefore":"1740672154",
+    "nonce":"0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480"}}}"#;
 
 struct Demo {
     client: Client,

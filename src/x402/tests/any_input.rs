@@ -1,0 +1,66 @@
+//! No text can make anything here panic.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{Rows, payment, requirements};
+use crate::x402::facilitator;
+use crate::x402::header::{Resource, payment_required, payment_response};
+use crate::x402::verify::verify;
+
+/// JSON in which any member of a payment or a requirement may be anything.
+fn mutated(whole: Value) -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC*".prop_map(Value::from),
+        "[0-9]{0,90}".prop_map(Value::from),
+        "0x[0-9a-fA-F]{0,140}".prop_map(Value::from),
+    ];
+    let places = vec![
+        "",
+        "/x402Version",
+        "/scheme",
+        "/network",
+        "/payload",
+        "/payload/signature",
+        "/payload/authorization",
+        "/payload/authorization/from",
+        "/payload/authorization/value",
+        "/payload/authorization/nonce",
+        "/accepted",
+        "/accepted/amount",
+        "/asset",
+        "/payTo",
+        "/extra",
+        "/extra/name",
+        "/maxAmountRequired",
+        "/maxTimeoutSeconds",
+    ];
+    (prop::sample::select(places), leaf).prop_map(move |(place, value)| {
+        let mut whole = whole.clone();
+        if let Some(member) = whole.pointer_mut(place) {
+            *member = value;
+        }
+        whole
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(payment in mutated(payment()), offer in mutated(requirements()), text in "\\PC*", now in any::<u64>()) {
+        let rows = Rows::new();
+        for payment in [payment.to_string(), STANDARD.encode(payment.to_string()), text.clone()] {
+            for offer in [offer.to_string(), text.clone()] {
+                let _ = verify(&payment, &offer, rows.registry(), now);
+                let _ = facilitator::request(&payment, &offer, "okx", rows.registry());
+                let _ = payment_required(&offer, &Resource::default(), None, rows.registry());
+            }
+        }
+        let _ = payment_response(&text, "xlayer", &text, rows.registry());
+    }
+}
