@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -37,7 +38,7 @@ pub fn decode(header: &str) -> Result<String, &'static str> {
     }
 }
 
-fn encode(json: &impl serde::Serialize) -> Result<String, Error> {
+fn encode(json: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string(json).map_err(|error| Error::Bug {
         problem: error.to_string(),
     })?;
@@ -45,14 +46,29 @@ fn encode(json: &impl serde::Serialize) -> Result<String, Error> {
 }
 
 /// What version 2 says of the thing that is sold.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Resource<'a> {
     /// Its address.
     pub url: Option<&'a str>,
     /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
     /// Its media type.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<&'a str>,
+}
+
+/// What `PAYMENT-REQUIRED` says. Members that are not said are left out: parsers differ on null.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PaymentRequired<'a> {
+    x402_version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a Resource<'a>>,
+    accepts: Vec<Box<RawValue>>,
 }
 
 /// Header `PAYMENT-REQUIRED` for one requirement or a list of them.
@@ -81,26 +97,6 @@ pub fn payment_required(
         .iter()
         .map(Offer::with_network)
         .collect::<Result<Vec<Box<RawValue>>, Error>>()?;
-    // Members that are not said are left out: parsers differ on null.
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Document<'a> {
-        x402_version: u8,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        resource: Option<Described<'a>>,
-        accepts: Vec<Box<RawValue>>,
-    }
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Described<'a> {
-        url: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        description: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        mime_type: Option<&'a str>,
-    }
     let resource = match (version, resource.url) {
         (Version::V1, None) => None,
         (Version::V1, Some(_)) => {
@@ -113,13 +109,9 @@ pub fn payment_required(
                 "Version 2 names the resource in the header: give its address as resource.",
             ));
         }
-        (Version::V2, Some(url)) => Some(Described {
-            url,
-            description: resource.description,
-            mime_type: resource.mime_type,
-        }),
+        (Version::V2, Some(_)) => Some(resource),
     };
-    encode(&Document {
+    encode(&PaymentRequired {
         x402_version: version as u8,
         error,
         resource,
