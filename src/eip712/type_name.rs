@@ -2,9 +2,9 @@
 
 use super::Invalid;
 
-/// What stands before the brackets.
+/// What stands before the brackets. `S`: what a struct is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Base<'a> {
+pub(super) enum Base<S> {
     Address,
     Bool,
     String,
@@ -15,14 +15,13 @@ pub(super) enum Base<'a> {
     Uint(u32),
     /// `int8` to `int256`.
     Int(u32),
-    /// The name of a struct.
-    Struct(&'a str),
+    Struct(S),
 }
 
 /// A base and the lengths of the arrays around it, the innermost first; `None`: any length.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TypeName<'a> {
-    pub base: Base<'a>,
+    pub base: Base<&'a str>,
     pub dimensions: Vec<Option<usize>>,
 }
 
@@ -63,7 +62,24 @@ fn number(digits: &str) -> Option<usize> {
     is_canonical.then(|| digits.parse().ok())?
 }
 
-impl<'a> Base<'a> {
+impl<'a> Base<&'a str> {
+    /// The same with structs known by something else.
+    pub(super) fn with_struct<S>(
+        self,
+        of_name: impl FnOnce(&'a str) -> Result<S, Invalid>,
+    ) -> Result<Base<S>, Invalid> {
+        Ok(match self {
+            Self::Address => Base::Address,
+            Self::Bool => Base::Bool,
+            Self::String => Base::String,
+            Self::Bytes => Base::Bytes,
+            Self::FixedBytes(bytes) => Base::FixedBytes(bytes),
+            Self::Uint(bits) => Base::Uint(bits),
+            Self::Int(bits) => Base::Int(bits),
+            Self::Struct(name) => Base::Struct(of_name(name)?),
+        })
+    }
+
     fn parse(name: &'a str) -> Result<Self, Invalid> {
         match name {
             "address" => return Ok(Self::Address),
@@ -105,7 +121,7 @@ impl<'a> Base<'a> {
 mod tests {
     use super::{Base, TypeName};
 
-    fn parse(text: &str) -> Option<(Base<'_>, Vec<Option<usize>>)> {
+    fn parse(text: &str) -> Option<(Base<&str>, Vec<Option<usize>>)> {
         TypeName::parse(text)
             .ok()
             .map(|name| (name.base, name.dimensions))

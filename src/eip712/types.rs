@@ -30,17 +30,7 @@ pub(super) struct Field {
 }
 
 /// What stands before the brackets, structs by their place in the list.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    Address,
-    Bool,
-    String,
-    Bytes,
-    FixedBytes(usize),
-    Uint(u32),
-    Int(u32),
-    Struct(usize),
-}
+pub(super) type Kind = Base<usize>;
 
 /// A member as it is defined; what else is said of it is nothing to the standard.
 #[derive(Deserialize)]
@@ -145,9 +135,13 @@ impl<'a> Definitions<'a> {
                 ));
             }
             let parsed = TypeName::parse(&type_name).map_err(|problem| refused(problem, "type"))?;
-            let kind = self
-                .kind(parsed.base, names)
-                .map_err(|problem| refused(problem, "type"))?;
+            let kind = parsed
+                .base
+                .with_struct(|name| match self.0.contains_key(name) {
+                    true => Ok(names.index(name)),
+                    false => Err(Invalid::new("The type is not defined.")),
+                });
+            let kind = kind.map_err(|problem| refused(problem, "type"))?;
             let dimensions = parsed.dimensions;
             fields.push(Field {
                 name: name.into_owned(),
@@ -157,20 +151,6 @@ impl<'a> Definitions<'a> {
             });
         }
         Ok(fields)
-    }
-
-    fn kind(&self, base: Base, names: &mut Names) -> Result<Kind, Invalid> {
-        Ok(match base {
-            Base::Address => Kind::Address,
-            Base::Bool => Kind::Bool,
-            Base::String => Kind::String,
-            Base::Bytes => Kind::Bytes,
-            Base::FixedBytes(bytes) => Kind::FixedBytes(bytes),
-            Base::Uint(bits) => Kind::Uint(bits),
-            Base::Int(bits) => Kind::Int(bits),
-            Base::Struct(name) if self.0.contains_key(name) => Kind::Struct(names.index(name)),
-            Base::Struct(_) => return Err(Invalid::new("The type is not defined.")),
-        })
     }
 }
 
