@@ -81,7 +81,9 @@ COMMENT ON VIEW insforge_integrations.x402_networks IS
 
 CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
-         domain_separator IS NOT NULL AS is_verified, is_builtin
+         coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
+           'name', name, 'version', version, 'chainId', substring(network FROM 8)::numeric, 'verifyingContract', address)),
+           'hex'), false) AS is_verified, is_builtin
   FROM insforge_integrations.x402_asset_entries
   ORDER BY network, address, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_assets IS

@@ -125,8 +125,22 @@ impl<'de> Deserialize<'de> for Object<'de> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::Json;
+
+    /// Any JSON that is no array and no object.
+    pub(crate) fn any_scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC*".prop_map(Value::from),
+        ]
+    }
 
     fn parse(text: &str) -> Json<'_> {
         Json::parse(text).unwrap()

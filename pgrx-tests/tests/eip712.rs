@@ -355,6 +355,13 @@ fn refuses_an_undefined_type() {
 }
 
 #[test]
+fn refuses_an_atomic_type_that_the_types_define() {
+    let mut typed_data = document();
+    typed_data["types"]["bytes4"] = json!([{"name": "x", "type": "bool"}]);
+    refused(&typed_data, "types.Message[4].type");
+}
+
+#[test]
 fn refuses_a_member_named_twice() {
     refused(
         &changed("/types/Message/2/name", Some(json!("count"))),

@@ -206,6 +206,42 @@ fn what_an_operator_registers_holds_in_every_session_at_once() {
     assert!(seller.query_one(&statement, &[]).is_err());
 }
 
+/// Superusers can write the table by hand: what then does not hash to the separator is nobody's asset.
+#[test]
+fn a_row_spoiled_by_hand_is_not_verified_and_not_payable() {
+    let (_database, mut client) = database();
+    let pinned = format!("'{NATIVE_SEPARATOR}'");
+    let register = asset("USDC", "USD Coin", "2", &pinned);
+    client
+        .batch_execute(&format!("SELECT insforge_integrations.{register}"))
+        .unwrap();
+    let is_verified = |client: &mut Client| -> bool {
+        client
+            .query_one(
+                "SELECT is_verified FROM insforge_integrations.x402_assets WHERE address = $1",
+                &[&NATIVE],
+            )
+            .unwrap()
+            .get(0)
+    };
+    let pay = "x402_payment_requirements('0x209693bc6afc0c5328ba36faf03c514ef312287c', '1', 'x', asset => 'USDC')";
+    assert!(is_verified(&mut client));
+    client
+        .query(&format!("SELECT insforge_integrations.{pay}"), &[])
+        .unwrap();
+    client
+        .execute(
+            "UPDATE insforge_integrations.x402_asset_entries SET name = 'USDC' WHERE address = $1",
+            &[&NATIVE],
+        )
+        .unwrap();
+    assert!(!is_verified(&mut client));
+    assert_eq!(
+        refused(&mut client, pay).0,
+        SqlState::INVALID_PARAMETER_VALUE
+    );
+}
+
 #[test]
 fn an_operators_row_stands_before_the_built_in_one() {
     let (_database, mut client) = database();

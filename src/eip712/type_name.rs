@@ -64,11 +64,8 @@ fn number(digits: &str) -> Option<usize> {
 
 impl<'a> Base<&'a str> {
     /// The same with structs known by something else.
-    pub(super) fn with_struct<S>(
-        self,
-        of_name: impl FnOnce(&'a str) -> Result<S, Invalid>,
-    ) -> Result<Base<S>, Invalid> {
-        Ok(match self {
+    pub(super) fn with_struct<S>(self, of_name: impl FnOnce(&'a str) -> S) -> Base<S> {
+        match self {
             Self::Address => Base::Address,
             Self::Bool => Base::Bool,
             Self::String => Base::String,
@@ -76,8 +73,8 @@ impl<'a> Base<&'a str> {
             Self::FixedBytes(bytes) => Base::FixedBytes(bytes),
             Self::Uint(bits) => Base::Uint(bits),
             Self::Int(bits) => Base::Int(bits),
-            Self::Struct(name) => Base::Struct(of_name(name)?),
-        })
+            Self::Struct(name) => Base::Struct(of_name(name)),
+        }
     }
 
     fn parse(name: &'a str) -> Result<Self, Invalid> {

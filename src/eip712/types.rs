@@ -135,12 +135,7 @@ impl<'a> Definitions<'a> {
                 ));
             }
             let parsed = TypeName::parse(&type_name).map_err(|problem| refused(problem, "type"))?;
-            let kind = parsed
-                .base
-                .with_struct(|name| match self.0.contains_key(name) {
-                    true => Ok(names.index(name)),
-                    false => Err(Invalid::new("The type is not defined.")),
-                });
+            let kind = self.kind(&type_name, parsed.base, names);
             let kind = kind.map_err(|problem| refused(problem, "type"))?;
             let dimensions = parsed.dimensions;
             fields.push(Field {
@@ -151,6 +146,17 @@ impl<'a> Definitions<'a> {
             });
         }
         Ok(fields)
+    }
+
+    fn kind(&self, text: &str, base: Base<&str>, names: &mut Names) -> Result<Kind, Invalid> {
+        let name = text.split('[').next().unwrap_or_default();
+        match (base, self.0.contains_key(name)) {
+            (Base::Struct(_), false) => Err(Invalid::new("The type is not defined.")),
+            (Base::Struct(_), true) | (_, false) => Ok(base.with_struct(|name| names.index(name))),
+            (_, true) => Err(Invalid::new(
+                "The types define one of this name, which is an atomic type's.",
+            )),
+        }
     }
 }
 

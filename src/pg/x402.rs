@@ -12,11 +12,11 @@ use super::table_cache::TableCache;
 use crate::error::Error;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, digits};
+use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};
 use crate::x402::requirements::Wanted;
 use crate::x402::verify::{UNCHECKED, verify};
-use crate::x402::{facilitator, header::decode};
 
 pub static NETWORKS: TableCache<Networks> =
     TableCache::new(c"x402_network_entries", |rows: &Rows| {
@@ -118,7 +118,7 @@ fn x402_payment_response_header(
 /// The JSON in a header.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn x402_decode_header(header: &str) -> Result<Jsonb> {
-    let text = decode(header).map_err(|problem| Error::InvalidHeader {
+    let text = header::decode(header).map_err(|problem| Error::InvalidHeader {
         problem: problem.to_owned(),
     })?;
     Ok(Jsonb(text))

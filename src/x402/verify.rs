@@ -1,12 +1,11 @@
 //! Whether a payment fits what was asked for, as far as that can be seen without the chain.
 
-use super::EXACT;
-use super::Version;
 use super::authorization::Authorization;
 use super::payment::{Payment, Signed, document};
 use super::reason::{Reason, Refusal};
 use super::registry::{Asset, Network, Registry};
 use super::requirements::{Terms, offers};
+use super::{EXACT, Version};
 use crate::error::Error;
 use crate::evm::integer::U256;
 use crate::evm::signature::Signature;
@@ -175,10 +174,10 @@ fn check(signed: &Signed, terms: &Terms, now: u64) -> Result<(), Refusal> {
     let refused = |reason, message: &str| Err(Refusal::new(reason, message));
     let is_of_a_contract = signature.len() > 65;
     if !is_of_a_contract {
-        let signature = Signature::from_bytes(signature).map_err(|refused| {
+        let signature = Signature::from_bytes(signature).map_err(|not_one| {
             Refusal::new(
                 Reason::InvalidSignature,
-                format!("payload.signature: {}", refused.problem),
+                format!("payload.signature: {}", not_one.problem),
             )
         })?;
         let signer = signature.signer(&authorization.digest(&terms.asset.separator));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{of_mail, refused};
 use crate::eip712::{MAX_DEPTH, MAX_DOCUMENT, digest, domain_separator, encode_type};
+use crate::json::tests::any_scalar;
 
 /// A type that contains lists of itself.
 fn tree(depth: usize) -> String {
@@ -74,11 +75,7 @@ fn the_size_of_a_document_is_bounded() {
 /// JSON of any shape.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        "\\PC*".prop_map(Value::from),
+        any_scalar(),
         prop::sample::select(vec![
             "T",
             "T[]",
