@@ -10,5 +10,14 @@ BEGIN
              'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
              'SELECT * FROM insforge_integrations.adopt_requesting_user_id(''@extschema@.requesting_user_id_guide()'');';
   END IF;
+  IF to_regclass('@extschema@.x402_payments') IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'duplicate_table',
+      MESSAGE = 'relation @extschema@.x402_payments already exists',
+      DETAIL = 'The extension creates a view of this name over its ledger. The present table keeps its rows, which the import copies.',
+      HINT = 'ALTER TABLE @extschema@.x402_payments RENAME TO x402_payments_guide; '
+             'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
+             'SELECT * FROM insforge_integrations.import_x402_payments(''@extschema@.x402_payments_guide'');';
+  END IF;
 END
 $$;

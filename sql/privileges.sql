@@ -70,8 +70,28 @@ BEGIN
     SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.function, r.rolname)
       FROM (VALUES
         ('@extschema@.exchange_provider_token(text, text)', '{anon, authenticated, project_admin}'::name[]),
-        ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}')
+        ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
+        ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
+        ('@extschema@.reserve_x402_payment(text, jsonb, text, text)', '{project_admin}'),
+        ('@extschema@.settle_x402_reservation(uuid, jsonb, text)', '{project_admin}'),
+        ('insforge_integrations.resolve_x402_reservation(uuid, text, text, text)', '{project_admin}'),
+        ('insforge_integrations.mark_x402_delivered(uuid)', '{project_admin}'),
+        ('insforge_integrations.mock_x402_settlement(uuid)', '{project_admin}'),
+        ('insforge_integrations.correct_x402_settlement(text, text, text, text, text)', '{project_admin}'),
+        ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
+        ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),
+        ('insforge_integrations.x402_facilitator_request(uuid, text)', '{project_admin}'),
+        ('insforge_integrations.x402_payment_response_header(uuid)', '{project_admin}')
       ) AS granted(function, roles) JOIN pg_roles r ON r.rolname = ANY (granted.roles)
+    UNION ALL
+    SELECT format('GRANT SELECT ON %s TO %I', granted.view, r.rolname)
+      FROM (
+        SELECT unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.unsettled_x402_reservations',
+                            'insforge_integrations.undelivered_x402_reservations', 'insforge_integrations.x402_totals',
+                            'insforge_integrations.x402_corrections']), 'project_admin'
+        UNION ALL
+        SELECT '@extschema@.x402_payments', p.role FROM insforge_integrations.x402_publications p
+      ) AS granted(view, role) JOIN pg_roles r ON r.rolname = granted.role
   LOOP
     EXECUTE statement;
   END LOOP;

@@ -186,6 +186,61 @@ pub enum Error {
         name: String,
     },
 
+    /// A payment that was read and refused.
+    #[error("payment rejected")]
+    PaymentRejected(crate::x402::reason::Refusal),
+
+    /// Text that is no amount.
+    #[error("invalid amount")]
+    InvalidAmount,
+
+    /// An integer that no token can count to.
+    #[error("amount out of range")]
+    AmountOutOfRange,
+
+    /// A payment that has not moved is to be recorded.
+    #[error("a settlement of status \"{status}\" cannot be recorded")]
+    NotSettled {
+        /// The status as given.
+        status: String,
+    },
+
+    /// A settlement names nothing that was paid for.
+    #[error("no endpoint is given")]
+    EndpointMissing,
+
+    /// The ledger has the transaction.
+    #[error("transaction {tx_hash} is recorded already")]
+    AlreadyRecorded {
+        /// Its hash.
+        tx_hash: String,
+        /// When it was recorded.
+        recorded_at: String,
+        /// The columns in which the stored row differs from what was given.
+        differences: Vec<String>,
+    },
+
+    /// The ledger took a row and has none.
+    #[error("transaction {tx_hash} was not recorded")]
+    NotRecorded {
+        /// Its hash.
+        tx_hash: String,
+    },
+
+    /// Somebody is about to drop the ledger.
+    #[error("the x402 ledger is not empty")]
+    LedgerNotEmpty {
+        /// What would be lost, a sentence.
+        content: String,
+    },
+
+    /// A table that cannot be imported.
+    #[error("table {table} cannot be imported")]
+    NotImportable {
+        /// Its name.
+        table: String,
+    },
+
     /// A document that is not typed data.
     #[error("invalid EIP-712 typed data")]
     InvalidTypedData(crate::eip712::Invalid),

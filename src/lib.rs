@@ -99,9 +99,55 @@ mod install_script {
         ]
     );
     extension_sql_file!(
+        "../sql/ledger.sql",
+        name = "ledger",
+        requires = ["x402", pg::ledger::force_sync_commit]
+    );
+    extension_sql_file!(
+        "../sql/reservations.sql",
+        name = "reservations",
+        requires = [
+            "ledger",
+            "identity",
+            pg::ledger::insert_x402_settlement,
+            pg::reservations::read_x402_payment,
+            pg::reservations::read_x402_answer,
+            pg::reservations::mock_settlements_are_allowed,
+            pg::x402::x402_facilitator_request,
+            pg::x402::x402_payment_response_header
+        ]
+    );
+    extension_sql_file!(
+        "../sql/payments_view.sql",
+        name = "payments_view",
+        requires = ["ledger", "identity"]
+    );
+    extension_sql_file!(
+        "../sql/import.sql",
+        name = "import",
+        requires = [
+            "ledger",
+            pg::imports::rows_of_ordinary_table,
+            pg::reservations::read_x402_settlement
+        ]
+    );
+    extension_sql_file!(
+        "../sql/ledger_guard.sql",
+        name = "ledger_guard",
+        requires = ["reservations"]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
         requires = [
+            pg::imports::rows_of_ordinary_table,
+            pg::ledger::force_sync_commit,
+            pg::ledger::insert_x402_settlement,
+            pg::realtime::call_as_its_owner,
+            pg::reservations::mock_settlements_are_allowed,
+            pg::reservations::read_x402_answer,
+            pg::reservations::read_x402_payment,
+            pg::reservations::read_x402_settlement,
             pg::settings::configure,
             pg::evm::keccak256,
             pg::evm::to_checksum_address,

@@ -29,6 +29,12 @@ pub struct Settings {
     /// Setting `jwks_ca`: certificates (PEM) of a private authority that providers' servers may have
     /// theirs from, besides the public ones.
     pub jwks_ca: Option<String>,
+    /// Setting `allow_mock_settlements`: whether reservations can be settled without any money.
+    pub allow_mock_settlements: bool,
+    /// Setting `allow_ledger_drop`: whether a ledger with rows can be dropped with the extension.
+    pub allow_ledger_drop: bool,
+    /// Setting `realtime`: whether each recorded settlement is published on channel `x402_payments`.
+    pub realtime: bool,
 }
 
 impl Default for Settings {
@@ -40,6 +46,9 @@ impl Default for Settings {
             token_ttl: 3600,
             provider_token_header: "x-provider-token".to_owned(),
             jwks_ca: None,
+            allow_mock_settlements: false,
+            allow_ledger_drop: false,
+            realtime: false,
         }
     }
 }
@@ -110,7 +119,41 @@ const SETTINGS: &[Setting] = &[
             is_pem.then_some(())
         },
     },
+    Setting {
+        name: "allow_mock_settlements",
+        accepts: SWITCH,
+        apply: |settings, value| {
+            settings.allow_mock_settlements = switch(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "allow_ledger_drop",
+        accepts: SWITCH,
+        apply: |settings, value| {
+            settings.allow_ledger_drop = switch(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "realtime",
+        accepts: SWITCH,
+        apply: |settings, value| {
+            settings.realtime = switch(value)?;
+            Some(())
+        },
+    },
 ];
+
+const SWITCH: &str = "on, off";
+
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
 
 /// Seconds that a token minted here may live: clients take one with less than a minute left for
 /// one that has ended, and none can be called back.

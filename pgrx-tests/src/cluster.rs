@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
 
 use crate::database::{Database, Fixture};
@@ -173,9 +174,18 @@ impl Cluster {
             .next()
             .context("empty postmaster.pid")?
             .parse()?;
-        for pid in children_of(postmaster)?.into_iter().chain([postmaster]) {
-            let _ =
-                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
+        let send = |pid: i32, signal| {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
+        };
+        // Stopped, it starts no new children while these are killed.
+        send(postmaster, Signal::SIGSTOP);
+        let children = children_of(postmaster)?;
+        for pid in children.iter().chain([&postmaster]) {
+            send(*pid, Signal::SIGKILL);
+        }
+        // As long as one is there, it has the server's memory, and no other server starts.
+        while children.iter().any(|pid| is_running(*pid)) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         let control = self.control.as_mut().context("the cluster is stopping")?;
         control.write_all(b"restart\n")?;
@@ -262,6 +272,16 @@ impl Drop for Cluster {
         drop(self.control.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// Whether a process is there and has not ended yet.
+fn is_running(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().next());
+    state.is_some_and(|state| state != "Z")
 }
 
 fn children_of(parent: i32) -> Result<Vec<i32>> {

@@ -8,6 +8,7 @@ use postgres::Client;
 /// The whole of it: what is not here, nobody but superusers may do.
 const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.authenticate(pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.correct_x402_settlement(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.deauthenticate() TO PUBLIC",
     "EXECUTE ON function insforge_integrations.eip712_digest(pg_catalog.jsonb) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.eip712_domain_separator(pg_catalog.jsonb) TO PUBLIC",
@@ -18,26 +19,42 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.inspect_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.issue_insforge_token(pg_catalog.text,pg_catalog.jsonb,interval) TO project_admin",
     "EXECUTE ON function insforge_integrations.keccak256(pg_catalog.bytea) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.map_x402_payer(pg_catalog.text,pg_catalog.text) TO project_admin",
+    "EXECUTE ON function insforge_integrations.mark_x402_delivered(pg_catalog.uuid) TO project_admin",
+    "EXECUTE ON function insforge_integrations.mock_x402_settlement(pg_catalog.uuid) TO project_admin",
     "EXECUTE ON function insforge_integrations.pre_request() TO PUBLIC",
     "EXECUTE ON function insforge_integrations.recover_signer(pg_catalog.bytea,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.resolve_x402_reservation(pg_catalog.uuid,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.to_checksum_address(pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.verify_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.verify_x402_payment(pg_catalog.text,pg_catalog.jsonb) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_can_land_until(timestamp with time zone) TO project_admin",
     "EXECUTE ON function insforge_integrations.x402_decode_header(pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.x402_facilitator_request(pg_catalog.text,pg_catalog.jsonb,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_facilitator_request(pg_catalog.uuid,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.x402_payment_required_header(pg_catalog.jsonb,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.x402_payment_requirements(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,integer,pg_catalog.text,integer) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.x402_payment_response_header(pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.x402_payment_response_header(pg_catalog.uuid) TO project_admin",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO anon",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO authenticated",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO project_admin",
+    "EXECUTE ON function public.record_x402_settlement(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,boolean) TO project_admin",
     "EXECUTE ON function public.requesting_org_id() TO PUBLIC",
     "EXECUTE ON function public.requesting_org_role() TO PUBLIC",
     "EXECUTE ON function public.requesting_permissions() TO PUBLIC",
     "EXECUTE ON function public.requesting_user_id() TO PUBLIC",
+    "EXECUTE ON function public.reserve_x402_payment(pg_catalog.text,pg_catalog.jsonb,pg_catalog.text,pg_catalog.text) TO project_admin",
+    "EXECUTE ON function public.settle_x402_reservation(pg_catalog.uuid,pg_catalog.jsonb,pg_catalog.text) TO project_admin",
+    "SELECT ON table insforge_integrations.x402_corrections TO project_admin",
+    "SELECT ON view insforge_integrations.undelivered_x402_reservations TO project_admin",
+    "SELECT ON view insforge_integrations.unsettled_x402_reservations TO project_admin",
     "SELECT ON view insforge_integrations.x402_assets TO PUBLIC",
     "SELECT ON view insforge_integrations.x402_networks TO PUBLIC",
+    "SELECT ON view insforge_integrations.x402_totals TO project_admin",
+    "SELECT ON view public.x402_payments TO project_admin",
     "USAGE ON schema insforge_integrations TO PUBLIC",
+    "USAGE ON type insforge_integrations.x402_reservation TO PUBLIC",
 ];
 
 fn granted(client: &mut Client) -> Vec<String> {
@@ -96,7 +113,17 @@ fn kinds(client: &mut Client) -> Vec<String> {
 fn under_insforge_default_privileges() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
-    assert_eq!(kinds(&mut client), ["function", "schema", "table", "view"]);
+    assert_eq!(
+        kinds(&mut client),
+        [
+            "event trigger",
+            "function",
+            "schema",
+            "table",
+            "type",
+            "view"
+        ]
+    );
     assert_eq!(granted(&mut client), GRANTED);
 }
 

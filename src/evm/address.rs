@@ -18,7 +18,7 @@ impl Address {
     /// # Errors
     /// A sentence: what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let address = Self(fixed_bytes(text).ok_or("An address is 0x and 40 hexadecimal digits.")?);
+        let address = Self::in_any_case(text)?;
         let has_upper_case = text.bytes().any(|digit| digit.is_ascii_uppercase());
         if has_upper_case && address.digits_in_case() != text.as_bytes() {
             return Err(
@@ -26,6 +26,15 @@ impl Address {
             );
         }
         Ok(address)
+    }
+
+    /// Reads `0x` and 40 hexadecimal digits, whatever their case says.
+    ///
+    /// # Errors
+    /// A sentence: what is wrong with it.
+    pub fn in_any_case(text: &str) -> Result<Self, &'static str> {
+        let bytes = fixed_bytes(text).ok_or("An address is 0x and 40 hexadecimal digits.")?;
+        Ok(Self(bytes))
     }
 
     /// The address of a public key, uncompressed and without its first byte.

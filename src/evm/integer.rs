@@ -27,6 +27,13 @@ impl Integer {
         Self::of_digits(digits.len() < text.len(), digits, is_decimal, 10)
     }
 
+    /// Whether a text is an integer in decimal digits, of any size.
+    #[must_use]
+    pub fn is_decimal(text: &str) -> bool {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+    }
+
     fn of_digits(
         is_negative: bool,
         digits: &str,

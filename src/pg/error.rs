@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode::{
     self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
     ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION,
-    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
@@ -159,6 +159,63 @@ impl From<Error> for ErrorReport {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("No facilitator is called \"{name}\"."),
                 "Facilitators: okx, and x402 for any that takes the protocol's own requests.".to_owned(),
+            ),
+            Error::PaymentRejected(refusal) => (
+                match refusal.reason {
+                    crate::x402::reason::Reason::InvalidPayload => ERRCODE_INVALID_TEXT_REPRESENTATION,
+                    _ => ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                },
+                format!("{}: {}", refusal.reason.name(), refusal.message),
+                "Nothing was reserved. insforge_integrations.verify_x402_payment() explains without raising.".to_owned(),
+            ),
+            Error::InvalidAmount => (
+                ERRCODE_INVALID_TEXT_REPRESENTATION,
+                "An amount is a text of decimal digits, in the token's smallest unit.".to_owned(),
+                "Give it as the buyer signed it, \"10000\" for 0.01 of a token with 6 decimals.".to_owned(),
+            ),
+            Error::AmountOutOfRange => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "An amount is 0 or more and below 2^256.".to_owned(),
+                "Give it as the buyer signed it.".to_owned(),
+            ),
+            Error::NotSettled { .. } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "The ledger holds what was settled on chain, and nothing else.".to_owned(),
+                "Record it once it has settled; reserve_x402_payment() keeps a payment whose outcome is not known.".to_owned(),
+            ),
+            Error::EndpointMissing => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                "Each settlement says what was paid for.".to_owned(),
+                "Give the address that the buyer asked for.".to_owned(),
+            ),
+            Error::AlreadyRecorded { recorded_at, differences, .. } => (
+                ERRCODE_UNIQUE_VIOLATION,
+                match differences.as_slice() {
+                    [] => format!("The stored row, recorded at {recorded_at}, is identical."),
+                    _ => format!(
+                        "The stored row, recorded at {recorded_at}, differs in: {}.",
+                        differences.join(", ")
+                    ),
+                },
+                match differences.as_slice() {
+                    [] => "Call it with idempotent => true to be given the stored row instead.".to_owned(),
+                    _ => "One transaction is one payment. With idempotent => true an identical call is given the stored row; this one is not identical.".to_owned(),
+                },
+            ),
+            Error::NotRecorded { .. } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "The row was inserted and is not there: a trigger or rule on insforge_integrations.x402_settlements took it away.".to_owned(),
+                "Drop that trigger or rule and record the transaction again; the money has moved.".to_owned(),
+            ),
+            Error::LedgerNotEmpty { content } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                content.clone(),
+                "Dump the database first. Then, as a superuser: SELECT insforge_integrations.configure('allow_ledger_drop', 'on').".to_owned(),
+            ),
+            Error::NotImportable { .. } => (
+                ERRCODE_WRONG_OBJECT_TYPE,
+                "It is not an ordinary table with columns of built-in types alone: reading it could run code of its owner's as a superuser.".to_owned(),
+                "Copy its rows into an ordinary table and import that.".to_owned(),
             ),
             Error::InvalidTypedData(invalid) => (
                 ERRCODE_INVALID_PARAMETER_VALUE,

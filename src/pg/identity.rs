@@ -68,6 +68,19 @@ sql_function!(
     Permissions
 );
 
+/// The answer of `requesting_user_id()`, for other code of this library.
+///
+/// # Safety
+/// Called in a transaction, under a guard.
+pub unsafe fn user_id() -> Option<Datum> {
+    // SAFETY: a call without arguments needs no more of the structure than where it says NULL.
+    unsafe {
+        let mut call = pg_sys::FunctionCallInfoBaseData::default();
+        let answer = recompute(Question::UserId, &raw mut call);
+        (!call.isnull).then_some(answer)
+    }
+}
+
 /// # Safety
 /// `call` is a valid call. The frame owns nothing: Postgres may leave it by `longjmp`.
 #[inline(always)]

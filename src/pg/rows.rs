@@ -29,6 +29,33 @@ const FIRST_USER_OID: u32 = 16_384;
 const HEAP: u32 = 2;
 const BTREE: u32 = 403;
 
+/// Whether a relation is an ordinary table with columns of built-in types alone: then a scan of it runs
+/// nothing of its owner's.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn is_ordinary(opened: pg_sys::Relation) -> bool {
+    // SAFETY: a relation that is open has both.
+    unsafe {
+        let class = (*opened).rd_rel;
+        let columns = (*opened).rd_att;
+        (*class).relkind as u8 == pg_sys::RELKIND_RELATION
+            && (*class).relam == pg_sys::Oid::from(HEAP)
+            && (1..=(*columns).natts)
+                .all(|number| pg_sys::SPI_gettypeid(columns, number).to_u32() < FIRST_USER_OID)
+    }
+}
+
+/// The name of a relation.
+///
+/// # Safety
+/// The relation is open.
+pub unsafe fn name_of(opened: pg_sys::Relation) -> String {
+    // SAFETY: a name ends with NUL.
+    let name = unsafe { CStr::from_ptr((*(*opened).rd_rel).relname.data.as_ptr()) };
+    name.to_string_lossy().into_owned()
+}
+
 /// Reads a table that somebody else may own, if it is an ordinary one with columns of built-in types
 /// alone: then nothing that its owner could put in its place runs.
 pub fn in_ordinary_table<T>(
@@ -46,13 +73,7 @@ pub fn in_ordinary_table<T>(
         if opened.is_null() {
             return Ok(None);
         }
-        let class = (*opened).rd_rel;
-        let columns = (*opened).rd_att;
-        let is_ordinary = (*class).relkind as u8 == pg_sys::RELKIND_RELATION
-            && (*class).relam == pg_sys::Oid::from(HEAP)
-            && (1..=(*columns).natts)
-                .all(|number| pg_sys::SPI_gettypeid(columns, number).to_u32() < FIRST_USER_OID);
-        let answer = if is_ordinary {
+        let answer = if is_ordinary(opened) {
             Some(read(opened)?)
         } else {
             None
@@ -190,6 +211,11 @@ impl Rows {
             pg_sys::systable_endscan(scan);
             Ok(Self(rows))
         }
+    }
+
+    /// The rows as JSON text, given away.
+    pub fn into_texts(self) -> impl Iterator<Item = String> {
+        self.0.into_iter()
     }
 
     /// The rows as JSON text.

@@ -27,20 +27,20 @@ pub static ASSETS: TableCache<Assets> = TableCache::new(c"x402_asset_entries", |
 });
 
 /// The networks and assets as of now.
-struct Loaded {
+pub(super) struct Loaded {
     networks: Rc<Networks>,
     assets: Rc<Assets>,
 }
 
 impl Loaded {
-    fn current() -> Result<Self> {
+    pub(super) fn current() -> Result<Self> {
         Ok(Self {
             networks: NETWORKS.current()?,
             assets: ASSETS.current()?,
         })
     }
 
-    fn registry(&self) -> Registry<'_> {
+    pub(super) fn registry(&self) -> Registry<'_> {
         Registry {
             networks: &self.networks,
             assets: &self.assets,
@@ -196,14 +196,14 @@ fn verify_x402_payment(
 }
 
 /// Seconds since 1970 as a time; `infinity` beyond what Postgres has.
-fn timestamp(seconds: &U256) -> TimestampWithTimeZone {
+pub(super) fn timestamp(seconds: &U256) -> TimestampWithTimeZone {
     let seconds = digits(seconds).parse::<f64>().ok();
     seconds
         .and_then(clock::timestamp)
         .unwrap_or_else(TimestampWithTimeZone::positive_infinity)
 }
 
-fn text_of(json: Option<Jsonb>) -> String {
+pub(super) fn text_of(json: Option<Jsonb>) -> String {
     json.map_or_else(|| "null".to_owned(), |json| json.0)
 }
 

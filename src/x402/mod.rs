@@ -1,6 +1,7 @@
 //! Payments over HTTP (x402, versions 1 and 2, and the mixture in InsForge's guide), of scheme `exact`
 //! with EIP-3009 authorizations: what a seller asks for, what a buyer signed, and whether they fit.
 
+pub mod answer;
 pub mod authorization;
 pub mod facilitator;
 pub mod header;
@@ -8,6 +9,8 @@ pub mod payment;
 pub mod reason;
 pub mod registry;
 pub mod requirements;
+pub mod reservable;
+pub mod settlement;
 pub mod verify;
 
 /// A version of the protocol.

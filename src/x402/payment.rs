@@ -40,6 +40,7 @@ pub struct Payment<'a> {
     pub accepted: Option<Json<'a>>,
     /// `payload`, not looked into yet.
     payload: Json<'a>,
+    extensions: Option<Json<'a>>,
 }
 
 /// What was signed, and the signature.
@@ -66,6 +67,7 @@ impl<'a> Payment<'a> {
         let payload = *members
             .get("payload")
             .ok_or_else(|| invalid("payload: It is missing."))?;
+        let extensions = members.get("extensions").copied();
         match version {
             Some("1") => Ok(Self {
                 version: Version::V1,
@@ -73,6 +75,7 @@ impl<'a> Payment<'a> {
                 network: string(&members, "network", "")?,
                 accepted: None,
                 payload,
+                extensions,
             }),
             Some("2") => {
                 let accepted = *members
@@ -88,12 +91,47 @@ impl<'a> Payment<'a> {
                     network: string(&of_accepted, "network", "accepted.")?,
                     accepted: Some(accepted),
                     payload,
+                    extensions,
                 })
             }
             _ => Err(Refusal::new(
                 Reason::InvalidVersion,
                 "x402Version: It is the number 1 or 2.",
             )),
+        }
+    }
+
+    /// The buyer's name for the request that is paid for: `info.id` of extension
+    /// `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores.
+    ///
+    /// # Errors
+    /// [`Refusal`] for another name: the buyer counts on it.
+    pub fn identifier(&self) -> Result<Option<String>, Refusal> {
+        const PLACE: &str = "extensions.payment-identifier.info.id";
+        let extensions = self.extensions.and_then(Json::members);
+        let info = extensions
+            .and_then(|extensions| extensions.get("payment-identifier")?.members())
+            .and_then(|extension| extension.get("info")?.members());
+        let Some(id) = info.as_ref().and_then(|info| info.get("id")) else {
+            let is_required = info.is_some_and(|info| {
+                info.get("required").and_then(|required| required.boolean()) == Some(true)
+            });
+            return match is_required {
+                true => Err(invalid(&format!("{PLACE}: It is missing."))),
+                false => Ok(None),
+            };
+        };
+        let is_name = |id: &str| {
+            (16..=128).contains(&id.len())
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        match id.string().filter(|id| is_name(id)) {
+            Some(id) => Ok(Some(id.into_owned())),
+            None => Err(invalid(&format!(
+                "{PLACE}: It is a string of 16 to 128 letters, digits, hyphens and underscores."
+            ))),
         }
     }
 

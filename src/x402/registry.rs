@@ -18,6 +18,8 @@ pub struct Network {
     pub name: String,
     /// What version 1 of the protocol calls it: its SDK's name, or the identifier where it has none.
     pub v1_network: String,
+    /// Address of a transaction's page, with `{hash}` in its place.
+    pub explorer_url: Option<String>,
     is_builtin: bool,
 }
 
@@ -26,6 +28,20 @@ impl Network {
     #[must_use]
     pub fn chain_id(&self) -> &str {
         self.network.strip_prefix("eip155:").unwrap_or_default()
+    }
+
+    /// Whether this is one of its names, in any case.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        [&self.network, &self.name, &self.v1_network]
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// The address of a transaction's page.
+    #[must_use]
+    pub fn explorer_url(&self, hash: &str) -> Option<String> {
+        Some(self.explorer_url.as_ref()?.replace("{hash}", hash))
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Verdict<'r> {
     pub authorization: Option<Authorization>,
     /// The network and the asset that it was held against.
     pub against: Option<(&'r Network, &'r Asset)>,
+    /// Which of the offers that was, counted from 0.
+    pub offer: Option<usize>,
     /// Why it is refused, or not decided; `None`: it is valid.
     pub refusal: Option<Refusal>,
 }
@@ -62,6 +64,7 @@ pub fn verify<'r>(
         Ok(Verdict {
             authorization: None,
             against: None,
+            offer: None,
             refusal: Some(refusal),
         })
     };
@@ -82,6 +85,9 @@ pub fn verify<'r>(
         let verdict = Verdict {
             authorization: Some(signed.authorization.clone()),
             against: Some((terms.network, terms.asset)),
+            offer: offers
+                .iter()
+                .position(|offer| std::ptr::eq(&raw const offer.terms, terms)),
             refusal,
         };
         if verdict.is_valid() != Some(false) {

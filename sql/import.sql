@@ -1,0 +1,51 @@
+CREATE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  stored insforge_integrations.x402_settlements;
+BEGIN
+  FOR given IN SELECT * FROM insforge_integrations.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'));
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      IF insforge_integrations.insert_x402_settlement(
+           read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+           id::uuid, (given ->> 'created_at')::timestamptz, NULL, NULL, NULL, false, true) THEN
+        copied := copied + 1;
+      ELSE
+        SELECT s.* INTO stored FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = read.tx_hash;
+        IF (stored.payer_address, stored.endpoint, stored.amount, stored.network)
+             IS DISTINCT FROM (read.payer_address, given ->> 'endpoint', read.amount::numeric, read.network)
+           OR stored.response_summary IS DISTINCT FROM given ->> 'response_summary' OR stored.is_mock THEN
+          reason := 'the transaction is recorded with other facts';
+        ELSE
+          known := known + 1;
+        END IF;
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+  'Copies the rows of the guide''s payment table into the ledger and returns those that it did not, each with the reason; none: all are there. The table is left as it is. It is an ordinary table with columns payer_address, endpoint, amount, tx_hash, and where it has them id, chain, status, response_summary, created_at. Calling it again is harmless.';

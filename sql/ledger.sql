@@ -1,0 +1,199 @@
+-- tx_hash is the only unique key, so that the table can be distributed by it.
+CREATE TABLE insforge_integrations.x402_settlements (
+  id               uuid NOT NULL,
+  created_at       timestamptz NOT NULL,
+  reservation_id   uuid,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
+  payer_address    text COLLATE "C" NOT NULL CHECK (payer_address ~ '^0x[0-9a-f]{40}$'),
+  endpoint         text COLLATE "C" NOT NULL CHECK (endpoint <> ''),
+  amount           numeric(78,0) NOT NULL CHECK (amount >= 0),
+  network          text COLLATE "C" NOT NULL,
+  asset            text COLLATE "C" CHECK (asset ~ '^0x[0-9a-f]{40}$'),
+  user_id          text COLLATE "C",
+  response_summary text,
+  is_mock          boolean NOT NULL
+);
+CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
+CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
+CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE insforge_integrations.x402_settlements IS
+  'The ledger: one row for each transaction that settled an x402 payment. Rows are added by record_x402_settlement() and settle_x402_reservation(), and never changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table; tx_hash is the key.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that it settles; NULL: recorded without one.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Who paid, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'What was paid for.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'How much, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL: not told.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() when it was reserved, or recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'What the app noted of its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+
+CREATE TABLE insforge_integrations.x402_corrections (
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  tx_hash     text COLLATE "C" NOT NULL CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
+  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
+  change      numeric(78,0) NOT NULL DEFAULT 0,
+  other_hash  text COLLATE "C" CHECK (other_hash ~ '^0x[0-9a-f]{64}$'),
+  note        text NOT NULL CHECK (note <> ''),
+  recorded_by name NOT NULL DEFAULT session_user
+);
+CREATE INDEX x402_corrections_tx_hash ON insforge_integrations.x402_corrections (tx_hash);
+COMMENT ON TABLE insforge_integrations.x402_corrections IS
+  'What became of settlements later. Rows are added by correct_x402_settlement(), and never changed.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'What it adds to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, where there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'Why.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that was logged in.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
+
+CREATE FUNCTION insforge_integrations.refuse_ledger_change() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'insufficient_privilege',
+    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
+    DETAIL = 'The ledger of x402 payments is append-only.',
+    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
+      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
+      ELSE 'Refunds, reorganisations of the chain and notes are rows of x402_corrections: call insforge_integrations.correct_x402_settlement().' END;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+DO $$
+DECLARE
+  ledger regclass;
+BEGIN
+  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
+      ledger);
+  END LOOP;
+END
+$$;
+
+CREATE FUNCTION @extschema@.record_x402_settlement(
+    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
+    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
+  RETURNS TABLE (
+    id uuid, payer_address text, endpoint text, amount text, tx_hash text, chain text, status text,
+    response_summary text, created_at timestamptz, network text, asset text, explorer_url text, is_mock boolean, user_id text)
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'record_x402_settlement';
+COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
+  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is recorded already raises 23505 and DETAIL says whether the stored row is identical; with idempotent => true an identical call is given the stored row. Returns a row or raises; once committed the row is on disk, whatever synchronous_commit says.';
+
+CREATE FUNCTION insforge_integrations.publish_x402_settlement(tx_hash text) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '500ms'
+AS $$
+DECLARE
+  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
+  problem text;
+BEGIN
+  IF publish IS NULL THEN
+    problem := 'There is no function realtime.publish(text, text, jsonb).';
+  -- A NOTIFY that finds the queue full fails at commit, where nobody can catch it.
+  ELSIF pg_notification_queue_usage() > 0.9 THEN
+    problem := 'The notification queue is nearly full.';
+  ELSE
+    BEGIN
+      PERFORM insforge_integrations.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+        (SELECT jsonb_build_object('new', jsonb_build_object(
+           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
+           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
+           'response_summary', p.response_summary, 'created_at', p.created_at))
+         FROM @extschema@.x402_payments p WHERE p.tx_hash = publish_x402_settlement.tx_hash));
+    EXCEPTION WHEN OTHERS THEN
+      problem := format('realtime.publish raised: %s', SQLERRM);
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = 'an x402 settlement was recorded and not published',
+      DETAIL = problem,
+      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text) IS
+  'Tells channel x402_payments of a recorded settlement; a WARNING when it cannot. Called by the functions that record.';
+
+CREATE FUNCTION insforge_integrations.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  settled insforge_integrations.x402_settlements;
+  corrected insforge_integrations.x402_corrections;
+  refused text;
+BEGIN
+  SELECT * INTO settled FROM insforge_integrations.x402_settlements s
+    WHERE s.tx_hash = lower(correct_x402_settlement.tx_hash);
+  refused := CASE
+    WHEN NOT FOUND THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN correct_x402_settlement.kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It is refund, reorg, batched or note.'
+    WHEN coalesce(correct_x402_settlement.note, '') = '' THEN 'note: It says why.'
+    WHEN correct_x402_settlement.amount !~ '^[0-9]{1,78}$' THEN 'amount: It is a text of decimal digits, in the token''s smallest unit.'
+    WHEN correct_x402_settlement.kind IN ('refund', 'batched') AND correct_x402_settlement.amount IS NULL THEN 'amount: A refund and another payment in the transaction have one.'
+    WHEN correct_x402_settlement.kind IN ('reorg', 'note') AND correct_x402_settlement.amount IS NOT NULL THEN 'amount: A reorganisation takes away the whole, a note nothing.'
+    WHEN lower(correct_x402_settlement.other_hash) !~ '^0x[0-9a-f]{64}$' THEN 'other_hash: It is 0x and 64 hexadecimal digits.'
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid correction of an x402 settlement',
+      DETAIL = refused,
+      HINT = 'Nothing was recorded.';
+  END IF;
+  PERFORM insforge_integrations.force_sync_commit();
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, kind, change, other_hash, note)
+  VALUES (settled.tx_hash, correct_x402_settlement.kind,
+          CASE correct_x402_settlement.kind
+            WHEN 'refund' THEN -correct_x402_settlement.amount::numeric
+            WHEN 'batched' THEN correct_x402_settlement.amount::numeric
+            WHEN 'reorg' THEN -settled.amount
+            ELSE 0 END,
+          lower(correct_x402_settlement.other_hash), correct_x402_settlement.note)
+  RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.correct_x402_settlement(text, text, text, text, text) IS
+  'Adds to what the ledger says of a transaction. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped it), batched (amount of another payment that the same transaction carried), note.';
+
+CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
+  SELECT s.network, n.name AS chain, s.asset, a.symbol, a.decimals,
+         count(*) FILTER (WHERE NOT s.is_mock) AS payments,
+         coalesce(sum(s.amount) FILTER (WHERE NOT s.is_mock), 0) AS amount,
+         coalesce(sum(c.change) FILTER (WHERE NOT s.is_mock), 0) AS corrections,
+         count(*) FILTER (WHERE s.is_mock) AS mock_payments,
+         coalesce(sum(s.amount) FILTER (WHERE s.is_mock), 0) AS mock_amount
+  FROM insforge_integrations.x402_settlements s
+    LEFT JOIN (SELECT tx_hash, sum(change) AS change FROM insforge_integrations.x402_corrections GROUP BY tx_hash) c USING (tx_hash)
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = s.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = s.network AND a.address = s.asset
+  GROUP BY s.network, n.name, s.asset, a.symbol, a.decimals;
+COMMENT ON VIEW insforge_integrations.x402_totals IS
+  'What was paid, by asset, in the token''s smallest unit; mock settlements apart. What is left after refunds is amount + corrections. asset is NULL for settlements that were recorded without a reservation.';

@@ -1,0 +1,108 @@
+CREATE TABLE insforge_integrations.x402_publications (
+  role  text COLLATE "C" PRIMARY KEY,
+  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
+);
+COMMENT ON TABLE insforge_integrations.x402_publications IS
+  'Who reads view x402_payments besides project_admin. Write it with publish_x402_payments().';
+COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role; its members read as it does.';
+COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: the requesting user''s, and those of addresses that are mapped to the user.';
+
+CREATE TABLE insforge_integrations.x402_payers (
+  payer_address text COLLATE "C" PRIMARY KEY CHECK (payer_address ~ '^0x[0-9a-f]{40}$'),
+  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
+);
+CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
+COMMENT ON TABLE insforge_integrations.x402_payers IS
+  'Whose address pays. Write it with map_x402_payer().';
+COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() answers.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
+
+CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
+  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
+  FROM (
+    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_roles r ON r.rolname = p.role
+      WHERE pg_has_role(r.oid, 'USAGE')
+    UNION ALL
+    SELECT 'all' FROM pg_catalog.pg_roles r
+      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
+  ) scopes;
+COMMENT ON VIEW insforge_integrations.x402_reader IS 'What the current role sees of view x402_payments.';
+
+-- One branch for each kind of reader, so that each has its index.
+CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
+  SELECT s.id, s.payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash, coalesce(n.name, s.network) AS chain,
+         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset,
+         replace(n.explorer_url, '{hash}', s.tx_hash) AS explorer_url, s.is_mock, s.user_id
+  FROM (
+    SELECT * FROM insforge_integrations.x402_settlements
+      WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    UNION ALL
+    SELECT * FROM insforge_integrations.x402_settlements own
+      WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
+        AND (own.user_id = (SELECT @extschema@.requesting_user_id())
+             OR own.payer_address = ANY (ARRAY(
+               SELECT p.payer_address FROM insforge_integrations.x402_payers p
+               WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
+  ) s LEFT JOIN insforge_integrations.x402_networks n ON n.network = s.network;
+COMMENT ON VIEW @extschema@.x402_payments IS
+  'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. Read-only; publish_x402_payments() says who reads it besides project_admin.';
+
+CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+
+CREATE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  refused text := CASE
+    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
+    WHEN role = 'project_admin' THEN 'role: project_admin always reads all.'
+    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It is none, own or all.'
+  END;
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid publication of x402 payments',
+      DETAIL = refused,
+      HINT = 'Nothing was changed.';
+  END IF;
+  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
+  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments FROM %I', role);
+  IF scope <> 'none' THEN
+    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments TO %I', role);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
+  'Says what a role reads of view x402_payments: none, own (the requesting user''s payments, and those of addresses that map_x402_payer() mapped to the user) or all.';
+
+CREATE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  address text := lower(insforge_integrations.to_checksum_address(payer_address));
+BEGIN
+  IF address IS NULL OR user_id = '' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid mapping of a payer',
+      DETAIL = 'An address and a user id are wanted.',
+      HINT = 'A user id of NULL takes the mapping away.';
+  END IF;
+  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
+  IF user_id IS NOT NULL THEN
+    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
+  'Says whose address pays, so that scope own of x402_payments shows the user its payments: call it when the user has proved to own the address. user_id NULL takes it away.';

@@ -1,0 +1,501 @@
+CREATE TABLE insforge_integrations.x402_reservations (
+  id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  created_at            timestamptz NOT NULL DEFAULT now(),
+  state                 text COLLATE "C" NOT NULL DEFAULT 'reserved'
+                        CHECK (state IN ('reserved', 'settled', 'pending', 'failed', 'conflict')),
+  endpoint              text COLLATE "C" NOT NULL,
+  idempotency_key       text COLLATE "C",
+  holds_key             boolean NOT NULL DEFAULT true,
+  network               text COLLATE "C" NOT NULL,
+  asset                 text COLLATE "C" NOT NULL CHECK (asset ~ '^0x[0-9a-f]{40}$'),
+  payer_address         text COLLATE "C" NOT NULL CHECK (payer_address ~ '^0x[0-9a-f]{40}$'),
+  pay_to                text COLLATE "C" NOT NULL CHECK (pay_to ~ '^0x[0-9a-f]{40}$'),
+  amount                numeric(78,0) NOT NULL CHECK (amount >= 0),
+  nonce                 text COLLATE "C" NOT NULL CHECK (nonce ~ '^0x[0-9a-f]{64}$'),
+  valid_after           timestamptz NOT NULL,
+  valid_before          timestamptz NOT NULL,
+  is_signature_verified boolean NOT NULL,
+  payment               text NOT NULL,
+  requirements          jsonb NOT NULL,
+  user_id               text COLLATE "C",
+  tx_hash               text COLLATE "C" CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
+  reason                text,
+  message               text,
+  answers               jsonb NOT NULL DEFAULT '[]',
+  response_summary      text,
+  is_mock               boolean NOT NULL DEFAULT false,
+  settled_at            timestamptz,
+  resolved_at           timestamptz,
+  note                  text,
+  delivered_at          timestamptz,
+  UNIQUE (network, asset, payer_address, nonce)
+);
+-- An unverified signature must not keep a verified one from its key: anybody can write the former.
+CREATE UNIQUE INDEX x402_reservations_idempotency_key
+  ON insforge_integrations.x402_reservations (payer_address, endpoint, idempotency_key, is_signature_verified)
+  WHERE holds_key AND idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX x402_reservations_tx_hash ON insforge_integrations.x402_reservations (tx_hash) WHERE state = 'settled';
+CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
+COMMENT ON TABLE insforge_integrations.x402_reservations IS
+  'Payments that were taken before they were settled, with the authorization that each holds and what became of it. Written by reserve_x402_payment() and its family.';
+DO $$
+DECLARE
+  described record;
+BEGIN
+  FOR described IN SELECT * FROM (VALUES
+    ('id', 'Id of the reservation.'),
+    ('created_at', 'When the transaction that reserved it began.'),
+    ('state', 'reserved, settled (in the ledger), pending (it may have moved), failed (the facilitator moved nothing, or an operator found that it did not move), conflict (the answer is about another payment).'),
+    ('endpoint', 'What is paid for.'),
+    ('idempotency_key', 'The buyer''s name for the request; NULL: none.'),
+    ('holds_key', 'Whether another authorization under the same key is refused.'),
+    ('network', 'CAIP-2 identifier of the chain.'),
+    ('asset', 'The token''s contract.'),
+    ('payer_address', 'Who signed.'),
+    ('pay_to', 'Who is paid.'),
+    ('amount', 'What was signed, in the token''s smallest unit.'),
+    ('nonce', 'Nonce of the authorization (EIP-3009).'),
+    ('valid_after', 'When the authorization begins.'),
+    ('valid_before', 'When the authorization ends.'),
+    ('is_signature_verified', 'Whether the signature was verified here; a contract wallet''s is the facilitator''s to verify.'),
+    ('payment', 'The payment as the buyer sent it, as JSON.'),
+    ('requirements', 'What was asked for.'),
+    ('user_id', 'requesting_user_id() when it was reserved.'),
+    ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
+    ('reason', 'Why it is not settled: the facilitator''s reason, or ours.'),
+    ('message', 'What was said besides.'),
+    ('answers', 'What the facilitator answered, [{at, answer}], each time that it was something new.'),
+    ('response_summary', 'What the app noted of its answer.'),
+    ('is_mock', 'Settled without any money by mock_x402_settlement().'),
+    ('settled_at', 'When it came to be settled.'),
+    ('resolved_at', 'When an operator said what is on chain.'),
+    ('note', 'What the operator noted.'),
+    ('delivered_at', 'When the buyer was given what was paid for.')
+  ) AS column_comments (name, comment) LOOP
+    EXECUTE format('COMMENT ON COLUMN insforge_integrations.x402_reservations.%I IS %L', described.name, described.comment);
+  END LOOP;
+END
+$$;
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_reservations', '');
+
+CREATE TYPE insforge_integrations.x402_reservation AS (
+  reservation_id uuid, is_new boolean, state text, payer_address text, endpoint text, amount text, network text, chain text,
+  asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
+  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text);
+COMMENT ON TYPE insforge_integrations.x402_reservation IS
+  'What the functions on reservations return. is_new: this call reserved it, or marked it delivered.';
+
+CREATE FUNCTION insforge_integrations.x402_reservation(reservation_id uuid, is_new boolean)
+  RETURNS insforge_integrations.x402_reservation
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT r.id, is_new, r.state, r.payer_address, r.endpoint, r.amount::text, r.network, n.name, r.asset, r.nonce, r.valid_before,
+         r.idempotency_key, r.tx_hash, r.reason, r.message, r.is_mock, r.settled_at, r.delivered_at, r.created_at, r.user_id
+  FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
+  WHERE r.id = reservation_id
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_reservation(uuid, boolean) IS 'A reservation as the functions on reservations return it.';
+
+-- Blocks can be late, and clocks differ.
+CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN valid_before + interval '5 minutes';
+COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
+  'Until when a block may still carry an authorization: 5 minutes after it ends.';
+
+CREATE FUNCTION insforge_integrations.own_x402_reservation(reservation_id uuid)
+  RETURNS insforge_integrations.x402_reservations
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations;
+BEGIN
+  PERFORM insforge_integrations.force_sync_commit();
+  SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('unknown x402 reservation %s', coalesce(reservation_id::text, 'NULL')),
+      DETAIL = 'There is no reservation with this id.',
+      HINT = 'Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.';
+  END IF;
+  RETURN own;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.own_x402_reservation(uuid) IS 'A reservation, locked until the transaction ends; 22023 when there is none.';
+
+CREATE FUNCTION @extschema@.reserve_x402_payment(
+    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  offered record;
+  key text := idempotency_key;
+  known insforge_integrations.x402_reservations;
+  reserved uuid;
+  refused text;
+BEGIN
+  IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid x402 reservation',
+      DETAIL = 'An endpoint has 1 to 2000 bytes, an idempotency key 1 to 255.',
+      HINT = 'Give the address that the buyer asked for. Nothing was reserved.';
+  END IF;
+  SELECT * INTO STRICT offered FROM insforge_integrations.read_x402_payment(payment, requirements);
+  key := coalesce(key, offered.identifier);
+  PERFORM insforge_integrations.force_sync_commit();
+  FOR attempt IN 1..5 LOOP
+    SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
+      WHERE r.network = offered.network AND r.asset = offered.asset
+        AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce;
+    IF FOUND THEN
+      IF known.idempotency_key = key AND known.endpoint = endpoint THEN
+        RETURN NEXT insforge_integrations.x402_reservation(known.id, false);
+        RETURN;
+      END IF;
+      refused := 'this authorization is reserved already';
+    ELSIF key IS NOT NULL THEN
+      SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
+        WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
+          AND r.idempotency_key = key AND r.is_signature_verified = offered.is_signature_verified
+        FOR UPDATE;
+      IF FOUND THEN
+        -- Another call reserved this very authorization meanwhile.
+        CONTINUE WHEN (known.network, known.asset, known.nonce) = (offered.network, offered.asset, offered.nonce);
+        IF known.state = 'settled' OR known.resolved_at IS NOT NULL
+           OR insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp() THEN
+          refused := 'another authorization is reserved under this idempotency key';
+        ELSE
+          UPDATE insforge_integrations.x402_reservations r SET holds_key = false WHERE r.id = known.id;
+        END IF;
+      END IF;
+    END IF;
+    IF refused IS NOT NULL THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = refused,
+        DETAIL = format('Reservation %s is %s, %s.', known.id, known.state,
+                        coalesce('delivered at ' || known.delivered_at, 'not delivered')),
+        HINT = CASE WHEN known.state = 'settled' THEN 'It is paid: do not ask the buyer to pay again.'
+                    ELSE 'It may still be settled: do not ask the buyer to pay again. The same payment under the same endpoint and idempotency key is given its reservation.' END;
+    END IF;
+    INSERT INTO insforge_integrations.x402_reservations (
+      endpoint, idempotency_key, network, asset, payer_address, pay_to, amount, nonce, valid_after, valid_before,
+      is_signature_verified, payment, requirements, user_id)
+    VALUES (
+      endpoint, key, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount, offered.nonce,
+      offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
+      @extschema@.requesting_user_id())
+    ON CONFLICT DO NOTHING
+    RETURNING id INTO reserved;
+    IF FOUND THEN
+      RETURN NEXT insforge_integrations.x402_reservation(reserved, true);
+      RETURN;
+    END IF;
+  END LOOP;
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not reserve the payment',
+    DETAIL = 'Another transaction is reserving it, or something on the table takes rows away.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
+  'Keeps a valid payment before a facilitator is asked to settle it. Commit, then call the facilitator only if is_new. payment: header or JSON; requirements: what was asked for. The same authorization again raises 23505, or returns its reservation under the same endpoint and idempotency key (argument, or extension payment-identifier); another authorization under that key raises 23505 while the first may still land. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+
+CREATE FUNCTION insforge_integrations.enter_x402_settlement(
+    own insforge_integrations.x402_reservations, tx_hash text, response_summary text, is_mock boolean)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  stored insforge_integrations.x402_settlements;
+BEGIN
+  IF NOT insforge_integrations.insert_x402_settlement(
+       tx_hash, own.payer_address, own.endpoint, own.amount::text, own.network, response_summary, NULL, NULL, own.asset,
+       own.user_id, own.id, is_mock, false) THEN
+    SELECT s.* INTO stored FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = tx_hash;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'serialization_failure',
+        MESSAGE = 'could not read the stored settlement',
+        DETAIL = 'Another transaction recorded it after this one had begun.',
+        HINT = 'Try again in a new transaction.';
+    END IF;
+    IF stored.reservation_id <> own.id OR EXISTS (
+         SELECT FROM insforge_integrations.x402_reservations r
+         WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND r.id <> own.id) THEN
+      RETURN 'The transaction settled another reservation.';
+    END IF;
+    IF (stored.payer_address, stored.network, stored.amount, stored.endpoint, stored.is_mock)
+         <> (own.payer_address, own.network, own.amount, own.endpoint, is_mock)
+       OR stored.asset <> own.asset THEN
+      RETURN 'The transaction is recorded as another payment.';
+    END IF;
+  END IF;
+  UPDATE insforge_integrations.x402_reservations r
+    SET state = 'settled', tx_hash = tx_hash, reason = NULL, message = NULL, is_mock = is_mock, settled_at = now(),
+        response_summary = coalesce(response_summary, r.response_summary)
+    WHERE r.id = own.id;
+  RETURN NULL;
+EXCEPTION WHEN unique_violation THEN
+  RETURN 'The transaction settled another reservation.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.enter_x402_settlement(insforge_integrations.x402_reservations, text, text, boolean) IS
+  'Records the settlement of a reservation, or adopts the row that the server recorded first; a sentence when the transaction is another payment''s.';
+
+CREATE FUNCTION @extschema@.settle_x402_reservation(
+    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
+  said jsonb := coalesce(facilitator_response, 'null');
+  answer record;
+  problem text;
+BEGIN
+  SELECT * INTO STRICT answer
+    FROM insforge_integrations.read_x402_answer(said, own.network, own.payer_address, own.amount::text);
+  IF own.answers -> -1 -> 'answer' IS DISTINCT FROM said THEN
+    UPDATE insforge_integrations.x402_reservations r
+      SET answers = r.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said)
+      WHERE r.id = own.id;
+  END IF;
+  IF own.state = 'settled' THEN
+    IF answer.tx_hash <> own.tx_hash OR answer.outcome = 'conflict' THEN
+      RAISE WARNING USING
+        MESSAGE = format('x402 reservation %s is settled, and the facilitator now says something else', own.id),
+        DETAIL = coalesce(answer.message, format('It names transaction %s.', answer.tx_hash)),
+        HINT = 'The answer is kept with the reservation; the ledger is as it was.';
+    END IF;
+  ELSE
+    IF answer.outcome = 'settled' THEN
+      problem := insforge_integrations.enter_x402_settlement(own, answer.tx_hash, response_summary, false);
+      IF problem IS NOT NULL THEN
+        answer.outcome := 'conflict';
+        answer.reason := 'transaction_taken';
+        answer.message := problem;
+      END IF;
+    END IF;
+    IF answer.outcome <> 'settled' THEN
+      UPDATE insforge_integrations.x402_reservations r
+        SET state = CASE
+              WHEN answer.outcome = 'conflict' OR own.state = 'conflict' THEN 'conflict'
+              -- What may have moved does not become unmoved by a later answer, nor what an operator found moved.
+              WHEN own.state = 'pending' OR own.resolved_at IS NOT NULL THEN own.state
+              ELSE answer.outcome END,
+            resolved_at = CASE WHEN answer.outcome <> 'conflict' THEN own.resolved_at END,
+            tx_hash = coalesce(answer.tx_hash, own.tx_hash),
+            reason = coalesce(answer.reason, own.reason), message = coalesce(answer.message, own.message),
+            response_summary = coalesce(response_summary, r.response_summary)
+        WHERE r.id = own.id;
+      IF answer.outcome = 'conflict' THEN
+        RAISE WARNING USING
+          MESSAGE = format('the facilitator''s answer does not fit x402 reservation %s', own.id),
+          DETAIL = coalesce(answer.message, answer.reason),
+          HINT = 'Nothing was recorded as paid. The answer is kept; look the payment up on chain and call insforge_integrations.resolve_x402_reservation().';
+      END IF;
+    END IF;
+  END IF;
+  RETURN NEXT insforge_integrations.x402_reservation(own.id, false);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
+  'Enters what the facilitator answered, as it came (plain x402, or OKX''s envelope; NULL when no answer arrived): state becomes settled with a row in the ledger, pending, failed, or conflict. Deliver only when it is settled. The same answer again changes nothing.';
+
+CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
+  hash text := lower(tx_hash);
+  problem text;
+BEGIN
+  problem := CASE
+    WHEN outcome IN ('settled', 'failed', 'conflict') IS NOT TRUE THEN 'outcome: It is settled, failed or conflict.'
+    WHEN outcome <> 'failed' AND hash ~ '^0x[0-9a-f]{64}$' IS NOT TRUE THEN 'tx_hash: It is 0x and 64 hexadecimal digits.'
+    WHEN outcome = 'failed' AND hash IS NOT NULL THEN 'tx_hash: What did not move has none.'
+    WHEN outcome <> 'settled' AND coalesce(note, '') = '' THEN 'note: It says what is on chain.'
+  END;
+  IF problem IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid resolution of an x402 reservation',
+      DETAIL = problem,
+      HINT = 'View insforge_integrations.unsettled_x402_reservations says what to look up. Nothing was changed.';
+  END IF;
+  IF own.state = 'settled' AND (outcome <> 'settled' OR hash <> own.tx_hash) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is settled', own.id),
+      DETAIL = format('Transaction %s is in the ledger, which is append-only.', own.tx_hash),
+      HINT = 'Call insforge_integrations.correct_x402_settlement() for a refund or a reorganisation of the chain.';
+  END IF;
+  IF outcome = 'settled' AND own.state <> 'settled' THEN
+    problem := insforge_integrations.enter_x402_settlement(own, hash, NULL, false);
+    IF problem IS NOT NULL THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('transaction %s is recorded already', hash),
+        DETAIL = problem,
+        HINT = 'If it carried both payments, resolve this one with outcome conflict and the same hash: the amount is then added to the totals.';
+    END IF;
+  ELSIF outcome = 'conflict' THEN
+    PERFORM insforge_integrations.correct_x402_settlement(hash, 'batched', note, own.amount::text);
+    UPDATE insforge_integrations.x402_reservations r
+      SET state = 'conflict', tx_hash = hash WHERE r.id = own.id;
+  ELSIF outcome = 'failed' THEN
+    IF insforge_integrations.x402_can_land_until(own.valid_before) > clock_timestamp() THEN
+      RAISE WARNING USING
+        MESSAGE = format('the authorization of x402 reservation %s can still be used', own.id),
+        DETAIL = format('It can land until %s.', insforge_integrations.x402_can_land_until(own.valid_before)),
+        HINT = 'Unless its nonce is used on chain, the buyer may come to pay twice under the same idempotency key.';
+    END IF;
+    UPDATE insforge_integrations.x402_reservations r
+      SET state = 'failed', holds_key = false WHERE r.id = own.id;
+  END IF;
+  UPDATE insforge_integrations.x402_reservations r
+    SET resolved_at = coalesce(r.resolved_at, now()), note = coalesce(note, r.note) WHERE r.id = own.id;
+  RETURN NEXT insforge_integrations.x402_reservation(own.id, false);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
+  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (it did not move and cannot any more; note says why), conflict (tx_hash is recorded for another reservation and carried this payment too; note).';
+
+CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
+BEGIN
+  IF own.state <> 'settled' AND (own.state <> 'conflict' OR own.resolved_at IS NULL) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is not settled', own.id),
+      DETAIL = format('It is %s.', own.state),
+      HINT = 'Deliver what is paid, and nothing before.';
+  END IF;
+  UPDATE insforge_integrations.x402_reservations r SET delivered_at = clock_timestamp()
+    WHERE r.id = own.id AND r.delivered_at IS NULL;
+  RETURN NEXT insforge_integrations.x402_reservation(own.id, FOUND);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.mark_x402_delivered(uuid) IS
+  'Notes that the buyer gets what was paid for. is_new is true for one call alone: deliver then, and a payment that is sent again buys nothing twice. 55000 for a reservation that is not settled.';
+
+CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations;
+  problem text;
+BEGIN
+  IF NOT insforge_integrations.mock_settlements_are_allowed() THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'mock settlements are not allowed',
+      DETAIL = 'Setting allow_mock_settlements is off: what is delivered here is paid for.',
+      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
+  END IF;
+  own := insforge_integrations.own_x402_reservation(reservation_id);
+  IF NOT (own.state = 'reserved' OR (own.state = 'settled' AND own.is_mock)) THEN
+    problem := format('It is %s.', own.state);
+  ELSIF own.state = 'reserved' THEN
+    problem := insforge_integrations.enter_x402_settlement(own,
+      '0x' || encode(insforge_integrations.keccak256(convert_to('mock ' || own.id, 'UTF8')), 'hex'), NULL, true);
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s cannot be settled without money', own.id),
+      DETAIL = problem,
+      HINT = 'Reserve another payment.';
+  END IF;
+  RETURN NEXT insforge_integrations.x402_reservation(own.id, false);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.mock_x402_settlement(uuid) IS
+  'For development: settles a reservation without any money, under setting allow_mock_settlements. The row is marked is_mock and counts in no total.';
+
+CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
+  RETURNS jsonb
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
+BEGIN
+  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
+  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+
+CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
+BEGIN
+  IF own.state <> 'settled' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is not settled', own.id),
+      DETAIL = format('It is %s.', own.state),
+      HINT = 'The header tells a buyer of a payment that has settled.';
+  END IF;
+  RETURN insforge_integrations.x402_payment_response_header(
+    own.tx_hash, coalesce(own.requirements ->> 'network', own.network), own.payer_address);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a reservation that is settled.';
+
+CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
+  SELECT r.id AS reservation_id, clock_timestamp() - r.created_at AS age, r.state, r.reason, r.message, r.endpoint,
+         r.network, r.asset, r.payer_address, r.pay_to, r.amount, r.nonce, r.tx_hash,
+         replace(n.explorer_url, '{hash}', r.tx_hash) AS explorer_url, r.valid_before,
+         insforge_integrations.x402_can_land_until(r.valid_before) AS can_land_until,
+         insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp() AS can_still_land,
+         jsonb_build_object('method', 'eth_call', 'params', jsonb_build_array(jsonb_build_object(
+           'to', r.asset,
+           'data', '0xe94a0102' || repeat('0', 24) || substr(r.payer_address, 3) || substr(r.nonce, 3)), 'latest'))
+           AS authorization_state_call,
+         format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used; find its transaction by event AuthorizationUsed and resolve as settled. False after can_land_until means that it did not move: resolve as failed.',
+                r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network)) AS check_on_chain
+  FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
+  WHERE r.state <> 'settled' AND r.resolved_at IS NULL
+    AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp());
+COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
+  'Payments that may have moved money, or still may, without a row in the ledger, and what to look up on chain: authorization_state_call is a JSON-RPC request to the network''s node.';
+
+CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
+  SELECT r.id AS reservation_id, clock_timestamp() - r.settled_at AS age, r.endpoint, r.payer_address, r.amount, r.network,
+         r.asset, r.tx_hash, r.idempotency_key
+  FROM insforge_integrations.x402_reservations r
+  WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
+COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
+  'Payments that settled and were not marked delivered: paid, not served.';

@@ -1,0 +1,295 @@
+//! What facilitators answer to a request to settle: the protocol's own answers, both of OKX's, and
+//! whatever else comes back from a server that was to move money.
+
+use std::borrow::Cow;
+
+use super::registry::Network;
+use crate::evm::address::Address;
+use crate::evm::integer::{U256, decimal, digits};
+use crate::evm::{Word, fixed_bytes};
+use crate::json::{Json, Members};
+
+/// What an answer is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Where the payment is made.
+    pub network: &'a Network,
+    /// Who signed it.
+    pub payer: Address,
+    /// How much, in the token's smallest unit.
+    pub amount: U256,
+}
+
+/// What an answer says of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The money moved.
+    Settled,
+    /// Nobody knows yet, or the answer does not say.
+    Pending,
+    /// This request moved nothing. The authorization can still be used.
+    Failed,
+    /// It is about another payment, or contradicts itself.
+    Conflict,
+}
+
+impl Outcome {
+    /// Its name, which is that of the reservation's state.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// An answer, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What it says.
+    pub outcome: Outcome,
+    /// The transaction it names.
+    pub transaction: Option<Word>,
+    /// The facilitator's reason, as it came, or ours for an answer that does not fit.
+    pub reason: Option<String>,
+    /// What it says besides, or what does not fit.
+    pub message: Option<String>,
+}
+
+/// Reasons that a facilitator gives before it sends anything to the chain: of the specification, of
+/// packages x402 1.2 and `@x402/evm` 2.27, of OKX. Any other may come after.
+const NOTHING_SENT: &[&str] = &[
+    "amount_mismatch",
+    "asset_not_deployed_contract",
+    "eip6492_factory_not_allowed",
+    "insufficient_funds",
+    "invalid_exact_evm_authorization_value",
+    "invalid_exact_evm_eip3009_not_supported",
+    "invalid_exact_evm_failed_to_parse_signature",
+    "invalid_exact_evm_insufficient_balance",
+    "invalid_exact_evm_missing_eip712_domain",
+    "invalid_exact_evm_network_mismatch",
+    "invalid_exact_evm_payload_authorization_valid_after",
+    "invalid_exact_evm_payload_authorization_valid_before",
+    "invalid_exact_evm_payload_authorization_value",
+    "invalid_exact_evm_payload_authorization_value_mismatch",
+    "invalid_exact_evm_payload_recipient_mismatch",
+    "invalid_exact_evm_payload_signature",
+    "invalid_exact_evm_payload_undeployed_smart_wallet",
+    "invalid_exact_evm_recipient_mismatch",
+    "invalid_exact_evm_scheme",
+    "invalid_exact_evm_signature",
+    "invalid_exact_evm_token_name_mismatch",
+    "invalid_exact_evm_token_version_mismatch",
+    "invalid_network",
+    "invalid_payload",
+    "invalid_payment",
+    "invalid_payment_requirements",
+    "invalid_permit2_recipient_mismatch",
+    "invalid_permit2_signature",
+    "invalid_permit2_spender",
+    "invalid_scheme",
+    "invalid_signature",
+    "invalid_x402_version",
+    "no_matching_payment_option",
+    "param_mismatch",
+    "payer_blocked",
+    "payment_expired",
+    "permit2_allowance_required",
+    "permit2_amount_mismatch",
+    "permit2_deadline_expired",
+    "permit2_insufficient_balance",
+    "permit2_not_yet_valid",
+    "permit2_token_mismatch",
+    "resource_mismatch",
+    "risk_address",
+    "toaddr_mismatch",
+    "unsupported_asset_transfer_method",
+    "unsupported_chain",
+    "unsupported_payload_type",
+    "unsupported_payment_flow",
+    "unsupported_scheme",
+];
+
+/// Codes of OKX for requests that it did not look into: limits, missing or wrong headers, keys.
+const OKX_REFUSED: &[&str] = &[
+    "400", "429", "50011", "50014", "50038", "50103", "50104", "50105", "50106", "50107", "50111",
+    "50112", "50113", "50114", "50125", "51000",
+];
+
+impl Answer {
+    /// Reads the JSON of an answer. Whatever it is, it becomes one.
+    #[must_use]
+    pub fn read(response: &str, expected: &Expected) -> Self {
+        if response.trim_ascii() == "null" {
+            return Self::pending("no_answer", "The facilitator's answer did not arrive.");
+        }
+        let unreadable =
+            || Self::pending("unreadable_answer", "It is not an answer to a settlement.");
+        let Some(outer) = Json::parse(response).and_then(Json::members) else {
+            return unreadable();
+        };
+        let Some(code) = outer.get("code").and_then(|code| scalar(*code)) else {
+            return Self::of_settlement(&outer, expected).unwrap_or_else(unreadable);
+        };
+        // OKX's envelope: {code, msg, data}, data a list of one in its first interface.
+        let data = outer.get("data").and_then(|data| match data.items() {
+            Some(items) => match items.as_slice() {
+                [one] => one.members(),
+                _ => None,
+            },
+            None => data.members(),
+        });
+        if code == "0" {
+            let of_settlement = data.and_then(|data| Self::of_settlement(&data, expected));
+            return of_settlement.unwrap_or_else(unreadable);
+        }
+        let message = text(&outer, &["error_message", "msg", "message"]);
+        let is_refused = data.is_none()
+            && (OKX_REFUSED.contains(&code.as_ref())
+                || message.as_deref().is_some_and(is_before_sending));
+        Self {
+            outcome: match is_refused {
+                true => Outcome::Failed,
+                false => Outcome::Pending,
+            },
+            transaction: None,
+            reason: Some(format!("okx_{code}")),
+            message,
+        }
+    }
+
+    fn pending(reason: &str, message: &str) -> Self {
+        Self {
+            outcome: Outcome::Pending,
+            transaction: None,
+            reason: Some(reason.to_owned()),
+            message: Some(message.to_owned()),
+        }
+    }
+
+    /// Reads a `SettleResponse`; `None` when it is none.
+    fn of_settlement(answer: &Members, expected: &Expected) -> Option<Self> {
+        let is_success = answer.get("success")?.boolean()?;
+        let said = Self {
+            outcome: Outcome::Pending,
+            transaction: None,
+            reason: text(
+                answer,
+                &["errorReason", "error_reason", "invalidReason", "error"],
+            ),
+            message: text(
+                answer,
+                &["errorMessage", "errorMsg", "error_message", "msg"],
+            ),
+        };
+        let conflict = |reason: &str, message: String, transaction| {
+            Some(Self {
+                outcome: Outcome::Conflict,
+                transaction,
+                reason: Some(reason.to_owned()),
+                message: Some(message),
+            })
+        };
+        let transaction = match transaction(answer) {
+            Ok(transaction) => transaction,
+            Err(message) => return conflict("transaction_mismatch", message, None),
+        };
+        if let Some((reason, message)) = mismatch(answer, expected) {
+            return conflict(reason, message, transaction);
+        }
+        let status = text(answer, &["status"]);
+        let status = status.as_deref().unwrap_or("success");
+        let is_before_sending = [&said.reason, &said.message]
+            .iter()
+            .any(|said| said.as_deref().is_some_and(is_before_sending));
+        let (outcome, reason) = match (is_success, transaction) {
+            (true, Some(_)) if status == "success" => (Outcome::Settled, None),
+            (true, Some(_)) => (Outcome::Pending, Some(format!("settlement_{status}"))),
+            (true, None) => (Outcome::Pending, Some("no_transaction".to_owned())),
+            (false, None) if is_before_sending => (Outcome::Failed, None),
+            (false, _) => (Outcome::Pending, Some("no_reason".to_owned())),
+        };
+        Some(Self {
+            outcome,
+            transaction,
+            reason: said.reason.or(reason),
+            ..said
+        })
+    }
+}
+
+/// The transaction that an answer names under either name; empty on failure.
+fn transaction(answer: &Members) -> Result<Option<Word>, String> {
+    let mut found = None;
+    for name in ["transaction", "txHash"] {
+        let Some(text) = text(answer, &[name]) else {
+            continue;
+        };
+        let hash: Word = fixed_bytes(&text)
+            .ok_or_else(|| format!("{name}: It is not 0x and 64 hexadecimal digits."))?;
+        if found.is_some_and(|other| other != hash) {
+            return Err("transaction and txHash: They differ.".to_owned());
+        }
+        found = Some(hash);
+    }
+    Ok(found)
+}
+
+/// What an answer says of another payment, and where.
+fn mismatch(answer: &Members, expected: &Expected) -> Option<(&'static str, String)> {
+    let differs = |name: &str, own: &str| format!("{name}: The payment's is {own}.");
+    if let Some(payer) = text(answer, &["payer"])
+        && fixed_bytes(&payer) != Some(expected.payer.0)
+    {
+        return Some((
+            "payer_mismatch",
+            differs("payer", &expected.payer.to_string()),
+        ));
+    }
+    let network = expected.network;
+    if let Some(named) = text(answer, &["network"])
+        && !network.is_called(&named)
+    {
+        return Some(("network_mismatch", differs("network", &network.network)));
+    }
+    if let Some(named) = text(answer, &["chainIndex"])
+        && named != network.chain_id()
+    {
+        return Some((
+            "network_mismatch",
+            differs("chainIndex", network.chain_id()),
+        ));
+    }
+    if let Some(amount) = text(answer, &["amount"])
+        && decimal(&amount) != Some(expected.amount)
+    {
+        let own = digits(&expected.amount);
+        return Some(("amount_mismatch", differs("amount", &own)));
+    }
+    None
+}
+
+/// Whether a reason is one that is given before anything is sent. Whoever checks addresses puts its own
+/// name before the reason; OKX writes some with spaces.
+fn is_before_sending(reason: &str) -> bool {
+    let reason = reason.trim().to_ascii_lowercase().replace(' ', "_");
+    NOTHING_SENT.contains(&reason.as_str()) || reason.ends_with("_address_kyt")
+}
+
+/// The characters of a string, or a number as it is written.
+fn scalar<'a>(json: Json<'a>) -> Option<Cow<'a, str>> {
+    json.string().or_else(|| json.number().map(Cow::Borrowed))
+}
+
+/// The first of these members that says something: facilitators send null and "" for nothing.
+fn text(members: &Members, names: &[&str]) -> Option<String> {
+    names
+        .iter()
+        .filter_map(|name| scalar(*members.get(*name)?))
+        .find(|text| !text.is_empty())
+        .map(Cow::into_owned)
+}
