@@ -1,17 +1,27 @@
+-- A regular expression would take as long as the insertion itself.
+CREATE FUNCTION insforge_integrations.is_lower_hex(value text, digits integer) RETURNS boolean
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
+COMMENT ON FUNCTION insforge_integrations.is_lower_hex(text, integer) IS
+  'Whether a text is 0x and so many lower-case hexadecimal digits.';
+
 -- tx_hash is the only unique key, so that the table can be distributed by it.
 CREATE TABLE insforge_integrations.x402_settlements (
   id               uuid NOT NULL,
   created_at       timestamptz NOT NULL,
   reservation_id   uuid,
-  tx_hash          text COLLATE "C" NOT NULL UNIQUE CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
-  payer_address    text COLLATE "C" NOT NULL CHECK (payer_address ~ '^0x[0-9a-f]{40}$'),
-  endpoint         text COLLATE "C" NOT NULL CHECK (endpoint <> ''),
-  amount           numeric(78,0) NOT NULL CHECK (amount >= 0),
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
+  payer_address    text COLLATE "C" NOT NULL,
+  endpoint         text COLLATE "C" NOT NULL,
+  amount           numeric(78,0) NOT NULL,
   network          text COLLATE "C" NOT NULL,
-  asset            text COLLATE "C" CHECK (asset ~ '^0x[0-9a-f]{40}$'),
+  asset            text COLLATE "C",
   user_id          text COLLATE "C",
   response_summary text,
-  is_mock          boolean NOT NULL
+  is_mock          boolean NOT NULL,
+  -- One constraint: each is parsed anew by every statement.
+  CONSTRAINT spelling CHECK (
+    insforge_integrations.is_lower_hex(tx_hash, 64) AND insforge_integrations.is_lower_hex(payer_address, 40)
+    AND insforge_integrations.is_lower_hex(asset, 40) IS NOT FALSE AND endpoint <> '' AND amount >= 0)
 );
 CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);

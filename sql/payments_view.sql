@@ -31,22 +31,23 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'What the current role sees of view x402_payments.';
 
--- One branch for each kind of reader, so that each has its index.
+-- A barrier hides the reader's ORDER BY from the planner: with its own, and neither join nor union, the view
+-- is read in the order that dashboards ask for by the index alone.
 CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
-  SELECT s.id, s.payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash, coalesce(n.name, s.network) AS chain,
+  SELECT s.id, s.payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash,
+         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
          'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset,
-         replace(n.explorer_url, '{hash}', s.tx_hash) AS explorer_url, s.is_mock, s.user_id
-  FROM (
-    SELECT * FROM insforge_integrations.x402_settlements
-      WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    UNION ALL
-    SELECT * FROM insforge_integrations.x402_settlements own
-      WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
-        AND (own.user_id = (SELECT @extschema@.requesting_user_id())
-             OR own.payer_address = ANY (ARRAY(
-               SELECT p.payer_address FROM insforge_integrations.x402_payers p
-               WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
-  ) s LEFT JOIN insforge_integrations.x402_networks n ON n.network = s.network;
+         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
+          WHERE n.network = s.network) AS explorer_url,
+         s.is_mock, s.user_id
+  FROM insforge_integrations.x402_settlements s
+  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+         AND (s.user_id = (SELECT @extschema@.requesting_user_id())
+              OR s.payer_address = ANY (ARRAY(
+                SELECT p.payer_address FROM insforge_integrations.x402_payers p
+                WHERE p.user_id = (SELECT @extschema@.requesting_user_id())))))
+  ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
   'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. Read-only; publish_x402_payments() says who reads it besides project_admin.';
 

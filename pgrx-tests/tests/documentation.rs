@@ -12,6 +12,7 @@ const PAGES: &[(&str, Fixture)] = &[
     ("docs/better_auth.md", Fixture::Extension),
     ("docs/clerk.md", Fixture::Extension),
     ("docs/kinde.md", Fixture::Extension),
+    ("docs/ledger.md", Fixture::Extension),
     ("docs/payments.md", Fixture::Extension),
     ("docs/postgrest.md", Fixture::Extension),
     ("docs/providers.md", Fixture::Extension),

@@ -105,21 +105,48 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                session_secret => 'nor must this one: it must not be in any dump');
              SELECT insforge_integrations.register_x402_network('eip155:8453', 'base', 'https://own.example/{hash}', 'base');
              SELECT insforge_integrations.register_x402_asset('base', '0xb88339cb7199b77e23db6e890353e22632ba630f', 'USDX', 'USDX', '1');
+             SELECT record_x402_settlement('0x' || repeat('ab', 32), '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '/report', '10000');
+             SELECT record_x402_settlement('0x' || repeat('ac', 32), '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '/report', repeat('9', 77), 'base');
+             SELECT insforge_integrations.correct_x402_settlement('0x' || repeat('ab', 32), 'refund', 'asked for it', '1');
+             SELECT insforge_integrations.map_x402_payer('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', 'alice');
+             SELECT insforge_integrations.publish_x402_payments('authenticated', 'own');
+             SELECT insforge_integrations.configure('allow_ledger_drop', 'on');
+             INSERT INTO insforge_integrations.x402_reservations (endpoint, network, asset, payer_address, pay_to, amount, nonce,
+               valid_after, valid_before, is_signature_verified, payment, requirements)
+             SELECT '/report', 'eip155:196', a, a, a, 1, '0x' || repeat('0', 64), now(), 'infinity', true, '{}', '{}'
+               FROM (VALUES ('0x' || repeat('1', 40))) AS v (a);
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
         )
         .unwrap();
     let x402 = |client: &mut Client| -> String {
         client
             .query_one(
-                "SELECT (SELECT jsonb_agg(n ORDER BY network) FROM insforge_integrations.x402_networks n)::text ||
-                        (SELECT jsonb_agg(a ORDER BY network, address) FROM insforge_integrations.x402_assets a)::text",
+                "SELECT jsonb_build_array(
+                   (SELECT jsonb_agg(n ORDER BY network) FROM insforge_integrations.x402_networks n),
+                   (SELECT jsonb_agg(a ORDER BY network, address) FROM insforge_integrations.x402_assets a),
+                   (SELECT jsonb_agg(s ORDER BY tx_hash) FROM insforge_integrations.x402_settlements s),
+                   (SELECT jsonb_agg(c) FROM insforge_integrations.x402_corrections c),
+                   (SELECT jsonb_agg(r) FROM insforge_integrations.x402_reservations r),
+                   (SELECT jsonb_agg(p) FROM insforge_integrations.x402_payers p),
+                   (SELECT jsonb_agg(s ORDER BY name) FROM insforge_integrations.settings s WHERE name = 'allow_ledger_drop'),
+                   has_table_privilege('authenticated', 'x402_payments', 'SELECT'))::text",
                 &[],
             )
             .unwrap()
             .get(0)
     };
     let x402_before = x402(&mut client);
-    assert!(x402_before.contains("own.example") && x402_before.contains("USDX"));
+    for part in [
+        "own.example",
+        "USDX",
+        "acacacac",
+        "asked for it",
+        "infinity",
+        "allow_ledger_drop",
+        "true]",
+    ] {
+        assert!(x402_before.contains(part), "{part}");
+    }
     let directory = tempfile::tempdir().unwrap();
     for format in ["plain", "custom", "directory"] {
         let file = directory.path().join(format);
@@ -189,6 +216,8 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         assert_eq!(user(&mut client).as_deref(), Some("alice"));
         client.batch_execute("SET ROLE authenticated").unwrap();
         assert_eq!(client.query("SELECT FROM notes", &[]).unwrap().len(), 1);
+        let own = client.query("SELECT FROM x402_payments", &[]).unwrap();
+        assert_eq!(own.len(), 2, "{format}: the publication was lost");
     }
 }
 

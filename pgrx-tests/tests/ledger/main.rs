@@ -3,6 +3,7 @@
 mod crash;
 mod races;
 mod reservations;
+mod shop;
 
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
