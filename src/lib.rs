@@ -106,11 +106,14 @@ mod install_script {
     extension_sql_file!(
         "../sql/reservations.sql",
         name = "reservations",
+        requires = ["ledger", "identity", pg::reservations::read_x402_payment]
+    );
+    extension_sql_file!(
+        "../sql/settle.sql",
+        name = "settle",
         requires = [
-            "ledger",
-            "identity",
+            "reservations",
             pg::ledger::insert_x402_settlement,
-            pg::reservations::read_x402_payment,
             pg::reservations::read_x402_answer,
             pg::reservations::mock_settlements_are_allowed,
             pg::x402::x402_facilitator_request,

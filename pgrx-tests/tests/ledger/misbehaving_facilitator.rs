@@ -1,0 +1,80 @@
+//! A shop, a buyer and a facilitator that behaves in every way one can.
+
+use super::*;
+
+#[test]
+fn nobody_pays_twice_and_nothing_is_delivered_twice() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    let socket = shared_cluster().socket_directory().to_str().unwrap();
+    let mut shop = Process::start("x402_shop.mjs", &[socket, database.name()]).unwrap();
+    for shape in ["okx_v1", "okx_v2", "x402"] {
+        // What the reservation becomes, and whether the money moved by then.
+        for (behaviour, state, moved) in [
+            ("success", "settled", true),
+            ("pending", "pending", true),
+            ("timeout_then_landed", "pending", false),
+            ("failure", "failed", false),
+            ("used_nonce", "pending", true),
+            ("duplicate_success", "settled", true),
+            ("another_payment", "conflict", false),
+            ("cut_after_settling", "pending", true),
+        ] {
+            let case = format!("{shape} {behaviour}");
+            shop.ask(&json!({"behaviour": behaviour, "shape": shape}))
+                .unwrap();
+            let bought = shop.ask(&json!({"buy": case})).unwrap();
+            let expected = if state == "settled" { 200 } else { 402 };
+            assert_eq!(bought["status"], expected, "{case}: {bought}");
+            let row = superuser
+                .query_one(
+                    "SELECT r.id::text, r.state, s.tx_hash, u.reservation_id IS NOT NULL
+                     FROM insforge_integrations.x402_reservations r
+                     LEFT JOIN insforge_integrations.x402_settlements s ON s.reservation_id = r.id
+                     LEFT JOIN insforge_integrations.unsettled_x402_reservations u ON u.reservation_id = r.id
+                     WHERE r.nonce = $1",
+                    &[&bought["nonce"].as_str()],
+                )
+                .unwrap();
+            let (id, stored): (String, Option<String>) = (row.get(0), row.get(2));
+            assert_eq!(row.get::<_, String>(1), state, "{case}");
+            let landed = shop.ask(&json!({"landed": bought["nonce"]})).unwrap();
+            assert_eq!(landed["hash"].is_string(), moved, "{case}");
+            // Money that moved is in the ledger, or in the list of what is to be looked up.
+            assert_eq!(
+                stored.as_deref(),
+                landed["hash"].as_str().filter(|_| state == "settled"),
+                "{case}"
+            );
+            assert_eq!(row.get::<_, bool>(3), state != "settled", "{case}");
+
+            // The same header again, with the key, without, and under another: nothing is delivered.
+            for key in [json!(case), Value::Null, json!("another")] {
+                let again = shop
+                    .ask(&json!({"replay": bought["header"], "key": key}))
+                    .unwrap();
+                assert_ne!(again["status"], 200, "{case} {key}: {again}");
+            }
+            // The buyer signs anew for the same request: the shop does not take it.
+            let anew = shop.ask(&json!({"buy": case})).unwrap();
+            assert_eq!(anew["status"], 409, "{case}: {anew}");
+            let paid = shop.ask(&json!({"landed": anew["nonce"]})).unwrap();
+            assert_eq!(paid["hash"], Value::Null, "{case}");
+
+            // What turned out to have landed is entered, and delivered once.
+            shop.ask(&json!({"land": true})).unwrap();
+            let landed = shop.ask(&json!({"landed": bought["nonce"]})).unwrap();
+            if let (Some(hash), true) = (landed["hash"].as_str(), state == "pending") {
+                client
+                    .query_one(
+                        "SELECT FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, 'settled', $2)",
+                        &[&id, &hash],
+                    )
+                    .unwrap();
+                let replay = json!({"replay": bought["header"], "key": case});
+                assert_eq!(shop.ask(&replay).unwrap()["status"], 200, "{case}");
+                assert_eq!(shop.ask(&replay).unwrap()["status"], 409, "{case}");
+            }
+        }
+    }
+}
