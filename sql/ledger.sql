@@ -5,23 +5,32 @@ COMMENT ON FUNCTION insforge_integrations.is_lower_hex(text, integer) IS
   'Whether a text is 0x and so many lower-case hexadecimal digits.';
 
 -- tx_hash is the only unique key, so that the table can be distributed by it.
+-- Domains rather than constraints of tables: these are parsed and planned anew by every INSERT, which takes
+-- longer than the insertion itself.
+CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
+  CHECK (insforge_integrations.is_lower_hex(VALUE, 64));
+COMMENT ON DOMAIN insforge_integrations.evm_hash IS
+  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
+  CHECK (insforge_integrations.is_lower_hex(VALUE, 40));
+COMMENT ON DOMAIN insforge_integrations.evm_address IS
+  'An address: 0x and 40 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
+COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
+
 CREATE TABLE insforge_integrations.x402_settlements (
   id               uuid NOT NULL,
   created_at       timestamptz NOT NULL,
   reservation_id   uuid,
-  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
-  payer_address    text COLLATE "C" NOT NULL,
+  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
+  payer_address    insforge_integrations.evm_address NOT NULL,
   endpoint         text COLLATE "C" NOT NULL,
-  amount           numeric(78,0) NOT NULL,
+  amount           insforge_integrations.evm_amount NOT NULL,
   network          text COLLATE "C" NOT NULL,
-  asset            text COLLATE "C",
+  asset            insforge_integrations.evm_address,
   user_id          text COLLATE "C",
   response_summary text,
-  is_mock          boolean NOT NULL,
-  -- One constraint: each is parsed anew by every statement.
-  CONSTRAINT spelling CHECK (
-    insforge_integrations.is_lower_hex(tx_hash, 64) AND insforge_integrations.is_lower_hex(payer_address, 40)
-    AND insforge_integrations.is_lower_hex(asset, 40) IS NOT FALSE AND endpoint <> '' AND amount >= 0)
+  is_mock          boolean NOT NULL
 );
 CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
@@ -44,10 +53,10 @@ COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money mo
 CREATE TABLE insforge_integrations.x402_corrections (
   id          uuid NOT NULL DEFAULT gen_random_uuid(),
   created_at  timestamptz NOT NULL DEFAULT now(),
-  tx_hash     text COLLATE "C" NOT NULL CHECK (tx_hash ~ '^0x[0-9a-f]{64}$'),
+  tx_hash     insforge_integrations.evm_hash NOT NULL,
   kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
   change      numeric(78,0) NOT NULL DEFAULT 0,
-  other_hash  text COLLATE "C" CHECK (other_hash ~ '^0x[0-9a-f]{64}$'),
+  other_hash  insforge_integrations.evm_hash,
   note        text NOT NULL CHECK (note <> ''),
   recorded_by name NOT NULL DEFAULT session_user
 );
@@ -97,18 +106,6 @@ BEGIN
   END LOOP;
 END
 $$;
-
-CREATE FUNCTION @extschema@.record_x402_settlement(
-    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
-    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
-  RETURNS TABLE (
-    id uuid, payer_address text, endpoint text, amount text, tx_hash text, chain text, status text,
-    response_summary text, created_at timestamptz, network text, asset text, explorer_url text, is_mock boolean, user_id text)
-  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
-COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is recorded already raises 23505 and DETAIL says whether the stored row is identical; with idempotent => true an identical call is given the stored row. Returns a row or raises; once committed the row is on disk, whatever synchronous_commit says.';
 
 CREATE FUNCTION insforge_integrations.publish_x402_settlement(tx_hash text) RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -168,7 +165,7 @@ BEGIN
     WHEN correct_x402_settlement.amount !~ '^[0-9]{1,78}$' THEN 'amount: It is a text of decimal digits, in the token''s smallest unit.'
     WHEN correct_x402_settlement.kind IN ('refund', 'batched') AND correct_x402_settlement.amount IS NULL THEN 'amount: A refund and another payment in the transaction have one.'
     WHEN correct_x402_settlement.kind IN ('reorg', 'note') AND correct_x402_settlement.amount IS NOT NULL THEN 'amount: A reorganisation takes away the whole, a note nothing.'
-    WHEN lower(correct_x402_settlement.other_hash) !~ '^0x[0-9a-f]{64}$' THEN 'other_hash: It is 0x and 64 hexadecimal digits.'
+    WHEN NOT insforge_integrations.is_lower_hex(lower(correct_x402_settlement.other_hash), 64) THEN 'other_hash: It is 0x and 64 hexadecimal digits.'
   END;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING

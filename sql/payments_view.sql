@@ -8,7 +8,7 @@ COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role; its m
 COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: the requesting user''s, and those of addresses that are mapped to the user.';
 
 CREATE TABLE insforge_integrations.x402_payers (
-  payer_address text COLLATE "C" PRIMARY KEY CHECK (payer_address ~ '^0x[0-9a-f]{40}$'),
+  payer_address insforge_integrations.evm_address PRIMARY KEY,
   user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
 );
 CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
@@ -31,28 +31,44 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'What the current role sees of view x402_payments.';
 
--- A barrier hides the reader's ORDER BY from the planner: with its own, and neither join nor union, the view
--- is read in the order that dashboards ask for by the index alone.
+-- A barrier hides the reader's ORDER BY from the planner: with its own, the view is read in the order that
+-- dashboards ask for. Of the two parts one is empty, which is known before it is read; each has the plan that
+-- its scope needs.
 CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
-  SELECT s.id, s.payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash,
+  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
          coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
-         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset,
+         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
          (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
           WHERE n.network = s.network) AS explorer_url,
          s.is_mock, s.user_id
-  FROM insforge_integrations.x402_settlements s
-  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-         AND (s.user_id = (SELECT @extschema@.requesting_user_id())
-              OR s.payer_address = ANY (ARRAY(
-                SELECT p.payer_address FROM insforge_integrations.x402_payers p
-                WHERE p.user_id = (SELECT @extschema@.requesting_user_id())))))
+  FROM (
+    (SELECT a.* FROM insforge_integrations.x402_settlements a
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    ORDER BY a.created_at DESC)
+    UNION ALL
+    (SELECT o.* FROM insforge_integrations.x402_settlements o
+    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
+      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
+           OR o.payer_address = ANY (ARRAY(
+             SELECT p.payer_address FROM insforge_integrations.x402_payers p
+             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
+    ORDER BY o.created_at DESC)
+  ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
   'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. Read-only; publish_x402_payments() says who reads it besides project_admin.';
 
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+
+CREATE FUNCTION @extschema@.record_x402_settlement(
+    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
+    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
+  RETURNS SETOF @extschema@.x402_payments
+  -- It takes its owner's rights by itself.
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'record_x402_settlement';
+COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
+  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is recorded already raises 23505 and DETAIL says whether the stored row is identical; with idempotent => true an identical call is given the stored row. Returns a row or raises; once committed the row is on disk, whatever synchronous_commit says.';
 
 CREATE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
   LANGUAGE plpgsql VOLATILE

@@ -118,7 +118,7 @@ DECLARE
 BEGIN
   problem := CASE
     WHEN outcome IN ('settled', 'failed', 'conflict') IS NOT TRUE THEN 'outcome: It is settled, failed or conflict.'
-    WHEN outcome <> 'failed' AND hash ~ '^0x[0-9a-f]{64}$' IS NOT TRUE THEN 'tx_hash: It is 0x and 64 hexadecimal digits.'
+    WHEN outcome <> 'failed' AND insforge_integrations.is_lower_hex(hash, 64) IS NOT TRUE THEN 'tx_hash: It is 0x and 64 hexadecimal digits.'
     WHEN outcome = 'failed' AND hash IS NOT NULL THEN 'tx_hash: What did not move has none.'
     WHEN outcome <> 'settled' AND coalesce(note, '') = '' THEN 'note: It says what is on chain.'
   END;

@@ -5,6 +5,9 @@ use std::fmt;
 use super::keccak::keccak256;
 use super::{Word, fixed_bytes};
 
+/// What an address is, as a sentence.
+pub const EXPECTED: &str = "An address is 0x and 40 hexadecimal digits.";
+
 /// An address. Displayed in lower case, as this extension stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 20]);
@@ -33,7 +36,7 @@ impl Address {
     /// # Errors
     /// A sentence: what is wrong with it.
     pub fn in_any_case(text: &str) -> Result<Self, &'static str> {
-        let bytes = fixed_bytes(text).ok_or("An address is 0x and 40 hexadecimal digits.")?;
+        let bytes = fixed_bytes(text).ok_or(EXPECTED)?;
         Ok(Self(bytes))
     }
 

@@ -45,11 +45,7 @@ impl Integer {
                 "An integer is a string of decimal digits, a string of 0x and hexadecimal digits, or a JSON number without fraction and exponent.",
             );
         }
-        let digits = match digits.trim_start_matches('0') {
-            "" => "0",
-            significant => significant,
-        };
-        let magnitude = U256::from_str_radix_vartime(digits, radix)
+        let magnitude = U256::from_str_radix_vartime(without_leading_zeros(digits), radix)
             .map_err(|_| "The integer has more than 256 bits.")?;
         Ok(Self {
             is_negative: is_negative && magnitude != U256::ZERO,
@@ -85,6 +81,15 @@ pub fn decimal(text: &str) -> Option<U256> {
     let is_decimal = text.bytes().all(|digit| digit.is_ascii_digit());
     is_decimal.then_some(())?;
     Integer::parse(text).ok()?.unsigned(256)
+}
+
+/// Digits, one at least, without the zeros before them.
+#[must_use]
+pub fn without_leading_zeros(digits: &str) -> &str {
+    match digits.trim_start_matches('0') {
+        "" => "0",
+        significant => significant,
+    }
 }
 
 /// The decimal digits of an integer.

@@ -28,3 +28,12 @@ pub fn fixed_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 pub fn hexadecimal(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
+
+/// `0x` and the hexadecimal digits of so many bytes, in lower case; `None` for anything else.
+#[must_use]
+pub fn lower_case<const BYTES: usize>(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("0x")?;
+    let are_digits =
+        digits.len() == 2 * BYTES && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    are_digits.then(|| text.to_ascii_lowercase())
+}

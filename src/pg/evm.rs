@@ -1,8 +1,9 @@
 //! Hashes, addresses, signatures and typed data of Ethereum in SQL.
 
+use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::BackendLocal;
+use super::backend::{BackendLocal, function_info};
 use super::error::Result;
 use super::jsonb::Jsonb;
 use crate::eip712::{self, Memory};
@@ -216,3 +217,26 @@ mod tests {
         text("insforge_integrations.recover_signer('\\x00', signature)");
     }
 }
+
+/// SQL function `is_lower_hex(value, digits)`; see sql/ledger.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager, for a strict function of text and integer.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the declared types of the arguments; a text of any encoding is bytes.
+    let (value, digits) = unsafe {
+        (
+            pgrx::fcinfo::pg_getarg::<&[u8]>(call, 0).unwrap_or_default(),
+            pgrx::fcinfo::pg_getarg::<i32>(call, 1).unwrap_or_default(),
+        )
+    };
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is = value
+        .strip_prefix(b"0x")
+        .is_some_and(|rest| i32::try_from(rest.len()) == Ok(digits) && rest.iter().all(is_digit));
+    Datum::from(is)
+}
+
+function_info!(pg_finfo_is_lower_hex);

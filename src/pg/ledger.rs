@@ -5,129 +5,30 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::{BackendLocal, function_info};
+use super::as_owner::AsOwner;
+use super::backend::function_info;
 use super::encoding::text_datum;
 use super::error::{Result, internal};
-use super::settings;
+use super::kept_plan::{Connection, KeptPlan};
+use super::realtime::publish;
 use super::x402::NETWORKS;
 use crate::error::Error;
+use crate::x402::registry::Network;
 use crate::x402::settlement::Given;
 
-/// A statement that each session plans once.
-struct KeptPlan {
-    statement: &'static CStr,
-    types: &'static [pg_sys::Oid],
-    plan: BackendLocal<pg_sys::SPIPlanPtr>,
-}
-
-impl KeptPlan {
-    const fn new(statement: &'static CStr, types: &'static [pg_sys::Oid]) -> Self {
-        Self {
-            statement,
-            types,
-            plan: BackendLocal::new(std::ptr::null_mut()),
-        }
-    }
-
-    /// # Safety
-    /// Called between `SPI_connect` and `SPI_finish`.
-    unsafe fn get(&self) -> Result<pg_sys::SPIPlanPtr> {
-        // SAFETY: a plan that is kept lives as long as the session.
-        unsafe {
-            let kept = self.plan.get();
-            if (*kept).is_null() {
-                let mut types = self.types.to_vec();
-                let plan = pg_sys::SPI_prepare(
-                    self.statement.as_ptr(),
-                    types.len() as i32,
-                    types.as_mut_ptr(),
-                );
-                if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
-                    return Err(internal("a statement on the ledger cannot be prepared"));
-                }
-                *kept = plan;
-            }
-            Ok(*kept)
-        }
-    }
-
-    /// Runs it; the first row as a value of a row type, in the memory of the function's caller.
-    ///
-    /// # Safety
-    /// As of [`KeptPlan::get`]; the values are of the statement's types.
-    unsafe fn first_row(
-        &self,
-        values: &mut [Option<Datum>],
-        snapshot: pg_sys::Snapshot,
-    ) -> Result<Option<Datum>> {
-        let nulls: Vec<std::ffi::c_char> = values
-            .iter()
-            .map(|value| if value.is_some() { b' ' } else { b'n' } as std::ffi::c_char)
-            .collect();
-        let mut values: Vec<Datum> = values
-            .iter()
-            .map(|value| value.unwrap_or(Datum::from(0)))
-            .collect();
-        let reads = !snapshot.is_null();
-        // SAFETY: both arrays have one element for each parameter.
-        unsafe {
-            let result = pg_sys::SPI_execute_snapshot(
-                self.get()?,
-                values.as_mut_ptr(),
-                nulls.as_ptr(),
-                snapshot,
-                std::ptr::null_mut(),
-                reads,
-                true,
-                0,
-            );
-            let expected = if reads {
-                pg_sys::SPI_OK_SELECT
-            } else {
-                pg_sys::SPI_OK_INSERT_RETURNING
-            };
-            if result != expected as i32 {
-                return Err(internal("a statement on the ledger was rewritten"));
-            }
-            if pg_sys::SPI_processed == 0 {
-                return Ok(None);
-            }
-            let rows = &*pg_sys::SPI_tuptable;
-            let row = pg_sys::SPI_returntuple(*rows.vals, rows.tupdesc);
-            Ok(Some(Datum::from(row)))
-        }
-    }
-}
-
-/// The columns that callers see, in the order of the guide's table, then ours.
-macro_rules! public_row {
+/// The columns of the ledger, in the order of the parameters of [`INSERT`] and of what is read.
+macro_rules! columns {
     () => {
-        "id, payer_address, endpoint, amount::text, tx_hash, $12 AS chain, 'settled'::text AS status,
-         response_summary, created_at, network, asset, $13 AS explorer_url, is_mock, user_id"
+        "tx_hash, payer_address, endpoint, amount, network, response_summary, id, created_at, asset, user_id,
+         reservation_id, is_mock"
     };
 }
 
-macro_rules! insert {
-    ($on_conflict:literal) => {
-        concat!(
-            "INSERT INTO insforge_integrations.x402_settlements
-               (tx_hash, payer_address, endpoint, amount, network, response_summary, id, created_at,
-                asset, user_id, reservation_id, is_mock)
-             VALUES ($1, $2, $3, $4::numeric, $5, $6, coalesce($7, gen_random_uuid()), coalesce($8, now()),
-                     $9, $10, $11, $14) ",
-            $on_conflict,
-            " RETURNING ",
-            public_row!(),
-            "\0"
-        )
-    };
-}
-
-const TYPES: &[pg_sys::Oid] = &[
+const TYPES: &[pg_sys::Oid; 12] = &[
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
+    pg_sys::NUMERICOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::UUIDOID,
@@ -135,10 +36,28 @@ const TYPES: &[pg_sys::Oid] = &[
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::UUIDOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
     pg_sys::BOOLOID,
 ];
+
+/// One value for each of [`TYPES`].
+type Row = [Option<Datum>; TYPES.len()];
+
+macro_rules! insert {
+    ($on_conflict:literal) => {
+        KeptPlan::new(
+            c_str(concat!(
+                "INSERT INTO insforge_integrations.x402_settlements (",
+                columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ",
+                $on_conflict,
+                " RETURNING ",
+                columns!(),
+                "\0"
+            )),
+            TYPES,
+        )
+    };
+}
 
 const fn c_str(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_until_nul(text.as_bytes()) {
@@ -147,24 +66,25 @@ const fn c_str(text: &'static str) -> &'static CStr {
     }
 }
 
-static INSERT: KeptPlan = KeptPlan::new(c_str(insert!("")), TYPES);
-static INSERT_OR_NOTHING: KeptPlan =
-    KeptPlan::new(c_str(insert!("ON CONFLICT (tx_hash) DO NOTHING")), TYPES);
+static INSERT: KeptPlan = insert!("");
+static INSERT_OR_NOTHING: KeptPlan = insert!("ON CONFLICT (tx_hash) DO NOTHING");
 
-/// The stored row as callers see it, what it differs in from what was given, and when it was recorded.
+/// The stored row.
 static STORED: KeptPlan = KeptPlan::new(
     c_str(concat!(
         "SELECT ",
-        public_row!(),
+        columns!(),
         " FROM insforge_integrations.x402_settlements WHERE tx_hash = $1\0"
     )),
     TYPES,
 );
+
+/// What the stored row differs in from what was given, and when it was recorded.
 static DIFFERENCES: KeptPlan = KeptPlan::new(
     c"SELECT concat_ws(', ',
                CASE WHEN payer_address <> $2 THEN 'payer_address' END,
                CASE WHEN endpoint <> $3 THEN 'endpoint' END,
-               CASE WHEN amount <> $4::numeric THEN 'amount' END,
+               CASE WHEN amount <> $4 THEN 'amount' END,
                CASE WHEN network <> $5 THEN 'chain' END,
                CASE WHEN response_summary IS DISTINCT FROM $6 THEN 'response_summary' END,
                CASE WHEN is_mock THEN 'is_mock' END),
@@ -173,35 +93,31 @@ static DIFFERENCES: KeptPlan = KeptPlan::new(
     TYPES,
 );
 
-/// One value for each parameter of [`INSERT`].
-type Row = [Option<Datum>; 14];
-
-/// Inserts a row; `None` when the ledger has the transaction already, committed or by this transaction.
+/// Inserts a row and returns it as it is stored; `None` when the ledger has the transaction already,
+/// committed or by this transaction.
 /// What is inserted is on disk once the transaction has committed, whatever `synchronous_commit` says.
 ///
 /// # Safety
-/// Called between `SPI_connect` and `SPI_finish`, with values of [`TYPES`].
-unsafe fn insert(row: &mut Row) -> Result<Option<Datum>> {
+/// The values are of [`TYPES`].
+unsafe fn insert(connection: &Connection, row: &Row) -> Result<Option<Vec<Option<Datum>>>> {
     // SAFETY: as the caller promises.
     unsafe {
         pg_sys::ForceSyncCommit();
         if pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 {
-            return INSERT_OR_NOTHING.first_row(row, std::ptr::null_mut());
+            return INSERT_OR_NOTHING.first_row(connection, row, std::ptr::null_mut());
         }
         // ON CONFLICT would raise 40001 for a row that the transaction's snapshot does not have.
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
-        let row = std::panic::AssertUnwindSafe(row);
-        PgTryBuilder::new(move || {
-            let row = row;
-            let inserted = INSERT.first_row(row.0, std::ptr::null_mut())?;
+        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
+            let inserted = INSERT.first_row(connection, row, std::ptr::null_mut())?;
             pg_sys::ReleaseCurrentSubTransaction();
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::CurrentResourceOwner = owner;
             Ok(inserted)
-        })
+        }))
         .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             pg_sys::MemoryContextSwitchTo(context);
@@ -212,37 +128,18 @@ unsafe fn insert(row: &mut Row) -> Result<Option<Datum>> {
     }
 }
 
-/// The first row of a statement on the stored row of a transaction, as of now.
+/// What a statement on the stored row of a transaction says as of now.
 ///
 /// # Safety
 /// As of [`insert`].
-unsafe fn stored(plan: &KeptPlan, row: &mut Row) -> Result<Option<Datum>> {
+unsafe fn stored(
+    connection: &Connection,
+    plan: &KeptPlan,
+    row: &Row,
+) -> Result<Option<Vec<Option<Datum>>>> {
     // SAFETY: as the caller promises.
-    unsafe { plan.first_row(row, pg_sys::GetLatestSnapshot()) }
+    unsafe { plan.first_row(connection, row, pg_sys::GetLatestSnapshot()) }
 }
-
-/// SQL function `is_lower_hex(value, digits)`; see sql/ledger.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager, for a strict function of text and integer.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the declared types of the arguments; a text of any encoding is bytes.
-    let (value, digits) = unsafe {
-        (
-            pgrx::fcinfo::pg_getarg::<&[u8]>(call, 0).unwrap_or_default(),
-            pgrx::fcinfo::pg_getarg::<i32>(call, 1).unwrap_or_default(),
-        )
-    };
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let is = value
-        .strip_prefix(b"0x")
-        .is_some_and(|rest| i32::try_from(rest.len()) == Ok(digits) && rest.iter().all(is_digit));
-    Datum::from(is)
-}
-
-function_info!(pg_finfo_is_lower_hex);
 
 /// SQL function `record_x402_settlement`; see sql/ledger.sql.
 ///
@@ -286,75 +183,141 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
     if endpoint.is_none_or(<[u8]>::is_empty) {
         return Err(Error::EndpointMissing.into());
     }
-    let explorer_url = settlement.network.explorer_url(&settlement.tx_hash);
-    let mut row: Row = [
+    let row: Row = [
         Some(text_datum(&settlement.tx_hash)),
         Some(text_datum(&settlement.payer)),
         raw(2),
-        Some(text_datum(&settlement.amount)),
+        Some(numeric_datum(&settlement.amount)?),
         Some(text_datum(&settlement.network.network)),
         raw(6),
-        None,
-        None,
+        Some(random_uuid()),
+        Some(transaction_start()),
         None,
         requesting_user(),
         None,
-        Some(text_datum(&settlement.network.name)),
-        explorer_url.as_deref().map(text_datum),
         Some(Datum::from(false)),
     ];
-    // SAFETY: the values are of the plan's types.
+    // SAFETY: the function manager says which function it calls.
+    let function = unsafe { (*(*call).flinfo).fn_oid };
+    let as_owner = AsOwner::of_function(function)?;
+    let connection = Connection::open()?;
+    // SAFETY: the values are of the ledger's types; the caller's memory outlives the connection.
     unsafe {
-        connect()?;
-        let answer = match insert(&mut row)? {
+        let stored = match insert(&connection, &row)? {
             Some(inserted) => {
-                publish(&settlement.tx_hash)?;
+                publish(&connection, &settlement.tx_hash)?;
                 inserted
             }
-            None => known(&mut row, &settlement.tx_hash, idempotent)?,
+            None => known(&connection, &row, &settlement.tx_hash, idempotent)?,
         };
-        pg_sys::SPI_finish();
+        let answer = public_row(&stored, settlement.network, function)?;
+        connection.close();
+        as_owner.end();
         Ok(answer)
     }
 }
 
-/// The stored row, for a caller that wants it and gave the same.
-unsafe fn known(row: &mut Row, tx_hash: &str, idempotent: bool) -> Result<Datum> {
-    let tx_hash = || tx_hash.to_owned();
-    // SAFETY: as of `insert`.
+/// A row of view x402_payments.
+///
+/// # Safety
+/// `stored` are the columns of the ledger; `function` returns rows of the view.
+unsafe fn public_row(
+    stored: &[Option<Datum>],
+    network: &Network,
+    function: pg_sys::Oid,
+) -> Result<Datum> {
+    let [
+        tx_hash,
+        payer_address,
+        endpoint,
+        Some(amount),
+        network_id,
+        response_summary,
+        id,
+        created_at,
+        asset,
+        user_id,
+        _,
+        is_mock,
+    ] = *stored
+    else {
+        return Err(internal("the ledger has other columns"));
+    };
+    // SAFETY: the column's type.
+    let (amount, hash) = unsafe {
+        (
+            pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(amount)]),
+            tx_hash.and_then(|hash| String::from_datum(hash, false)),
+        )
+    };
+    let amount = amount.map(|digits| {
+        // SAFETY: an output function returns a C string.
+        unsafe { pg_sys::cstring_to_text(digits.cast_mut_ptr()) }
+    });
+    let explorer_url = network.explorer_url(&hash.unwrap_or_default());
+    let values = [
+        id,
+        payer_address,
+        endpoint,
+        amount.map(Datum::from),
+        tx_hash,
+        Some(text_datum(&network.name)),
+        Some(text_datum("settled")),
+        response_summary,
+        created_at,
+        network_id,
+        asset,
+        explorer_url.as_deref().map(text_datum),
+        is_mock,
+        user_id,
+    ];
+    let mut nulls = values.map(|value| value.is_none());
+    let mut values = values.map(|value| value.unwrap_or(Datum::from(0)));
+    // SAFETY: the view has these columns; the tuple is copied to memory that outlives the connection.
     unsafe {
-        let Some(found) = stored(&DIFFERENCES, row)? else {
-            return Err(Error::NotRecorded { tx_hash: tx_hash() }.into());
-        };
-        let found = pgrx::heap_tuple::PgHeapTuple::from_composite_datum(found);
-        let text = |number: usize| -> Result<String> {
-            let number = std::num::NonZeroUsize::new(number).unwrap_or(std::num::NonZeroUsize::MIN);
-            let value: Option<String> = found.get_by_index(number).map_err(internal)?;
-            Ok(value.unwrap_or_default())
-        };
-        let differences = text(1)?;
-        let differences: Vec<String> = differences
+        let row_type = pg_sys::get_func_rettype(function);
+        let columns = pg_sys::lookup_rowtype_tupdesc(row_type, -1);
+        if (*columns).natts as usize != values.len() {
+            return Err(internal("view x402_payments has other columns"));
+        }
+        let tuple = pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr());
+        let answer = pg_sys::SPI_returntuple(tuple, columns);
+        pg_sys::DecrTupleDescRefCount(columns);
+        Ok(Datum::from(answer))
+    }
+}
+
+/// The stored row, for a caller that wants it and gave the same.
+unsafe fn known(
+    connection: &Connection,
+    row: &Row,
+    tx_hash: &str,
+    idempotent: bool,
+) -> Result<Vec<Option<Datum>>> {
+    let lost = || Error::NotRecorded {
+        tx_hash: tx_hash.to_owned(),
+    };
+    // SAFETY: as of `insert`; the columns are texts.
+    unsafe {
+        let found = stored(connection, &DIFFERENCES, row)?.ok_or_else(lost)?;
+        let mut texts = found
+            .into_iter()
+            .map(|value| value.and_then(|text| String::from_datum(text, false)));
+        let mut text = || texts.next().flatten().unwrap_or_default();
+        let differences: Vec<String> = text()
             .split(", ")
             .filter(|column| !column.is_empty())
             .map(str::to_owned)
             .collect();
         if !idempotent || !differences.is_empty() {
             return Err(Error::AlreadyRecorded {
-                tx_hash: tx_hash(),
-                recorded_at: text(2)?,
+                tx_hash: tx_hash.to_owned(),
+                recorded_at: text(),
                 differences,
             }
             .into());
         }
-        stored(&STORED, row)?.ok_or_else(|| Error::NotRecorded { tx_hash: tx_hash() }.into())
-    }
-}
-
-unsafe fn connect() -> Result<()> {
-    // SAFETY: ended by SPI_finish, or by the end of the (sub)transaction.
-    match unsafe { pg_sys::SPI_connect() } {
-        code if code == pg_sys::SPI_OK_CONNECT as i32 => Ok(()),
-        _ => Err(internal("SPI_connect failed")),
+        stored(connection, &STORED, row)?.ok_or_else(|| lost().into())
     }
 }
 
@@ -364,22 +327,29 @@ fn requesting_user() -> Option<Datum> {
     unsafe { super::identity::user_id() }
 }
 
-/// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
-unsafe fn publish(tx_hash: &str) -> Result<()> {
-    if !settings::current()?.realtime {
-        return Ok(());
-    }
-    static PUBLISH: KeptPlan = KeptPlan::new(
-        c"SELECT insforge_integrations.publish_x402_settlement($1)",
-        &[pg_sys::TEXTOID],
-    );
-    let tx_hash = text_datum(tx_hash);
-    // SAFETY: as of `insert`; not read-only, since it writes.
-    unsafe {
-        let plan = PUBLISH.get()?;
-        pg_sys::SPI_execute_plan(plan, [tx_hash].as_mut_ptr(), c" ".as_ptr(), false, 0);
-    }
-    Ok(())
+fn random_uuid() -> Datum {
+    // SAFETY: a function without arguments that returns a uuid.
+    unsafe { pgrx::direct_function_call_as_datum(pg_sys::gen_random_uuid, &[]) }
+        .unwrap_or(Datum::from(0))
+}
+
+/// What `now()` answers.
+fn transaction_start() -> Datum {
+    // SAFETY: reads a variable of the transaction.
+    Datum::from(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
+}
+
+/// A `numeric` of decimal digits.
+fn numeric_datum(digits: &str) -> Result<Datum> {
+    let digits = std::ffi::CString::new(digits).map_err(internal)?;
+    let arguments = [
+        Some(Datum::from(digits.as_ptr())),
+        Some(Datum::from(pg_sys::InvalidOid)),
+        Some(Datum::from(-1_i32)),
+    ];
+    // SAFETY: the arguments of an input function.
+    unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) }
+        .ok_or_else(|| internal("an amount is NULL"))
 }
 
 /// For the functions on reservations and the import: inserts a settlement whose parts are in the
@@ -401,38 +371,35 @@ fn insert_x402_settlement(
     is_mock: bool,
     is_imported: bool,
 ) -> Result<bool> {
-    let mut row: Row = [
+    let row: Row = [
         Some(text_datum(tx_hash)),
         Some(text_datum(payer_address)),
         Some(text_datum(endpoint)),
-        Some(text_datum(amount)),
+        Some(numeric_datum(amount)?),
         Some(text_datum(network)),
         response_summary.map(text_datum),
-        id.into_datum(),
-        created_at.into_datum(),
+        Some(id.into_datum().unwrap_or_else(random_uuid)),
+        Some(created_at.into_datum().unwrap_or_else(transaction_start)),
         asset.map(text_datum),
         user_id.map(text_datum),
         reservation_id.into_datum(),
-        None,
-        None,
         Some(Datum::from(is_mock)),
     ];
-    // SAFETY: the values are of the plan's types.
-    unsafe {
-        connect()?;
-        let is_new = insert(&mut row)?.is_some();
-        if is_new && !is_imported {
-            publish(tx_hash)?;
-        }
-        if !is_new && stored(&DIFFERENCES, &mut row)?.is_none() {
-            return Err(Error::NotRecorded {
-                tx_hash: tx_hash.to_owned(),
-            }
-            .into());
-        }
-        pg_sys::SPI_finish();
-        Ok(is_new)
+    let connection = Connection::open()?;
+    // SAFETY: the values are of the ledger's types.
+    let is_new = unsafe { insert(&connection, &row) }?.is_some();
+    if is_new && !is_imported {
+        publish(&connection, tx_hash)?;
     }
+    // SAFETY: as above.
+    if !is_new && unsafe { stored(&connection, &DIFFERENCES, &row) }?.is_none() {
+        return Err(Error::NotRecorded {
+            tx_hash: tx_hash.to_owned(),
+        }
+        .into());
+    }
+    connection.close();
+    Ok(is_new)
 }
 
 /// Makes the commit of this transaction wait for the disk, whatever `synchronous_commit` says.

@@ -3,6 +3,7 @@
 // pgrx keeps the SQLSTATE of an error only when it is exactly an ErrorReport, not a box of one.
 #![allow(clippy::result_large_err)]
 
+mod as_owner;
 mod backend;
 mod better_auth;
 mod bound_identity;
@@ -15,6 +16,7 @@ mod exchange;
 mod identity;
 mod imports;
 mod jsonb;
+mod kept_plan;
 mod ledger;
 mod ledger_guard;
 mod pre_request;

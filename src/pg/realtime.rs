@@ -1,9 +1,33 @@
-//! Calls of `realtime.publish`, which is not ours.
+//! Publishing what was recorded by `realtime.publish`, which is not ours.
 
 use pgrx::prelude::*;
 
+use super::as_owner::AsOwner;
+use super::encoding::text_datum;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
+use super::kept_plan::{Connection, KeptPlan};
+use super::settings;
+
+/// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
+pub fn publish(connection: &Connection, tx_hash: &str) -> Result<()> {
+    if !settings::current()?.realtime {
+        return Ok(());
+    }
+    static PUBLISH: KeptPlan = KeptPlan::new(
+        c"SELECT insforge_integrations.publish_x402_settlement($1)",
+        &[pg_sys::TEXTOID],
+    );
+    // SAFETY: the statement's type; it writes.
+    unsafe {
+        PUBLISH.first_row(
+            connection,
+            &[Some(text_datum(tx_hash))],
+            std::ptr::null_mut(),
+        )
+    }?;
+    Ok(())
+}
 
 /// Calls a function (text, text, jsonb) with the rights of its owner alone, in a state in which it can
 /// leave nothing behind in the session. What it raises, this raises.
@@ -29,17 +53,7 @@ fn call_as_its_owner(
     let (Some(owner), Some(name)) = (owner, name) else {
         return Err(internal("the function to call is gone"));
     };
-    let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
-    // SAFETY: an error leaves this through the end of the (sub)transaction, which puts both back.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(
-            owner,
-            context
-                | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32
-                | pg_sys::SECURITY_RESTRICTED_OPERATION as i32,
-        );
-    }
+    let as_owner = AsOwner::begin(owner, pg_sys::SECURITY_RESTRICTED_OPERATION);
     let called = Spi::run_with_args(
         &format!("SELECT {name}($1, $2, $3)"),
         &[
@@ -49,7 +63,6 @@ fn call_as_its_owner(
             unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
         ],
     );
-    // SAFETY: as above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    as_owner.end();
     called.map_err(internal)
 }

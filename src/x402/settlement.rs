@@ -2,9 +2,8 @@
 
 use super::registry::{Network, Networks};
 use crate::error::Error;
-use crate::evm::address::Address;
-use crate::evm::integer::{Integer, decimal, digits};
-use crate::evm::{Word, fixed_bytes, hexadecimal};
+use crate::evm::integer::{Integer, decimal, without_leading_zeros};
+use crate::evm::{address, lower_case};
 
 /// What is recorded of a payment that moved, each part in the one spelling that the ledger has for it.
 #[derive(Debug)]
@@ -41,11 +40,12 @@ impl Given<'_> {
     /// [`Error::InvalidTransactionHash`], [`Error::InvalidAddress`], [`Error::InvalidAmount`],
     /// [`Error::AmountOutOfRange`], [`Error::UnknownNetwork`], [`Error::NotSettled`].
     pub fn read<'r>(&self, networks: &'r Networks) -> Result<Settlement<'r>, Error> {
-        let hash: Word = fixed_bytes(self.tx_hash).ok_or(Error::InvalidTransactionHash)?;
-        let payer = Address::in_any_case(self.payer)
-            .map_err(|problem| Error::InvalidAddress { problem })?;
+        let tx_hash = lower_case::<32>(self.tx_hash).ok_or(Error::InvalidTransactionHash)?;
+        let payer = lower_case::<20>(self.payer).ok_or(Error::InvalidAddress {
+            problem: address::EXPECTED,
+        })?;
         let amount = decimal(self.amount).filter(|_| !self.amount.is_empty());
-        let amount = amount.ok_or_else(|| match Integer::is_decimal(self.amount) {
+        amount.ok_or_else(|| match Integer::is_decimal(self.amount) {
             true => Error::AmountOutOfRange,
             false => Error::InvalidAmount,
         })?;
@@ -56,9 +56,9 @@ impl Given<'_> {
             });
         }
         Ok(Settlement {
-            tx_hash: hexadecimal(&hash),
-            payer: payer.to_string(),
-            amount: digits(&amount),
+            tx_hash,
+            payer,
+            amount: without_leading_zeros(self.amount).to_owned(),
             network,
         })
     }

@@ -231,3 +231,85 @@ fn realtime_is_told_and_never_costs_the_record() {
         1
     );
 }
+
+/// An operator's trigger on the ledger runs with the rights of the ledger's owner.
+#[test]
+fn a_callers_search_path_reaches_nothing_that_runs_with_the_owners_rights() {
+    let (database, mut client) = database();
+    database
+        .connect()
+        .unwrap()
+        .batch_execute(
+            "CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN NEW.response_summary := upper(NEW.response_summary); RETURN NEW; END $$;
+             CREATE TRIGGER note BEFORE INSERT ON insforge_integrations.x402_settlements
+               FOR EACH ROW EXECUTE FUNCTION public.note();
+             CREATE SCHEMA evil AUTHORIZATION project_admin",
+        )
+        .unwrap();
+    client
+        .batch_execute(
+            "CREATE FUNCTION evil.upper(text) RETURNS text LANGUAGE plpgsql AS
+               $$ BEGIN RAISE EXCEPTION 'called as %', current_user; END $$;
+             SET search_path = evil, pg_catalog, public",
+        )
+        .unwrap();
+    let row = client
+        .query_one(
+            "SELECT response_summary, current_user::text, current_setting('search_path')
+             FROM record_x402_settlement($1, $2, $3, '1', response_summary => 'a report')",
+            &[&hash(1), &PAYER, &ENDPOINT],
+        )
+        .unwrap();
+    assert_eq!(row.get::<_, String>(0), "A REPORT");
+    assert_eq!(row.get::<_, String>(1), "project_admin");
+    assert_eq!(row.get::<_, String>(2), "evil, pg_catalog, public");
+}
+
+#[test]
+fn dashboards_queries_are_answered_by_an_index() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    superuser
+        .batch_execute(
+            "INSERT INTO insforge_integrations.x402_settlements
+               (id, created_at, tx_hash, payer_address, endpoint, amount, network, user_id, is_mock)
+             SELECT gen_random_uuid(), now() - n * interval '1 s', '0x' || lpad(to_hex(n), 64, '0'),
+                    '0x' || lpad(to_hex(n % 500), 40, '0'), '/r', 1, 'eip155:196', 'user_' || n % 700, false
+             FROM generate_series(1, 20000) n;
+             ANALYZE insforge_integrations.x402_settlements;
+             SELECT insforge_integrations.publish_x402_payments('authenticated', 'own')",
+        )
+        .unwrap();
+    let mut user = database.connect_as("authenticated").unwrap();
+    user.batch_execute("SET request.jwt.claims = '{\"sub\": \"user_3\"}'")
+        .unwrap();
+    let reads_by = |client: &mut Client, query: &str, index: &str| {
+        let plan: Vec<String> = client
+            .query(
+                &format!("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM x402_payments {query}"),
+                &[],
+            )
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .filter(|line: &String| !line.contains("never executed"))
+            .collect();
+        assert!(
+            plan.iter().any(|line| line.contains(index))
+                && !plan
+                    .iter()
+                    .any(|line| line.contains("Seq Scan on x402_settlements")),
+            "{query}: {plan:#?}"
+        );
+    };
+    let newest = "ORDER BY created_at DESC LIMIT 50";
+    let payer = format!("WHERE payer_address = '0x{:040x}' {newest}", 7);
+    let transaction = format!("WHERE tx_hash = '{}'", hash(7));
+    for reader in [&mut client, &mut user] {
+        reads_by(reader, &payer, "x402_settlements_payer_address");
+        reads_by(reader, &transaction, "x402_settlements_tx_hash_key");
+    }
+    reads_by(&mut client, newest, "x402_settlements_created_at");
+    reads_by(&mut user, newest, "x402_settlements_user_id");
+}
