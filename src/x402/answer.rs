@@ -202,10 +202,11 @@ impl Answer {
             return conflict(reason, message, transaction);
         }
         let status = text(answer, &["status"]);
+        // "Unexpected error: insufficient funds" is not that reason: what is named decides.
+        let why = said.reason.as_deref().or(said.message.as_deref());
+        let is_before_sending = why.is_some_and(is_before_sending)
+            && matches!(status.as_deref(), None | Some("failed"));
         let status = status.as_deref().unwrap_or("success");
-        let is_before_sending = [&said.reason, &said.message]
-            .iter()
-            .any(|said| said.as_deref().is_some_and(is_before_sending));
         let (outcome, reason) = match (is_success, transaction) {
             (true, Some(_)) if status == "success" => (Outcome::Settled, None),
             (true, Some(_)) => (Outcome::Pending, Some(format!("settlement_{status}"))),

@@ -15,7 +15,10 @@ use crate::evm::hexadecimal;
 use crate::evm::integer::U256;
 use crate::evm::keccak::keccak256;
 
+mod answers;
+mod any_answer;
 mod any_input;
+mod reservable;
 mod sellers;
 
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";

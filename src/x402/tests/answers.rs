@@ -1,0 +1,372 @@
+//! Facilitators' answers. What is expected is the x402 specification's (section 5.3, `SettlementResponse`)
+//! and OKX's documentation of its two interfaces; the reasons are those of the specification (section 9),
+//! of packages x402 1.2 and `@x402/evm` 2.27, and of OKX.
+
+use serde_json::{Value, json};
+
+use super::{PAY_TO, Rows};
+use crate::evm::address::Address;
+use crate::evm::integer::U256;
+use crate::evm::{Word, fixed_bytes};
+use crate::x402::answer::Outcome::{Conflict, Failed, Pending, Settled};
+use crate::x402::answer::{Answer, Expected, Outcome};
+
+/// Who signed the payment that the answers are about: 10000 of something on X Layer.
+pub(super) const PAYER: &str = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+/// From the specification's example of a settlement.
+pub(super) const HASH: &str = "0x1234567890abcdef1234567890abcdef1234567890abcdef1234567890abcdef";
+pub(super) const OTHER: &str = "0x89c91c789e57059b17285e7ba1716a1f5ff4c5dace0ea5a5135f26158d0421b9";
+
+fn word(hash: &str) -> Option<Word> {
+    fixed_bytes(hash)
+}
+
+pub(super) fn read_text(text: &str) -> Answer {
+    let rows = Rows::new();
+    let expected = Expected {
+        network: rows.0.find("xlayer").unwrap(),
+        payer: Address::parse(PAYER).unwrap(),
+        amount: U256::from_u64(10_000),
+    };
+    Answer::read(text, &expected)
+}
+
+pub(super) fn read(answer: &Value) -> Answer {
+    read_text(&answer.to_string())
+}
+
+pub(super) fn success() -> Value {
+    json!({"success": true, "transaction": HASH, "network": "eip155:196", "payer": PAYER})
+}
+
+pub(super) fn failure(reason: &str) -> Value {
+    json!({"success": false, "errorReason": reason, "transaction": "", "network": "eip155:196", "payer": PAYER})
+}
+
+/// The answer in each of OKX's envelopes: `code` is documented as a string and sent as a number, `data`
+/// is a list in the first interface and an object in the second.
+pub(super) fn enveloped(answer: &Value) -> [Value; 4] {
+    [
+        json!({"code": "0", "msg": "", "data": [answer]}),
+        json!({"code": 0, "msg": "success", "data": [answer]}),
+        json!({"code": "0", "msg": "", "data": answer, "error_code": "0", "error_message": ""}),
+        json!({"code": 0, "msg": "", "data": answer, "error_message": null}),
+    ]
+}
+
+/// The outcome of an answer, plain and in every envelope.
+#[track_caller]
+pub(super) fn outcome(answer: &Value) -> Outcome {
+    let plain = read(answer);
+    for enveloped in enveloped(answer) {
+        assert_eq!(read(&enveloped), plain, "{enveloped}");
+    }
+    plain.outcome
+}
+
+#[test]
+fn a_settlement_is_found_under_both_names_and_in_every_envelope() {
+    let settled = Answer {
+        outcome: Settled,
+        transaction: word(HASH),
+        reason: None,
+        message: None,
+    };
+    for answer in [
+        // The specification's, versions 1 and 2; facilitators send null for what they leave out.
+        success(),
+        json!({"success": true, "transaction": HASH, "network": "eip155:196", "payer": PAYER, "amount": "10000"}),
+        json!({"success": true, "transaction": HASH, "network": "eip155:196", "payer": null, "amount": null,
+               "errorReason": null, "errorMessage": null, "extensions": null, "extra": null}),
+        json!({"success": true, "transaction": HASH}),
+        // OKX's first interface, and the second with a wait for the chain.
+        json!({"chainIndex": "196", "success": true, "payer": PAYER, "txHash": HASH, "errorReason": ""}),
+        json!({"chainIndex": 196, "chainName": "X Layer", "success": true, "payer": PAYER, "txHash": HASH, "errorMsg": null}),
+        json!({"success": true, "status": "success", "transaction": HASH, "network": "eip155:196", "payer": PAYER}),
+        json!({"success": true, "transaction": null, "txHash": HASH}),
+        json!({"success": true, "transaction": HASH, "txHash": HASH}),
+    ] {
+        assert_eq!(outcome(&answer), Settled, "{answer}");
+        assert_eq!(read(&answer), settled, "{answer}");
+    }
+}
+
+/// The table of OKX's documentation: exact without and with a wait, the wait timed out, and a deferred
+/// payment, which has no transaction yet. GET /settle/status says `failed`, and `not_found`.
+#[test]
+pub(super) fn success_that_is_not_on_the_chain_is_pending() {
+    for (status, transaction, reason) in [
+        (json!("pending"), HASH, "settlement_pending"),
+        (json!("timeout"), HASH, "settlement_timeout"),
+        (json!("failed"), HASH, "settlement_failed"),
+        (json!("of next year"), HASH, "settlement_of next year"),
+        (json!("SUCCESS"), HASH, "settlement_SUCCESS"),
+        (json!("success"), "", "no_transaction"),
+        (json!(null), "", "no_transaction"),
+        (json!("pending"), "", "no_transaction"),
+    ] {
+        let answer =
+            json!({"success": true, "status": status, "transaction": transaction, "payer": PAYER});
+        assert_eq!(outcome(&answer), Pending, "{answer}");
+        let answer = read(&answer);
+        assert_eq!(answer.reason.as_deref(), Some(reason));
+        assert_eq!(answer.transaction, word(transaction));
+    }
+    assert_eq!(outcome(&json!({"success": true})), Pending);
+    assert_eq!(outcome(&failure("not_found")), Pending);
+}
+
+pub(super) const NOTHING_SENT: &[&str] = &[
+    // The specification, section 9 of version 1, and version 2's name for one.
+    "insufficient_funds",
+    "invalid_exact_evm_payload_authorization_valid_after",
+    "invalid_exact_evm_payload_authorization_valid_before",
+    "invalid_exact_evm_payload_authorization_value",
+    "invalid_exact_evm_payload_authorization_value_mismatch",
+    "invalid_exact_evm_payload_signature",
+    "invalid_exact_evm_payload_recipient_mismatch",
+    "invalid_network",
+    "invalid_payload",
+    "invalid_payment_requirements",
+    "invalid_scheme",
+    "unsupported_scheme",
+    "invalid_x402_version",
+    // x402 1.2.
+    "invalid_exact_evm_payload_undeployed_smart_wallet",
+    "invalid_payment",
+    "payment_expired",
+    // @x402/evm 2.27: what it checks before it simulates, and what a failed simulation comes from.
+    "invalid_exact_evm_scheme",
+    "invalid_exact_evm_missing_eip712_domain",
+    "invalid_exact_evm_network_mismatch",
+    "asset_not_deployed_contract",
+    "eip6492_factory_not_allowed",
+    "invalid_exact_evm_signature",
+    "invalid_exact_evm_failed_to_parse_signature",
+    "invalid_exact_evm_recipient_mismatch",
+    "invalid_exact_evm_eip3009_not_supported",
+    "invalid_exact_evm_token_name_mismatch",
+    "invalid_exact_evm_token_version_mismatch",
+    "invalid_exact_evm_insufficient_balance",
+    "invalid_exact_evm_authorization_value",
+    "unsupported_payload_type",
+    "invalid_permit2_signature",
+    "invalid_permit2_spender",
+    "invalid_permit2_recipient_mismatch",
+    "permit2_deadline_expired",
+    "permit2_not_yet_valid",
+    "permit2_amount_mismatch",
+    "permit2_token_mismatch",
+    "permit2_allowance_required",
+    "permit2_insufficient_balance",
+    // Checks of addresses.
+    "invalid_exact_evm_payload_from_address_kyt",
+    "invalid_exact_evm_payload_to_address_kyt",
+    // OKX.
+    "param_mismatch",
+    "toAddr mismatch",
+    "amount mismatch",
+    "unsupported_chain",
+    "payer_blocked",
+    "risk_address",
+    "resource mismatch",
+    "no matching payment option",
+    "invalid_signature",
+];
+
+pub(super) const MAY_HAVE_MOVED: &[&str] = &[
+    "invalid_transaction_state",
+    "unexpected_verify_error",
+    "unexpected_settle_error",
+    "duplicate_settlement",
+    "smart_wallet_deployment_failed",
+    "settlement_pending",
+    "settlement_timeout",
+    "permit2_invalid_nonce",
+    "invalid_exact_evm_nonce_already_used",
+    "invalid_exact_evm_transaction_simulation_failed",
+    "invalid_exact_evm_transfer_event_mismatch",
+    "invalid_exact_evm_transaction_failed",
+    "AuthorizationUsed",
+    "not_found",
+    "timeout",
+    "500 Internal Server Error",
+];
+
+#[test]
+fn every_reason_is_sorted_by_whether_anything_was_sent() {
+    for (reasons, expected) in [(NOTHING_SENT, Failed), (MAY_HAVE_MOVED, Pending)] {
+        for reason in reasons {
+            let answer = failure(reason);
+            assert_eq!(outcome(&answer), expected, "{reason}");
+            let answer = read(&answer);
+            assert_eq!(
+                (answer.reason.as_deref(), answer.transaction),
+                (Some(*reason), None)
+            );
+            // OKX's first interface has been seen with either name for it.
+            for name in ["errorMsg", "errorMessage"] {
+                let answer = json!({"success": false, "payer": PAYER, "txHash": "", name: reason});
+                assert_eq!(outcome(&answer), expected, "{answer}");
+                assert_eq!(read(&answer).message.as_deref(), Some(*reason));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_that_does_not_say_that_nothing_was_sent_is_pending() {
+    for mut answer in [
+        json!({"success": false}),
+        json!({"success": false, "errorReason": null}),
+        json!({"success": false, "errorReason": "", "transaction": ""}),
+        json!({"success": false, "errorReason": 7}),
+        // It contradicts itself: a transaction, or a status that says otherwise.
+        json!({"success": false, "errorReason": "insufficient_funds", "transaction": HASH}),
+        json!({"success": false, "errorReason": "insufficient_funds", "txHash": HASH}),
+        json!({"success": false, "errorReason": "insufficient_funds", "status": "pending"}),
+        json!({"success": false, "errorReason": "insufficient_funds", "status": "timeout"}),
+        json!({"success": false, "errorReason": "insufficient_funds", "status": "success"}),
+        // A settlement that failed with this message has been sent: the facilitator may be the one without funds.
+        json!({"success": false, "errorReason": "unexpected_settle_error", "errorMessage": "insufficient funds"}),
+    ] {
+        assert_eq!(outcome(&answer), Pending, "{answer}");
+        assert!(read(&answer).reason.is_some());
+        answer["payer"] = json!(PAYER);
+        assert_eq!(outcome(&answer), Pending, "{answer}");
+    }
+    let failed = json!({"success": false, "errorReason": "insufficient_funds", "status": "failed", "errorMessage": "nonce too low"});
+    assert_eq!(outcome(&failed), Failed);
+}
+
+/// OKX's table of codes.
+#[test]
+fn an_envelope_with_an_error_is_failed_if_the_request_was_not_looked_into() {
+    for (codes, expected) in [
+        (
+            &[
+                50011, 429, 50014, 400, 50103, 50104, 50105, 50106, 50107, 50111, 50112, 50113,
+                50114, 50125, 50038, 51000,
+            ][..],
+            Failed,
+        ),
+        (&[50026, 500, 50404, 1, -1, 50200][..], Pending),
+    ] {
+        for code in codes {
+            for (code, data) in [
+                (json!(code), json!(null)),
+                (json!(code.to_string()), json!([])),
+            ] {
+                for envelope in [
+                    json!({"code": code, "msg": "Words", "data": data}),
+                    json!({"code": code, "error_code": code, "error_message": "Words", "msg": "", "data": data}),
+                    json!({"code": code, "msg": "Words"}),
+                ] {
+                    let answer = read(&envelope);
+                    assert_eq!(answer.outcome, expected, "{envelope}");
+                    let text = code.to_string();
+                    assert_eq!(
+                        answer.reason,
+                        Some(format!("okx_{}", text.trim_matches('"')))
+                    );
+                    assert_eq!(answer.message.as_deref(), Some("Words"));
+                }
+            }
+        }
+    }
+    for (message, expected) in [
+        ("payer_blocked", Failed),
+        ("toAddr mismatch", Failed),
+        ("System error", Pending),
+    ] {
+        let envelope = json!({"code": "1", "msg": message, "data": null});
+        assert_eq!(read(&envelope).outcome, expected, "{message}");
+    }
+    // With an answer beside the error, neither is believed.
+    for data in [success(), failure("insufficient_funds"), json!([success()])] {
+        assert_eq!(
+            read(&json!({"code": 50011, "data": data})).outcome,
+            Pending,
+            "{data}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_answer_to_a_settlement_is_pending() {
+    for text in [
+        "null",
+        " null\n",
+        "",
+        "<html>502 Bad Gateway</html>",
+        "{",
+        "true",
+        "\"success\"",
+        "[]",
+        "{}",
+        "[{\"success\": true}]",
+        "{\"success\": \"true\"}",
+        "{\"success\": 1}",
+        "{\"success\": null}",
+        "{\"isValid\": false, \"invalidReason\": \"insufficient_funds\"}",
+        "{\"x402Version\": 1, \"error\": \"payment required\", \"accepts\": []}",
+        // Which of them is it?
+        "{\"success\": true, \"success\": false, \"errorReason\": \"insufficient_funds\"}",
+        "{\"success\": false, \"success\": true}",
+        "{\"code\": \"0\"}",
+        "{\"code\": 0, \"data\": null}",
+        "{\"code\": 0, \"data\": []}",
+        "{\"code\": 0, \"data\": \"ok\"}",
+        "{\"code\": 0, \"data\": {}}",
+    ] {
+        let answer = read_text(text);
+        assert_eq!(answer.outcome, Pending, "{text}");
+        let expected = if text.trim() == "null" {
+            "no_answer"
+        } else {
+            "unreadable_answer"
+        };
+        assert_eq!(answer.reason.as_deref(), Some(expected), "{text}");
+        assert_eq!(answer.transaction, None);
+    }
+    let two = json!({"code": "0", "data": [success(), success()]});
+    assert_eq!(read(&two).outcome, Pending);
+}
+
+#[test]
+fn an_answer_about_another_payment_is_a_conflict_that_says_where() {
+    for (name, value, reason) in [
+        ("payer", json!(PAY_TO), "payer_mismatch"),
+        ("payer", json!("somebody"), "payer_mismatch"),
+        ("network", json!("eip155:8453"), "network_mismatch"),
+        ("network", json!("base"), "network_mismatch"),
+        ("network", json!("196"), "network_mismatch"),
+        ("chainIndex", json!("8453"), "network_mismatch"),
+        ("chainIndex", json!(1), "network_mismatch"),
+        ("amount", json!("10001"), "amount_mismatch"),
+        ("amount", json!("1e4"), "amount_mismatch"),
+        ("txHash", json!(OTHER), "transaction_mismatch"),
+        ("txHash", json!(&HASH[2..]), "transaction_mismatch"),
+        (
+            "transaction",
+            json!("5UfDuX7hXbTTQ5VZ"),
+            "transaction_mismatch",
+        ),
+        ("transaction", json!(1), "transaction_mismatch"),
+    ] {
+        for is_success in [true, false] {
+            let mut answer = success();
+            answer["success"] = json!(is_success);
+            answer["errorReason"] = json!("insufficient_funds");
+            answer[name] = value.clone();
+            assert_eq!(outcome(&answer), Conflict, "{answer}");
+            let found = read(&answer);
+            assert_eq!(found.reason.as_deref(), Some(reason), "{answer}");
+            // The hash is kept, for whoever looks it up.
+            let is_kept = reason != "transaction_mismatch";
+            assert_eq!(found.transaction, word(HASH).filter(|_| is_kept));
+            let message = found.message.unwrap();
+            assert!(message.contains(name), "{name}: {message}");
+        }
+    }
+}
