@@ -52,8 +52,6 @@ COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, 
   'The body of a facilitator''s /settle: the payment as it came and the requirement it is for. facilitator: okx, whose interface (v6/x402 with chainIndex, or v6/pay/x402) follows from the payment''s version, or x402 for any other. For OKX''s /verify leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
   'Holds a payment, the value of PAYMENT-SIGNATURE or X-PAYMENT or its JSON, against one requirement or a list, at the clock''s time. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are what the payment says: true only if is_valid is. invalid_reason: a name of the x402 specification. unchecked: what only the chain knows. Raises 22023 for requirements that make no sense, and on nothing that a payment can contain.';
-COMMENT ON FUNCTION insforge_integrations.rows_of_ordinary_table(oid) IS
-  'Rows of a table as JSON objects, read so that nothing of its owner''s runs; 42809 for anything but an ordinary table with columns of built-in types. Behind import_x402_payments().';
 COMMENT ON FUNCTION insforge_integrations.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, whatever synchronous_commit says.';
 COMMENT ON FUNCTION insforge_integrations.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS

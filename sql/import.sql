@@ -1,3 +1,8 @@
+CREATE FUNCTION insforge_integrations.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations.rows_of_ordinary_table(oid) IS
+  'Rows of a table as JSON objects, read so that nothing of its owner''s runs; 42809 for anything but an ordinary table with columns of built-in types. Behind import_x402_payments().';
+
 CREATE FUNCTION insforge_integrations.import_x402_payments(source regclass)
   RETURNS TABLE (id text, tx_hash text, reason text)
   LANGUAGE plpgsql VOLATILE

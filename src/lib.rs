@@ -128,11 +128,7 @@ mod install_script {
     extension_sql_file!(
         "../sql/import.sql",
         name = "import",
-        requires = [
-            "ledger",
-            pg::imports::rows_of_ordinary_table,
-            pg::reservations::read_x402_settlement
-        ]
+        requires = ["ledger", pg::reservations::read_x402_settlement]
     );
     extension_sql_file!(
         "../sql/ledger_guard.sql",
@@ -143,7 +139,6 @@ mod install_script {
         "../sql/comments.sql",
         name = "comments",
         requires = [
-            pg::imports::rows_of_ordinary_table,
             pg::ledger::force_sync_commit,
             pg::ledger::insert_x402_settlement,
             pg::realtime::call_as_its_owner,

@@ -1,26 +1,71 @@
 //! Reading a payment table that somebody else owns.
 
+use std::ffi::CStr;
+
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::Result;
-use super::jsonb::Jsonb;
+use super::backend::function_info;
+use super::error::{Result, internal};
 use super::rows::{Rows, is_ordinary, name_of};
 use crate::error::Error;
 
-/// The rows of an ordinary table as they are now. Nothing of its owner's runs, and nobody can write it
-/// until the transaction ends.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
-fn rows_of_ordinary_table(source: pg_sys::Oid) -> Result<SetOfIterator<'static, Jsonb>> {
-    // SAFETY: the table is open and locked while it is read.
-    let rows = unsafe {
+/// SQL function `rows_of_ordinary_table`; see sql/import.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager, for a strict function of an OID.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn rows_of_ordinary_table(call: FunctionCallInfo) -> Datum {
+    // SAFETY: as the caller promises.
+    if let Err(report) = unsafe { keep_rows(call) } {
+        report.report(PgLogLevel::ERROR);
+    }
+    Datum::from(0)
+}
+
+function_info!(pg_finfo_rows_of_ordinary_table);
+
+/// Puts the rows of an ordinary table, as they are now, into a tuplestore, which keeps on disk what
+/// exceeds `work_mem`. Nothing of the table's owner's runs, and nobody can write it until the transaction
+/// ends.
+unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
+    // SAFETY: the executor gives a set's caller a place for it, which lives as long as the query. The table
+    // is open and locked while it is read.
+    unsafe {
+        let source = pgrx::fcinfo::pg_getarg(call, 0).unwrap_or(pg_sys::Oid::INVALID);
+        let caller = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
+        let mode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
+        if caller.is_null() || (*caller).allowedModes & mode as i32 == 0 {
+            return Err(internal("the rows are asked for where no set fits"));
+        }
         let table = pg_sys::relation_open(source, pg_sys::ShareLock as i32);
         if !is_ordinary(table) {
             let table = name_of(table);
             return Err(Error::NotImportable { table }.into());
         }
-        let rows = Rows::scan(table)?;
+
+        let before = pg_sys::MemoryContextSwitchTo((*(*caller).econtext).ecxt_per_query_memory);
+        let columns = pg_sys::CreateTemplateTupleDesc(1);
+        pg_sys::TupleDescInitEntry(columns, 1, c"row".as_ptr(), pg_sys::JSONBOID, -1, 0);
+        let kept = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
+        pg_sys::MemoryContextSwitchTo(before);
+        let keep = |row: &CStr| {
+            let mut row = pg_sys::OidInputFunctionCall(
+                pg_sys::Oid::from(pg_sys::F_JSONB_IN),
+                row.as_ptr().cast_mut(),
+                pg_sys::Oid::INVALID,
+                -1,
+            );
+            pg_sys::tuplestore_putvalues(kept, columns, &raw mut row, &mut false);
+            Ok(())
+        };
+        Rows::each(table, keep)?;
         pg_sys::relation_close(table, pg_sys::NoLock as i32);
-        rows
-    };
-    Ok(SetOfIterator::new(rows.into_texts().map(Jsonb)))
+
+        (*caller).returnMode = mode;
+        (*caller).setResult = kept;
+        (*caller).setDesc = columns;
+        Ok(())
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::pg_sys;
+use pgrx::{PgMemoryContexts, pg_sys};
 use serde::de::DeserializeOwned;
 
 use super::encoding::{from_server, to_server};
@@ -177,45 +177,32 @@ impl Rows {
         unsafe { Self::read(table, pg_sys::Oid::INVALID, &mut []) }
     }
 
+    /// Reads a table as [`Rows::scan`] does, and gives each row's JSON away, in the server's encoding.
+    /// What `give` allocates in the current memory context is freed after each row.
+    ///
+    /// # Safety
+    /// As of [`Rows::scan`].
+    pub unsafe fn each(
+        table: pg_sys::Relation,
+        give: impl FnMut(&CStr) -> Result<()>,
+    ) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { read(table, pg_sys::Oid::INVALID, &mut [], give) }
+    }
+
     unsafe fn read(
         table: pg_sys::Relation,
         index: pg_sys::Oid,
         keys: &mut [pg_sys::ScanKeyData],
     ) -> Result<Self> {
-        // SAFETY: as the callers promise. Without a snapshot of ours the scan takes the newest
-        // there is, which Postgres permits in parallel mode too, unlike GetLatestSnapshot.
-        unsafe {
-            let scan = pg_sys::systable_beginscan(
-                table,
-                index,
-                index != pg_sys::Oid::INVALID,
-                std::ptr::null_mut(),
-                keys.len() as i32,
-                keys.as_mut_ptr(),
-            );
-            let mut rows = Vec::new();
-            loop {
-                let tuple = pg_sys::systable_getnext(scan);
-                if tuple.is_null() {
-                    break;
-                }
-                let record = pg_sys::heap_copy_tuple_as_datum(tuple, (*table).rd_att);
-                let json = pg_sys::OidFunctionCall1Coll(
-                    pg_sys::Oid::from(pg_sys::F_ROW_TO_JSON_RECORD),
-                    pg_sys::Oid::INVALID,
-                    record,
-                );
-                let text = pg_sys::text_to_cstring(json.cast_mut_ptr());
-                rows.push(from_server(CStr::from_ptr(text))?.into_owned());
-            }
-            pg_sys::systable_endscan(scan);
-            Ok(Self(rows))
-        }
-    }
-
-    /// The rows as JSON text, given away.
-    pub fn into_texts(self) -> impl Iterator<Item = String> {
-        self.0.into_iter()
+        let mut rows = Vec::new();
+        let mut keep = |row: &CStr| {
+            rows.push(from_server(row)?.into_owned());
+            Ok(())
+        };
+        // SAFETY: as the callers promise.
+        unsafe { read(table, index, keys, &mut keep)? };
+        Ok(Self(rows))
     }
 
     /// The rows as JSON text.
@@ -227,5 +214,45 @@ impl Rows {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let parse = |row: &String| serde_json::from_str(row).map_err(internal);
         self.0.iter().map(parse).collect()
+    }
+}
+
+unsafe fn read(
+    table: pg_sys::Relation,
+    index: pg_sys::Oid,
+    keys: &mut [pg_sys::ScanKeyData],
+    mut give: impl FnMut(&CStr) -> Result<()>,
+) -> Result<()> {
+    // SAFETY: as the callers promise. Without a snapshot of ours the scan takes the newest there is,
+    // which Postgres permits in parallel mode too, unlike GetLatestSnapshot.
+    unsafe {
+        let scan = pg_sys::systable_beginscan(
+            table,
+            index,
+            index != pg_sys::Oid::INVALID,
+            std::ptr::null_mut(),
+            keys.len() as i32,
+            keys.as_mut_ptr(),
+        );
+        let mut of_row = PgMemoryContexts::new("insforge_integrations row");
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            of_row.switch_to(|_| {
+                let record = pg_sys::heap_copy_tuple_as_datum(tuple, (*table).rd_att);
+                let json = pg_sys::OidFunctionCall1Coll(
+                    pg_sys::Oid::from(pg_sys::F_ROW_TO_JSON_RECORD),
+                    pg_sys::Oid::INVALID,
+                    record,
+                );
+                let text = pg_sys::text_to_cstring(json.cast_mut_ptr());
+                give(CStr::from_ptr(text))
+            })?;
+            of_row.reset();
+        }
+        pg_sys::systable_endscan(scan);
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod crash;
+mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
 mod races;
