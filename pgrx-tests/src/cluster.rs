@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::Signal;
 use postgres::{Client, NoTls};
 
 use crate::database::{Database, Fixture};
 use crate::installation::Installation;
 use crate::server_user::ServerUser;
+
+mod faults;
 
 /// Name of the superuser that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -163,35 +164,6 @@ impl Cluster {
         Database::create(self, name, fixture)
     }
 
-    /// Kills every process of the server with SIGKILL at once, then starts it again.
-    ///
-    /// # Errors
-    /// When the server does not come back.
-    pub fn crash(&mut self) -> Result<()> {
-        let pid_file = fs::read_to_string(self.home.join("data/postmaster.pid"))?;
-        let postmaster: i32 = pid_file
-            .lines()
-            .next()
-            .context("empty postmaster.pid")?
-            .parse()?;
-        let send = |pid: i32, signal| {
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
-        };
-        // Stopped, it starts no new children while these are killed.
-        send(postmaster, Signal::SIGSTOP);
-        let children = children_of(postmaster)?;
-        for pid in children.iter().chain([&postmaster]) {
-            send(*pid, Signal::SIGKILL);
-        }
-        // As long as one is there, it has the server's memory, and no other server starts.
-        while children.iter().any(|pid| is_running(*pid)) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let control = self.control.as_mut().context("the cluster is stopping")?;
-        control.write_all(b"restart\n")?;
-        self.wait_until_ready()
-    }
-
     /// Waits until this standby has replayed all that its primary has written.
     ///
     /// # Errors
@@ -272,41 +244,6 @@ impl Drop for Cluster {
         drop(self.control.take());
         let _ = self.keeper.wait();
     }
-}
-
-/// Whether a process is there and has not ended yet.
-fn is_running(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(')')
-        .next()
-        .and_then(|rest| rest.split_whitespace().next());
-    state.is_some_and(|state| state != "Z")
-}
-
-fn children_of(parent: i32) -> Result<Vec<i32>> {
-    let mut children = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-            continue;
-        };
-        // After the command's name in parentheses: state, then the parent.
-        let parent_field = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1));
-        if parent_field.and_then(|field| field.parse::<i32>().ok()) == Some(parent) {
-            children.push(pid);
-        }
-    }
-    Ok(children)
 }
 
 /// One cluster for all tests of a test program, each in a database of its own.

@@ -1,7 +1,9 @@
 //! The ledger of x402 payments: what gets in, what does not, and that nothing is lost.
 
+mod adversity;
 mod answers;
 mod crash;
+mod full_disk;
 mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
