@@ -1,11 +1,13 @@
 //! `make demo`: the main job on real input, each step checked as it is shown.
 
-use std::io::IsTerminal;
+mod ledger;
+mod stage;
 
-use anyhow::{Result, bail};
-use insforge_integrations_tests::request::{claims_of, request};
+use anyhow::Result;
+use insforge_integrations_tests::request::claims_of;
 use insforge_integrations_tests::{Cluster, Fixture};
-use postgres::{Client, SimpleQueryMessage};
+
+use stage::{Demo, heading, say};
 
 fn main() -> Result<()> {
     heading("A Postgres of its own, made to look like InsForge's");
@@ -150,6 +152,8 @@ FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000
     )?
     .refused_with("22023")?;
 
+    ledger::show(&mut demo)?;
+
     heading("A database that followed the guides keeps its policies");
     let guide = cluster.database(Fixture::Guide)?;
     demo.client = guide.connect()?;
@@ -182,116 +186,3 @@ const X402_PAYMENT: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-
   "authorization":{"from":"0x857b06519E91e3A54538791bDbb0E22373e36b66","to":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C",
     "value":"10000","validAfter":"1740672089","validBefore":"1740672154",
     "nonce":"0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480"}}}"#;
-
-struct Demo {
-    client: Client,
-}
-
-/// What a statement gave: the rows as text, or SQLSTATE and HINT of an error.
-enum Outcome {
-    Rows(Vec<Vec<String>>),
-    Refused { code: String, hint: Option<String> },
-}
-
-impl Demo {
-    fn setup(&mut self, statement: &str) -> Result<()> {
-        show_statement("postgres", statement);
-        Ok(self.client.batch_execute(statement)?)
-    }
-
-    fn run(&mut self, statements: &str) -> Result<Outcome> {
-        show_statement("postgres", statements);
-        outcome(self.client.simple_query(statements))
-    }
-
-    /// One request as InsForge's backend and PostgREST would run it.
-    fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
-        show_statement(
-            &format!("{role}, request.jwt.claims = '{claims}'"),
-            statement,
-        );
-        outcome(request(&mut self.client, role, claims, |tx| {
-            tx.simple_query(statement)
-        }))
-    }
-}
-
-fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<Outcome> {
-    let messages = match result {
-        Ok(messages) => messages,
-        Err(error) => {
-            let Some(error) = error.as_db_error() else {
-                return Err(error.into());
-            };
-            println!("    ERROR {}: {}", error.code().code(), error.message());
-            for (name, text) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
-                if let Some(text) = text {
-                    println!("    {name}: {text}");
-                }
-            }
-            return Ok(Outcome::Refused {
-                code: error.code().code().to_owned(),
-                hint: error.hint().map(str::to_owned),
-            });
-        }
-    };
-    let mut rows = Vec::new();
-    for message in &messages {
-        if let SimpleQueryMessage::Row(row) = message {
-            let cell = |index| row.get(index).unwrap_or("NULL").to_owned();
-            rows.push((0..row.len()).map(cell).collect::<Vec<_>>());
-        }
-    }
-    for row in &rows {
-        println!("    {}", row.join("  |  "));
-    }
-    println!(
-        "    ({} row{})",
-        rows.len(),
-        if rows.len() == 1 { "" } else { "s" }
-    );
-    Ok(Outcome::Rows(rows))
-}
-
-impl Outcome {
-    fn shows(&self, expected: &[&[&str]]) -> Result<()> {
-        match self {
-            Self::Rows(rows) if rows == expected => Ok(()),
-            Self::Rows(rows) => bail!("expected the rows {expected:?}, not {rows:?}"),
-            Self::Refused { code, .. } => bail!("expected the rows {expected:?}, not error {code}"),
-        }
-    }
-
-    /// The HINT of the error.
-    fn refused_with(self, expected: &str) -> Result<String> {
-        match self {
-            Self::Refused { code, hint } if code == expected => Ok(hint.unwrap_or_default()),
-            Self::Refused { code, .. } => bail!("expected error {expected}, not {code}"),
-            Self::Rows(rows) => bail!("expected error {expected}, not {} rows", rows.len()),
-        }
-    }
-}
-
-fn heading(text: &str) {
-    println!("\n{}", styled("1", text));
-}
-
-fn say(text: &str) {
-    println!("    {text}");
-}
-
-fn show_statement(as_whom: &str, statement: &str) {
-    println!("  {}", styled("2", &format!("as {as_whom}")));
-    for line in statement.lines() {
-        println!("  {}", styled("36", &format!("> {line}")));
-    }
-}
-
-/// Text with a style of the terminal (an SGR parameter), plain where there is none.
-fn styled(style: &str, text: &str) -> String {
-    if std::io::stdout().is_terminal() {
-        format!("\x1b[{style}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
-    }
-}

@@ -1,0 +1,127 @@
+//! Statements, shown as they run and checked.
+
+use std::io::IsTerminal;
+
+use anyhow::{Result, bail};
+use insforge_integrations_tests::request::request;
+use postgres::{Client, SimpleQueryMessage};
+
+/// A database, and what is done there.
+pub struct Demo {
+    /// A connection as the superuser.
+    pub client: Client,
+}
+
+/// What a statement gave: the rows as text, or SQLSTATE and HINT of an error.
+pub enum Outcome {
+    Rows(Vec<Vec<String>>),
+    Refused { code: String, hint: Option<String> },
+}
+
+impl Demo {
+    /// Runs statements that are to succeed.
+    pub fn setup(&mut self, statement: &str) -> Result<()> {
+        show_statement("postgres", statement);
+        Ok(self.client.batch_execute(statement)?)
+    }
+
+    /// Runs statements as the superuser.
+    pub fn run(&mut self, statements: &str) -> Result<Outcome> {
+        show_statement("postgres", statements);
+        outcome(self.client.simple_query(statements))
+    }
+
+    /// One request as InsForge's backend and PostgREST would run it.
+    pub fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
+        show_statement(
+            &format!("{role}, request.jwt.claims = '{claims}'"),
+            statement,
+        );
+        outcome(request(&mut self.client, role, claims, |tx| {
+            tx.simple_query(statement)
+        }))
+    }
+}
+
+fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<Outcome> {
+    let messages = match result {
+        Ok(messages) => messages,
+        Err(error) => {
+            let Some(error) = error.as_db_error() else {
+                return Err(error.into());
+            };
+            println!("    ERROR {}: {}", error.code().code(), error.message());
+            for (name, text) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
+                if let Some(text) = text {
+                    println!("    {name}: {text}");
+                }
+            }
+            return Ok(Outcome::Refused {
+                code: error.code().code().to_owned(),
+                hint: error.hint().map(str::to_owned),
+            });
+        }
+    };
+    let mut rows = Vec::new();
+    for message in &messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            let cell = |index| row.get(index).unwrap_or("NULL").to_owned();
+            rows.push((0..row.len()).map(cell).collect::<Vec<_>>());
+        }
+    }
+    for row in &rows {
+        println!("    {}", row.join("  |  "));
+    }
+    println!(
+        "    ({} row{})",
+        rows.len(),
+        if rows.len() == 1 { "" } else { "s" }
+    );
+    Ok(Outcome::Rows(rows))
+}
+
+impl Outcome {
+    /// Insists on these rows.
+    pub fn shows(&self, expected: &[&[&str]]) -> Result<()> {
+        match self {
+            Self::Rows(rows) if rows == expected => Ok(()),
+            Self::Rows(rows) => bail!("expected the rows {expected:?}, not {rows:?}"),
+            Self::Refused { code, .. } => bail!("expected the rows {expected:?}, not error {code}"),
+        }
+    }
+
+    /// Insists on an error of this SQLSTATE; its HINT.
+    pub fn refused_with(self, expected: &str) -> Result<String> {
+        match self {
+            Self::Refused { code, hint } if code == expected => Ok(hint.unwrap_or_default()),
+            Self::Refused { code, .. } => bail!("expected error {expected}, not {code}"),
+            Self::Rows(rows) => bail!("expected error {expected}, not {} rows", rows.len()),
+        }
+    }
+}
+
+/// Begins a section.
+pub fn heading(text: &str) {
+    println!("\n{}", styled("1", text));
+}
+
+/// Says something about what is shown.
+pub fn say(text: &str) {
+    println!("    {text}");
+}
+
+fn show_statement(as_whom: &str, statement: &str) {
+    println!("  {}", styled("2", &format!("as {as_whom}")));
+    for line in statement.lines() {
+        println!("  {}", styled("36", &format!("> {line}")));
+    }
+}
+
+/// Text with a style of the terminal (an SGR parameter), plain where there is none.
+fn styled(style: &str, text: &str) -> String {
+    if std::io::stdout().is_terminal() {
+        format!("\x1b[{style}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
