@@ -127,7 +127,7 @@ proptest! {
         if found.outcome == Settled {
             prop_assert_eq!(found.transaction, hashes.first().copied());
         } else {
-            prop_assert!(found.reason.is_some(), "{}", answer);
+            prop_assert!(found.reason.or(found.message).is_some(), "{}", answer);
         }
         if found.outcome == Failed {
             prop_assert_eq!(&answer["success"], &json!(false));
