@@ -71,6 +71,7 @@ BEGIN
       FROM (VALUES
         ('@extschema@.exchange_provider_token(text, text)', '{anon, authenticated, project_admin}'::name[]),
         ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
+        ('insforge_integrations.advise()', '{project_admin}'),
         ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
         ('@extschema@.reserve_x402_payment(text, jsonb, text, text)', '{project_admin}'),
         ('@extschema@.settle_x402_reservation(uuid, jsonb, text)', '{project_admin}'),

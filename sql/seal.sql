@@ -1,3 +1,46 @@
+-- Which relations are Better Auth's.
+CREATE VIEW insforge_integrations.better_auth_relations AS
+  -- Its own tables, by name and by columns that no other table of the name has.
+  WITH known AS (
+    SELECT c.oid, c.relname, c.relnamespace
+    FROM pg_class c JOIN (VALUES
+      ('user', '{email,emailVerified}'::text[]), ('session', '{userId,expiresAt,token}'),
+      ('account', '{userId,accountId,providerId}'), ('verification', '{identifier,value,expiresAt}'),
+      ('jwks', '{publicKey,privateKey}'), ('rateLimit', '{key,lastRequest}'),
+      ('organization', '{name,slug,createdAt}'), ('organizationRole', '{organizationId,permission}'),
+      ('member', '{organizationId,userId}'), ('invitation', '{organizationId,inviterId}'),
+      ('team', '{organizationId,name}'), ('teamMember', '{teamId,userId}'),
+      ('twoFactor', '{secret,backupCodes}'), ('deviceCode', '{deviceCode,userCode}'),
+      ('walletAddress', '{userId,chainId}'), ('passkey', '{userId,credentialID}'),
+      ('apikey', '{key,lastRefillAt}'), ('ssoProvider', '{issuer,providerId}'),
+      ('subscription', '{referenceId,stripeCustomerId}'), ('oauthApplication', '{clientId}'),
+      ('oauthClient', '{clientId}'), ('oauthAccessToken', '{clientId}'),
+      ('oauthRefreshToken', '{clientId}'), ('oauthConsent', '{clientId}'),
+      ('oauthResource', '{identifier,accessTokenTtl}'), ('oauthClientResource', '{clientId}'),
+      ('oauthClientAssertion', '{expiresAt}')
+      ) AS k(name, columns) ON k.name = c.relname
+    WHERE c.relkind IN ('r', 'p')
+      AND NOT EXISTS (
+        SELECT FROM unnest(k.columns) AS wanted
+        WHERE wanted NOT IN (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped))
+  ), home AS (
+    -- Another table with policies is the application's, and so is its schema.
+    SELECT n.oid, n.nspname,
+           n.nspname = 'public' OR EXISTS (
+             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.oid FROM known k)) AS is_shared
+    FROM pg_namespace n
+    WHERE n.nspname NOT IN ('insforge_integrations', 'pg_catalog', 'information_schema')
+      -- Sessions can be elsewhere (secondaryStorage).
+      AND (SELECT count(*) FROM known k WHERE k.relnamespace = n.oid AND k.relname IN ('user', 'account')) = 2
+  )
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR c.oid IN (SELECT k.oid FROM known k));
+COMMENT ON VIEW insforge_integrations.better_auth_relations IS
+  'Tables and views of Better Auth: all that are in its schema; in a schema that it shares with the application, public or one with other tables under policies, its own tables alone.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema holds the application''s tables too.';
+
 CREATE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
   RETURNS TABLE (object text, change text)
   LANGUAGE plpgsql VOLATILE
@@ -5,49 +48,28 @@ CREATE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 
 AS $$
 DECLARE
   schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
-  is_shared boolean := schema_name = 'public';
+  is_shared boolean;
   sealed oid[];
   target record;
 BEGIN
-  -- Better Auth's own tables, by name and by columns that no other table of the name has.
-  SELECT coalesce(array_agg(c.oid), '{}') INTO sealed
-    FROM pg_class c JOIN (VALUES
-        ('user', '{email,emailVerified}'::text[]), ('session', '{userId,expiresAt,token}'),
-        ('account', '{userId,accountId,providerId}'), ('verification', '{identifier,value,expiresAt}'),
-        ('jwks', '{publicKey,privateKey}'), ('rateLimit', '{key,lastRequest}'),
-        ('organization', '{name,slug,createdAt}'), ('organizationRole', '{organizationId,permission}'),
-        ('member', '{organizationId,userId}'), ('invitation', '{organizationId,inviterId}'),
-        ('team', '{organizationId,name}'), ('teamMember', '{teamId,userId}'),
-        ('twoFactor', '{secret,backupCodes}'), ('deviceCode', '{deviceCode,userCode}'),
-        ('walletAddress', '{userId,chainId}'), ('passkey', '{userId,credentialID}'),
-        ('apikey', '{key,lastRefillAt}'), ('ssoProvider', '{issuer,providerId}'),
-        ('subscription', '{referenceId,stripeCustomerId}'), ('oauthApplication', '{clientId}'),
-        ('oauthClient', '{clientId}'), ('oauthAccessToken', '{clientId}'),
-        ('oauthRefreshToken', '{clientId}'), ('oauthConsent', '{clientId}'),
-        ('oauthResource', '{identifier,accessTokenTtl}'), ('oauthClientResource', '{clientId}'),
-        ('oauthClientAssertion', '{expiresAt}')
-      ) AS known(name, columns) ON known.name = c.relname
-    WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p')
-      AND NOT EXISTS (
-        SELECT FROM unnest(known.columns) AS wanted
-        WHERE wanted NOT IN (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped));
-  IF (SELECT count(*) FROM pg_class c WHERE c.oid = ANY (sealed) AND c.relname IN ('user', 'session', 'account')) < 3
-     OR schema_name IN ('insforge_integrations', 'pg_catalog', 'information_schema') THEN
+  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
+    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
+  IF is_shared IS NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('schema %s does not hold Better Auth''s tables', quote_nullable(schema_name)),
-      DETAIL = 'Its tables "user", session and account, with the columns that Better Auth gives them, are not all there. Nothing was changed.',
+      DETAIL = 'Its tables "user" and account, with the columns that Better Auth gives them, are not both there. Nothing was changed.',
       HINT = 'Give the schema that the search_path of your Better Auth server names first.';
   END IF;
 
-  -- What is in the schema, but in public only Better Auth's own.
+  -- What is in the schema, but in a shared one only Better Auth's own.
   FOR target IN
     WITH relation AS (
       SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
-      WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-        AND (NOT is_shared OR c.oid = ANY (sealed) OR EXISTS (
+      WHERE c.relnamespace = schema_oid
+        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
           SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
     ), held(kind, name, owner, acl, what) AS (
       SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
              format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
@@ -107,8 +129,7 @@ BEGIN
   -- Membership in another role, or ownership, is not undone by REVOKE.
   FOR target IN
     SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.relnamespace = schema_oid AND c.relkind IN ('r', 'p') AND r.rolname IN ('anon', 'authenticated')
-        AND (NOT is_shared OR c.oid = ANY (sealed))
+      WHERE c.oid = ANY (sealed) AND r.rolname IN ('anon', 'authenticated')
         AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
         AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
              OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
@@ -121,11 +142,11 @@ BEGIN
   END LOOP;
 
   IF is_shared THEN
-    object := 'schema public';
-    change := 'not sealed as a whole: tables that Better Auth adds later are open until seal_better_auth(''public'') is called again; the advisor finds them';
+    object := format('schema %I', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until seal_better_auth(%L) is called again; the advisor finds them', schema_name);
     RETURN NEXT;
   END IF;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all that PUBLIC, anon and authenticated hold on Better Auth''s schema and on what is in it and will be; in schema public, on Better Auth''s own tables. One row for each change; a second call has none to report. Better Auth''s server and the functions of this extension go on working.';
+  'Revokes all that PUBLIC, anon and authenticated hold on Better Auth''s schema and on what is in it and will be; in public, or where other tables have policies, on Better Auth''s own tables. One row for each change; a second call has none to report. Better Auth''s server and the functions of this extension go on working.';

@@ -172,6 +172,51 @@ mod install_script {
             pg::x402::verify_x402_payment
         ]
     );
+    extension_sql_file!(
+        "../sql/advisor/facts.sql",
+        name = "advisor_facts",
+        requires = ["identity", "settings"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/advise.sql",
+        name = "advise",
+        requires = ["advisor_facts"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/policies.sql",
+        name = "advisor_policies",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/exposure.sql",
+        name = "advisor_exposure",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/secrets.sql",
+        name = "advisor_secrets",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/providers.sql",
+        name = "advisor_providers",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/better_auth.sql",
+        name = "advisor_better_auth",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/payments.sql",
+        name = "advisor_payments",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/server.sql",
+        name = "advisor_server",
+        requires = ["advise"]
+    );
     extension_sql_file!("../sql/privileges.sql", name = "privileges", finalize);
 }
 

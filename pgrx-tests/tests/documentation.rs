@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use insforge_integrations_tests::{Fixture, node, shared_cluster};
+use insforge_integrations_tests::{Cluster, Fixture, node};
 
 /// Each page with SQL in it, and the database its reader has.
 const PAGES: &[(&str, Fixture)] = &[
     ("README.md", Fixture::InsForge),
     ("docs/adoption.md", Fixture::Guide),
+    ("docs/advisor.md", Fixture::Extension),
     ("docs/auth0.md", Fixture::Extension),
     ("docs/better_auth.md", Fixture::Extension),
     ("docs/clerk.md", Fixture::Extension),
@@ -33,13 +34,25 @@ fn sql_blocks(page: &str) -> Vec<String> {
         .collect()
 }
 
+/// What a page cannot have: the reader's own secret, in the place of an example, the providers' keys, and a
+/// Better Auth server.
+const WHAT_ONLY_A_READER_HAS: &str = "
+    UPDATE insforge_integrations.jwt_secrets SET secret = encode(sha256(gen_random_uuid()::text::bytea), 'base64');
+    UPDATE insforge_integrations.auth_providers SET jwks = '{\"keys\": []}', jwks_updated_at = now()
+      WHERE jwks_url IS NOT NULL;
+    UPDATE insforge_integrations.auth_providers SET enabled = false
+      WHERE key_source LIKE 'better_auth:%' AND to_regclass(substr(key_source, 13) || '.jwks') IS NULL;
+    DELETE FROM insforge_integrations.jwks_fetches";
+
+/// And whoever followed it is not told of a mistake.
 #[test]
 fn every_block_of_every_page_runs() {
+    let cluster = Cluster::start_with("fsync = on").unwrap();
     for (page, fixture) in PAGES {
-        let database = shared_cluster().database(*fixture).unwrap();
+        let database = cluster.database(*fixture).unwrap();
         let mut client = database.connect().unwrap();
         if *page == "docs/better_auth.md" {
-            let socket = shared_cluster().socket_directory().to_str().unwrap();
+            let socket = cluster.socket_directory().to_str().unwrap();
             node::run("better_auth.mjs", &[socket, database.name(), "better_auth"]).unwrap();
         }
         let blocks = sql_blocks(page);
@@ -49,6 +62,19 @@ fn every_block_of_every_page_runs() {
                 panic!("{page}: {error:?}\n{block}");
             }
         }
+        let extension = "SELECT FROM pg_extension WHERE extname = 'insforge_integrations'";
+        if client.query(extension, &[]).unwrap().is_empty() {
+            // The page ends with its removal.
+            continue;
+        }
+        client.batch_execute(WHAT_ONLY_A_READER_HAS).unwrap();
+        let found: Vec<String> = client
+            .query("SELECT f::text FROM insforge_integrations.advise() f", &[])
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        assert!(found.is_empty(), "{page}: {found:#?}");
     }
 }
 

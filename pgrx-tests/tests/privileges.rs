@@ -7,6 +7,7 @@ use postgres::Client;
 ///
 /// The whole of it: what is not here, nobody but superusers may do.
 const GRANTED: &[&str] = &[
+    "EXECUTE ON function insforge_integrations.advise() TO project_admin",
     "EXECUTE ON function insforge_integrations.authenticate(pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.correct_x402_settlement(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.deauthenticate() TO PUBLIC",

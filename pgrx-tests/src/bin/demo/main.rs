@@ -1,5 +1,6 @@
 //! `make demo`: the main job on real input, each step checked as it is shown.
 
+mod advisor;
 mod ledger;
 mod stage;
 
@@ -173,6 +174,10 @@ FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000
         .shows(&[&["user_2alice", "from before"]])?;
     demo.request("authenticated", &bob, everything)?
         .shows(&[])?;
+
+    let careless = cluster.database(Fixture::Extension)?;
+    demo.client = careless.connect()?;
+    advisor::show(&mut demo)?;
 
     drop(demo);
     drop(cluster);

@@ -110,7 +110,8 @@ pub fn say(text: &str) {
     println!("    {text}");
 }
 
-fn show_statement(as_whom: &str, statement: &str) {
+/// Shows a statement before it is run.
+pub fn show_statement(as_whom: &str, statement: &str) {
     println!("  {}", styled("2", &format!("as {as_whom}")));
     for line in statement.lines() {
         println!("  {}", styled("36", &format!("> {line}")));

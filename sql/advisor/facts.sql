@@ -1,0 +1,121 @@
+-- What the rules of the advisor look at: queries that advise() puts before theirs, each with those before it.
+CREATE TABLE insforge_integrations.advisor_facts (
+  position integer PRIMARY KEY,
+  name     text NOT NULL UNIQUE,
+  meaning  text NOT NULL,
+  query    text NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.advisor_facts IS 'What the rules of the advisor look at. Each query can use those before it.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Its place in the statement.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'What later facts and the rules call it.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'What its rows are.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.query IS 'The query.';
+
+CREATE FUNCTION insforge_integrations.flat_expression(expression text) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+  -- Calls keep their parentheses.
+  replace(replace(replace(replace(
+    regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
+      '::(text|uuid|character varying|varchar)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
+COMMENT ON FUNCTION insforge_integrations.flat_expression(text) IS
+  'An expression as pg_get_expr() writes it without parentheses, casts and SELECT around a call, to look for a comparison in it.';
+
+CREATE FUNCTION insforge_integrations.steps(VARIADIC lines text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+  -- A name can contain a line break, and what follows it would be SQL.
+  (SELECT pg_catalog.string_agg(pg_catalog.format('-- %s. %s', l.number, pg_catalog.regexp_replace(l.line, '[\n\r]+', ' ', 'g')), E'\n' ORDER BY l.number)
+   FROM pg_catalog.unnest(lines) WITH ORDINALITY AS l(line, number));
+COMMENT ON FUNCTION insforge_integrations.steps(text[]) IS
+  'What a person must do, as numbered SQL comments: one line each, whatever is in the names.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(1, 'clients', 'The roles of requests that are not an administrator''s.', $fact$
+  SELECT oid, rolname AS name FROM pg_roles WHERE rolname IN ('anon', 'authenticated')
+$fact$),
+(2, 'schemas', 'The operator''s schemas: not Postgres'' own, InsForge''s or an extension''s. is_exposed: requests can reach what is granted in them.', $fact$
+  SELECT n.oid, n.nspname AS name,
+         EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE')) AS is_exposed
+  FROM pg_namespace n
+  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND n.nspname <> ALL ('{ai,auth,compute,deployments,email,functions,memory,payments,realtime,schedules,storage,system}')
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
+$fact$),
+(3, 'relations', 'Tables and views in the operator''s schemas. granted: the commands that requests may send.', $fact$
+  SELECT c.oid, format('%I.%I', s.name, c.relname) AS name, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relpersistence,
+         CASE WHEN s.is_exposed THEN ARRAY(
+           SELECT command FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) command
+           WHERE EXISTS (SELECT FROM clients r
+                         WHERE has_table_privilege(r.oid, c.oid, command)
+                            OR (command <> 'DELETE' AND has_any_column_privilege(r.oid, c.oid, command))))
+         ELSE '{}' END AS granted
+  FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+$fact$),
+(4, 'identity_functions', 'Functions that tell who is asking.', $fact$
+  WITH RECURSIVE candidate AS (
+    SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call,
+           coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS body
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.pronargs = 0 AND p.prokind = 'f' AND NOT p.proretset
+      AND p.prorettype IN ('text'::regtype, 'uuid'::regtype, 'varchar'::regtype)
+      AND n.nspname <> 'pg_catalog'
+  ), ours AS (
+    SELECT '@extschema@.requesting_user_id()'::regprocedure::oid AS oid
+    UNION
+    SELECT d.objid FROM pg_depend d
+    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass
+      AND d.refobjid = '@extschema@.requesting_user_id()'::regprocedure
+  ), asking AS (
+    SELECT c.*, CASE WHEN c.oid IN (SELECT o.oid FROM ours o) THEN 'ours'
+                     WHEN c.prorettype = 'uuid'::regtype OR c.body ~* 'auth\.uid\M|::\s*uuid\M|\mas\s+uuid\M' THEN 'uuid'
+                     ELSE 'text' END AS kind
+    FROM candidate c
+    WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'request\.jwt|auth\.(jwt|uid)\M|\mrequesting_user_id\M'
+    UNION
+    -- One that calls such a function is one itself.
+    SELECT c.*, CASE WHEN c.prorettype = 'uuid'::regtype OR c.body ~* '::\s*uuid\M' THEN 'uuid' ELSE a.kind END
+    FROM asking a JOIN candidate c ON c.oid <> a.oid AND strpos(c.body, quote_ident(a.proname) || '(') > 0
+    WHERE c.oid NOT IN (SELECT o.oid FROM ours o)
+  )
+  SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
+$fact$),
+(5, 'policies', 'Row level security policies in the operator''s schemas.', $fact$
+  SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name, p.polcmd AS command, p.polpermissive AS is_permissive,
+         (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(p.polroles) role) AS roles,
+         EXISTS (SELECT FROM clients r, unnest(p.polroles) role
+                 WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')) AS is_for_clients,
+         pg_get_expr(p.polqual, p.polrelid) AS using_expression, pg_get_expr(p.polwithcheck, p.polrelid) AS check_expression
+  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+       JOIN schemas s ON s.oid = c.relnamespace
+$fact$),
+(6, 'compared_columns', 'Columns that a policy compares with who is asking.', $fact$
+  SELECT DISTINCT p.oid AS policy, p.relation, a.attnum, a.attname AS name, a.atttypid AS type, f.kind
+  FROM (SELECT p.*, ' ' || insforge_integrations.flat_expression(concat_ws(' AND ', p.using_expression, p.check_expression)) || ' ' AS flat
+        FROM policies p) p
+    JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                               AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0
+    JOIN pg_attribute a ON a.attrelid = p.relation AND a.attnum = d.refobjsubid
+    CROSS JOIN LATERAL (
+      SELECT insforge_integrations.flat_expression(i.call) AS call, i.kind FROM identity_functions i
+      UNION ALL
+      SELECT 'auth.jwt() ->> ''sub''', 'text') f
+  WHERE strpos(p.flat, format(' %s = %s ', insforge_integrations.flat_expression(quote_ident(a.attname)), f.call)) > 0
+     OR strpos(p.flat, format(' %s = %s ', f.call, insforge_integrations.flat_expression(quote_ident(a.attname)))) > 0
+$fact$),
+(7, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is who is asking.', $fact$
+  SELECT relation, attnum, name, type FROM compared_columns
+  UNION
+  SELECT a.attrelid, a.attnum, a.attname, a.atttypid
+  FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+    JOIN schemas s ON s.oid = c.relnamespace
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
+    AND (a.attname IN ('user_id', 'userId', 'owner_id', 'ownerId', 'author_id', 'authorId', 'created_by', 'createdBy')
+         OR EXISTS (SELECT FROM pg_attrdef v
+                    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid
+                    WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
+$fact$);

@@ -1,0 +1,226 @@
+-- Secrets: where others can read them, and whether they can be guessed. No secret is in what a rule answers.
+CREATE FUNCTION insforge_integrations.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET: what is encrypted with that can be read no longer otherwise.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'Restart InsForge with PostgREST and Postgres, then run: SELECT insforge_integrations.set_jwt_secret(''the new JWT_SECRET''); tokens of the old one are accepted, and this is found, for another hour.'];
+COMMENT ON FUNCTION insforge_integrations.rotation_steps() IS
+  'How InsForge gets a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can have this server call addresses in its own network. Options that one request sets with http_set_curlopt stay on the pooled connection: a proxy set there reads what later requests send.',
+'Takes EXECUTE on each of them from PUBLIC, anon and authenticated. Functions of yours that call them go on working as SECURITY DEFINER, and project_admin keeps what was granted to it.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session, and who has the secret can sign a token as any user.',
+'Takes the setting away; this extension needs none. Where InsForge or PostgREST uses it, steps that keep them working. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
+$rule$
+  WITH held AS (
+    SELECT convert_to(s.secret, getdatabaseencoding()) AS secret FROM insforge_integrations.jwt_secrets s
+    WHERE s.valid_until IS NULL OR s.valid_until > now()
+  ), written AS (
+    SELECT DISTINCT w.text FROM held h, LATERAL (VALUES
+      (convert_from(h.secret, getdatabaseencoding())), (encode(h.secret, 'hex')),
+      (rtrim(translate(encode(h.secret, 'base64'), E'\n', ''), '=')),
+      (rtrim(translate(encode(h.secret, 'base64'), E'+/\n', '-_'), '='))) w(text)
+  ), setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- What the server was started with: no view tells of a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, EXISTS (SELECT FROM written w WHERE strpos(s.value, w.text) > 0) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'Its name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations.steps(VARIADIC ARRAY[
+               'Keep this setting: InsForge reads it to decrypt, and its compose file passes JWT_SECRET on where there is no ENCRYPTION_KEY. The JWT secret is what must change.']
+               || insforge_integrations.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Take the line with %s out of the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- By itself, since it runs in no transaction; afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations.steps(
+             format('Take %s out of where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres, or after a change of its configuration file run: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also takes public keys by this name; and a setting can say how the secret is written.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'warning', 'health', 'Providers are registered and there is no JWT secret',
+'exchange_provider_token() fails for every user. A dump has no secret in it, so that this is what a restore leaves.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations.steps(
+           'Run with the JWT_SECRET of InsForge''s environment, not from a shell that keeps a history: SELECT insforge_integrations.set_jwt_secret(''…'');',
+           'Register Better Auth again if its session cookies are exchanged: its session_secret is not dumped either.',
+           'Where PostgREST''s pre-request verifies tokens and none are exchanged, no secret is needed. Say so: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                    WHERE c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Definitions and comments can be read by every role, are in every dump and in migrations. Who has the secret can sign a token as any user.',
+'Deletes the comment; elsewhere, takes the literal out. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
+$rule$
+  WITH held AS (
+    SELECT convert_to(s.secret, getdatabaseencoding()) AS secret FROM insforge_integrations.jwt_secrets s
+    WHERE s.valid_until IS NULL OR s.valid_until > now()
+  ), written AS (
+    SELECT DISTINCT w.text FROM held h, LATERAL (VALUES
+      (convert_from(h.secret, getdatabaseencoding())), (replace(convert_from(h.secret, getdatabaseencoding()), '''', '''''')),
+      (encode(h.secret, 'hex')), (rtrim(translate(encode(h.secret, 'base64'), E'\n', ''), '=')),
+      (rtrim(translate(encode(h.secret, 'base64'), E'+/\n', '-_'), '='))) w(text)
+  ), sought AS (
+    -- In the tree of an expression a constant is written as its bytes, signed.
+    SELECT w.text, b.bytes,
+           (SELECT string_agg(' ' || (CASE WHEN v.byte > 127 THEN v.byte - 256 ELSE v.byte END), '' ORDER BY i)
+            FROM generate_series(0, length(b.bytes) - 1) i, LATERAL (SELECT get_byte(b.bytes, i)) v(byte)) AS tree
+    FROM written w, LATERAL (SELECT convert_to(w.text, getdatabaseencoding())) b(bytes)
+  ), code(classid, objid, objsubid, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+  ), place AS (
+    SELECT DISTINCT c.classid, c.objid, c.objsubid, false AS is_comment
+    FROM code c JOIN sought s ON strpos(c.texts, s.text) > 0 OR strpos(c.trees, s.tree) > 0 OR position(s.bytes IN c.bytes) > 0
+    UNION
+    SELECT d.classoid, d.objoid, d.objsubid, true FROM pg_description d JOIN sought s ON strpos(d.description, s.text) > 0
+    UNION
+    SELECT d.classoid, d.objoid, 0, true FROM pg_shdescription d JOIN sought s ON strpos(d.description, s.text) > 0
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations.steps(VARIADIC ARRAY[
+           concat('Take the secret out of ', n.type, ' ', n.identity, '. Where it signs tokens, call insforge_integrations.issue_insforge_token(user_id, claims) instead, which reads the stored one.')]
+           || insforge_integrations.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'It repeats or counts, has few different characters, or is made of common words, like the examples of documentation and compose files. One token is enough to try guesses against, and the one that fits signs a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits takes nothing away from them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations.steps(VARIADIC insforge_integrations.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server then holds the secret that signs InsForge''s tokens: what leaks there signs a token as any user, and a new secret for one means a new one for the other.',
+'Gives Better Auth a secret of its own. Its users sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Take the JWT secret out of that server''s environment. If the server is not yours alone, give InsForge a new one too.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON s.secret = b.secret AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
