@@ -37,7 +37,7 @@ CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlemen
 CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE insforge_integrations.x402_settlements IS
   'The ledger: one row for each transaction that settled an x402 payment. Rows are added by record_x402_settlement() and settle_x402_reservation(), and never changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table; tx_hash is the key.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made of tx_hash, which is the key. Imported rows keep theirs.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that it settles; NULL: recorded without one.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';

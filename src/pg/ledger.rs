@@ -7,35 +7,39 @@ use pgrx::prelude::*;
 
 use super::as_owner::AsOwner;
 use super::backend::function_info;
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+use super::direct_insert::Target;
 use super::encoding::text_datum;
 use super::error::{Result, internal};
 use super::kept_plan::{Connection, KeptPlan};
 use super::realtime::publish;
 use super::x402::NETWORKS;
 use crate::error::Error;
+use crate::evm::integer::decimal;
+use crate::evm::lower_case;
 use crate::x402::registry::Network;
-use crate::x402::settlement::Given;
+use crate::x402::settlement::{Given, row_id};
 
 /// The columns of the ledger, in the order of the parameters of [`INSERT`] and of what is read.
 macro_rules! columns {
     () => {
-        "tx_hash, payer_address, endpoint, amount, network, response_summary, id, created_at, asset, user_id,
-         reservation_id, is_mock"
+        "id, created_at, reservation_id, tx_hash, payer_address, endpoint, amount, network, asset, user_id,
+         response_summary, is_mock"
     };
 }
 
 const TYPES: &[pg_sys::Oid; 12] = &[
+    pg_sys::UUIDOID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::UUIDOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::NUMERICOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
-    pg_sys::UUIDOID,
-    pg_sys::TIMESTAMPTZOID,
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
-    pg_sys::UUIDOID,
     pg_sys::BOOLOID,
 ];
 
@@ -74,7 +78,7 @@ static STORED: KeptPlan = KeptPlan::new(
     c_str(concat!(
         "SELECT ",
         columns!(),
-        " FROM insforge_integrations.x402_settlements WHERE tx_hash = $1\0"
+        " FROM insforge_integrations.x402_settlements WHERE tx_hash = $4\0"
     )),
     TYPES,
 );
@@ -82,14 +86,14 @@ static STORED: KeptPlan = KeptPlan::new(
 /// What the stored row differs in from what was given, and when it was recorded.
 static DIFFERENCES: KeptPlan = KeptPlan::new(
     c"SELECT concat_ws(', ',
-               CASE WHEN payer_address <> $2 THEN 'payer_address' END,
-               CASE WHEN endpoint <> $3 THEN 'endpoint' END,
-               CASE WHEN amount <> $4 THEN 'amount' END,
-               CASE WHEN network <> $5 THEN 'chain' END,
-               CASE WHEN response_summary IS DISTINCT FROM $6 THEN 'response_summary' END,
+               CASE WHEN payer_address <> $5 THEN 'payer_address' END,
+               CASE WHEN endpoint <> $6 THEN 'endpoint' END,
+               CASE WHEN amount <> $7 THEN 'amount' END,
+               CASE WHEN network <> $8 THEN 'chain' END,
+               CASE WHEN response_summary IS DISTINCT FROM $11 THEN 'response_summary' END,
                CASE WHEN is_mock THEN 'is_mock' END),
              created_at::text
-      FROM insforge_integrations.x402_settlements WHERE tx_hash = $1",
+      FROM insforge_integrations.x402_settlements WHERE tx_hash = $4",
     TYPES,
 );
 
@@ -103,6 +107,11 @@ unsafe fn insert(connection: &Connection, row: &Row) -> Result<Option<Vec<Option
     // SAFETY: as the caller promises.
     unsafe {
         pg_sys::ForceSyncCommit();
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        if let Some(ledger) = Target::open(c"insforge_integrations", c"x402_settlements", row.len())
+        {
+            return Ok(ledger.insert(row).then(|| row.to_vec()));
+        }
         if pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 {
             return INSERT_OR_NOTHING.first_row(connection, row, std::ptr::null_mut());
         }
@@ -184,17 +193,17 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
         return Err(Error::EndpointMissing.into());
     }
     let row: Row = [
+        Some(id_of(&settlement.tx_hash)),
+        Some(transaction_start()),
+        None,
         Some(text_datum(&settlement.tx_hash)),
         Some(text_datum(&settlement.payer)),
         raw(2),
         Some(numeric_datum(&settlement.amount)?),
         Some(text_datum(&settlement.network.network)),
-        raw(6),
-        Some(random_uuid()),
-        Some(transaction_start()),
         None,
         requesting_user(),
-        None,
+        raw(6),
         Some(Datum::from(false)),
     ];
     // SAFETY: the function manager says which function it calls.
@@ -227,17 +236,17 @@ unsafe fn public_row(
     function: pg_sys::Oid,
 ) -> Result<Datum> {
     let [
+        id,
+        created_at,
+        _,
         tx_hash,
         payer_address,
         endpoint,
         Some(amount),
         network_id,
-        response_summary,
-        id,
-        created_at,
         asset,
         user_id,
-        _,
+        response_summary,
         is_mock,
     ] = *stored
     else {
@@ -327,9 +336,9 @@ fn requesting_user() -> Option<Datum> {
     unsafe { super::identity::user_id() }
 }
 
-fn random_uuid() -> Datum {
-    // SAFETY: a function without arguments that returns a uuid.
-    unsafe { pgrx::direct_function_call_as_datum(pg_sys::gen_random_uuid, &[]) }
+fn id_of(tx_hash: &str) -> Datum {
+    pgrx::Uuid::from_bytes(row_id(tx_hash))
+        .into_datum()
         .unwrap_or(Datum::from(0))
 }
 
@@ -371,18 +380,27 @@ fn insert_x402_settlement(
     is_mock: bool,
     is_imported: bool,
 ) -> Result<bool> {
+    let is_spelled = lower_case::<32>(tx_hash).as_deref() == Some(tx_hash)
+        && [Some(payer_address), asset]
+            .into_iter()
+            .flatten()
+            .all(|address| lower_case::<20>(address).as_deref() == Some(address))
+        && decimal(amount).is_some();
+    if !is_spelled {
+        return Err(internal("a settlement is not in the ledger's spelling"));
+    }
     let row: Row = [
+        Some(id.into_datum().unwrap_or_else(|| id_of(tx_hash))),
+        Some(created_at.into_datum().unwrap_or_else(transaction_start)),
+        reservation_id.into_datum(),
         Some(text_datum(tx_hash)),
         Some(text_datum(payer_address)),
         Some(text_datum(endpoint)),
         Some(numeric_datum(amount)?),
         Some(text_datum(network)),
-        response_summary.map(text_datum),
-        Some(id.into_datum().unwrap_or_else(random_uuid)),
-        Some(created_at.into_datum().unwrap_or_else(transaction_start)),
         asset.map(text_datum),
         user_id.map(text_datum),
-        reservation_id.into_datum(),
+        response_summary.map(text_datum),
         Some(Datum::from(is_mock)),
     ];
     let connection = Connection::open()?;

@@ -9,6 +9,8 @@ mod better_auth;
 mod bound_identity;
 mod claims_variable;
 mod clock;
+#[cfg(any(feature = "pg14", feature = "pg15"))]
+mod direct_insert;
 mod encoding;
 mod error;
 mod evm;

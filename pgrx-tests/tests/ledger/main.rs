@@ -223,6 +223,75 @@ fn no_path_returns_without_a_row_or_an_error() {
     record(&mut client, &hash(1)).unwrap();
 }
 
+/// A row is put into the ledger without a statement where nothing of the operator's would notice one.
+#[test]
+fn what_an_operator_adds_to_the_ledger_holds() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    for (install, code, remove) in [
+        (
+            "ALTER TABLE insforge_integrations.x402_settlements ADD CONSTRAINT small CHECK (amount < 10000)",
+            SqlState::CHECK_VIOLATION,
+            "ALTER TABLE insforge_integrations.x402_settlements DROP CONSTRAINT small",
+        ),
+        (
+            "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE SQLSTATE '22023'; END$$;
+             CREATE TRIGGER refuse AFTER INSERT ON insforge_integrations.x402_settlements
+               FOR EACH STATEMENT EXECUTE FUNCTION public.refuse()",
+            SqlState::INVALID_PARAMETER_VALUE,
+            "DROP FUNCTION public.refuse CASCADE",
+        ),
+        (
+            "ALTER TABLE insforge_integrations.x402_settlements ADD shop text NOT NULL DEFAULT nullif('', '')",
+            SqlState::NOT_NULL_VIOLATION,
+            "ALTER TABLE insforge_integrations.x402_settlements DROP shop",
+        ),
+    ] {
+        superuser.batch_execute(install).unwrap();
+        let error = record(&mut client, &hash(1)).unwrap_err();
+        assert_eq!(refused(&error).code(), &code, "{install}");
+        superuser.batch_execute(remove).unwrap();
+    }
+    record(&mut client, &hash(1)).unwrap();
+    superuser
+        .batch_execute("CREATE UNIQUE INDEX one_of_each ON insforge_integrations.x402_settlements (payer_address)")
+        .unwrap();
+    assert!(record(&mut client, &hash(2)).is_err());
+    let rows = superuser
+        .query("SELECT FROM insforge_integrations.x402_settlements", &[])
+        .unwrap();
+    assert_eq!(rows.len(), 1);
+}
+
+/// Those who follow the log, subscribers and others, are told of every row, and of none twice.
+#[test]
+fn logical_decoding_shows_each_row_once() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    superuser
+        .batch_execute("SELECT pg_create_logical_replication_slot('ledger', 'test_decoding')")
+        .unwrap();
+    record(&mut client, &hash(1)).unwrap();
+    assert!(record(&mut client, &hash(1)).is_err());
+    let mut aborted = client.transaction().unwrap();
+    record(&mut aborted, &hash(2)).unwrap();
+    aborted.rollback().unwrap();
+    let changes: Vec<String> = superuser
+        .query(
+            "SELECT data FROM pg_logical_slot_get_changes('ledger', NULL, NULL) WHERE data LIKE '%x402_settlements%'",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    superuser
+        .batch_execute("SELECT pg_drop_replication_slot('ledger')")
+        .unwrap();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].contains("INSERT") && changes[0].contains(&hash(1)));
+}
+
 #[test]
 fn the_ledger_is_append_only_for_everybody() {
     let (database, mut client) = database();
