@@ -10,7 +10,7 @@ $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reads and writes every user''s rows.',
+'Every request reaches every user''s rows.',
 'Switches it on, with a policy on the column that holds the user''s id for each command that requests may send and that has none.',
 $rule$
   SELECT t.name AS affected_object,
@@ -25,11 +25,25 @@ $rule$
                                 AND p.command IN ('*', CASE command WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END)))) AS recommendation
   FROM relations t JOIN own_rows o ON o.relation = t.oid
   WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- What names its author and can be read, no more, is published.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
     AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_relations b WHERE b.relation = t.oid)
+  UNION ALL
+  -- What names a partition is not held back by the policies of the whole.
+  SELECT t.name, format('Requests can name %s of its partitions, which have none of their own.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
 $rule$),
 ('command_without_policy', 'info', 'health', 'A command is granted and no policy lets a row through',
-'Under row level security the command then finds no row, without an error: the app takes it for done.',
-'Takes the privilege, so that the command is refused with 42501. If users may send it, create the policy instead that the comment has.',
+'Under row level security the command then finds no row, without an error: the app takes it for done. An INSERT is refused.',
+'Takes the privilege, so that the command is refused with 42501, as for a table of a server''s. If users may send it, create the policy instead that the comment has.',
 $rule$
   SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
          string_agg(format(E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\nREVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
@@ -47,7 +61,7 @@ $rule$
 $rule$),
 ('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
 'A view reads with the rights of its owner, whom row level security does not hold back.',
-'Has it read with the rights of who asks (security_invoker). A materialized view has no row level security at all: takes SELECT from requests.',
+'Has it read with the rights of who asks (security_invoker = true). A view that everybody may see, a projection say, is given security_invoker = false and found no longer. A materialized view has no row level security at all: takes SELECT from requests.',
 $rule$
   WITH RECURSIVE reads(view, relation) AS (
     SELECT v.oid, d.refobjid
@@ -60,12 +74,22 @@ $rule$
       JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
   )
   SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN format('ALTER VIEW %s SET (security_invoker = true);', v.name)
+         CASE v.relkind WHEN 'v' THEN format(E'-- Or, if everybody may see what it shows: ALTER VIEW %1$s SET (security_invoker = false);\nALTER VIEW %2$s SET (security_invoker = true);',
+                                             regexp_replace(v.name, '\s+', ' ', 'g'), v.name)
               ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
   FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
     JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
     JOIN pg_roles o ON o.oid = v.relowner
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker' AND opt.option_value IN ('true', 'on', 'yes', '1'))
+  -- Whoever has set it, either way, has thought of it.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- What it shows is shown by the table, too.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('r', '*') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('r', '*'))))
     AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
     -- One that compares the user itself is meant so.
     AND NOT EXISTS (SELECT FROM identity_functions i,
@@ -82,9 +106,10 @@ $rule$
          format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
   FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
   WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND EXISTS (SELECT FROM provider_users)
     AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
     -- InsForge's own users have rows there. Who asks by requesting_user_id() expects others.
-    AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = t.oid AND c.attnum = ANY (f.conkey) AND c.kind <> 'uuid')
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
          OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
                     JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
                     WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
@@ -97,10 +122,11 @@ $rule$
          'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
   FROM pg_attribute a
   WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND (EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-         OR EXISTS (SELECT FROM compared_columns c WHERE c.kind <> 'uuid'))
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message wants a channel, and in a table without a page is none.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
 $rule$),
-('definer_without_search_path', 'critical', 'security', 'A SECURITY DEFINER function looks up names where its caller says',
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names where its caller says',
 'Whoever may create an object in a schema of the path, pg_temp included, has the function call it with its owner''s rights.',
 'Fixes the function''s search_path.',
 $rule$

@@ -34,7 +34,9 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
 $fact$),
 (2, 'schemas', 'The operator''s schemas: not Postgres'' own, InsForge''s or an extension''s. is_exposed: requests can reach what is granted in them.', $fact$
   SELECT n.oid, n.nspname AS name,
-         EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE')) AS is_exposed
+         EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE'))
+           -- What InsForge keeps from the data API beside its own.
+           AND n.nspname <> ALL (regexp_split_to_array(coalesce(current_setting('insforge.internal_schemas', true), ''), '\s*,\s*')) AS is_exposed
   FROM pg_namespace n
   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND n.nspname <> ALL ('{ai,auth,compute,deployments,email,functions,memory,payments,realtime,schedules,storage,system}')
@@ -56,12 +58,15 @@ $fact$),
 $fact$),
 (4, 'identity_functions', 'Functions that tell who is asking.', $fact$
   WITH RECURSIVE candidate AS (
-    SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call,
-           coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS body
+    SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call, b.body
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      CROSS JOIN LATERAL (SELECT regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
+                                                '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/|\mdistinct\s+from\M', '', 'gi')) b(body)
     WHERE p.pronargs = 0 AND p.prokind = 'f' AND NOT p.proretset
       AND p.prorettype IN ('text'::regtype, 'uuid'::regtype, 'varchar'::regtype)
       AND n.nspname <> 'pg_catalog'
+      -- What looks something up in a table answers that: the user's team, say.
+      AND b.body !~* '\mfrom\s'
   ), ours AS (
     SELECT '@extschema@.requesting_user_id()'::regprocedure::oid AS oid
     UNION
@@ -73,7 +78,9 @@ $fact$),
                      WHEN c.prorettype = 'uuid'::regtype OR c.body ~* 'auth\.uid\M|::\s*uuid\M|\mas\s+uuid\M' THEN 'uuid'
                      ELSE 'text' END AS kind
     FROM candidate c
-    WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'request\.jwt|auth\.(jwt|uid)\M|\mrequesting_user_id\M'
+    WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'auth\.uid\M|\mrequesting_user_id\M'
+       -- Another claim is somebody else's: the organization's, say.
+       OR (c.body ~* 'request\.jwt|auth\.jwt\M' AND c.body ~ '\msub\M')
     UNION
     -- One that calls such a function is one itself.
     SELECT c.*, CASE WHEN c.prorettype = 'uuid'::regtype OR c.body ~* '::\s*uuid\M' THEN 'uuid' ELSE a.kind END
@@ -84,6 +91,7 @@ $fact$),
 $fact$),
 (5, 'policies', 'Row level security policies in the operator''s schemas.', $fact$
   SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name, p.polcmd AS command, p.polpermissive AS is_permissive,
+         p.polroles AS role_ids,
          (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(p.polroles) role) AS roles,
          EXISTS (SELECT FROM clients r, unnest(p.polroles) role
                  WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')) AS is_for_clients,
@@ -91,19 +99,26 @@ $fact$),
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
        JOIN schemas s ON s.oid = c.relnamespace
 $fact$),
-(6, 'compared_columns', 'Columns that a policy compares with who is asking.', $fact$
-  SELECT DISTINCT p.oid AS policy, p.relation, a.attnum, a.attname AS name, a.atttypid AS type, f.kind
-  FROM (SELECT p.*, ' ' || insforge_integrations.flat_expression(concat_ws(' AND ', p.using_expression, p.check_expression)) || ' ' AS flat
-        FROM policies p) p
-    JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
-                               AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0
-    JOIN pg_attribute a ON a.attrelid = p.relation AND a.attnum = d.refobjsubid
-    CROSS JOIN LATERAL (
-      SELECT insforge_integrations.flat_expression(i.call) AS call, i.kind FROM identity_functions i
-      UNION ALL
-      SELECT 'auth.jwt() ->> ''sub''', 'text') f
-  WHERE strpos(p.flat, format(' %s = %s ', insforge_integrations.flat_expression(quote_ident(a.attname)), f.call)) > 0
-     OR strpos(p.flat, format(' %s = %s ', f.call, insforge_integrations.flat_expression(quote_ident(a.attname)))) > 0
+(6, 'compared_columns', 'Columns that a policy compares with who is asking. is_read: for rows that are there, in USING.', $fact$
+  WITH expression AS MATERIALIZED (
+    SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations.flat_expression(e.expression), ' ') AS flat
+    FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
+    WHERE e.expression IS NOT NULL
+  ), asking AS MATERIALIZED (
+    SELECT insforge_integrations.flat_expression(i.call) AS call, i.kind FROM identity_functions i
+    UNION ALL
+    SELECT 'auth.jwt() ->> ''sub''', 'text'
+  ), used AS MATERIALIZED (
+    SELECT DISTINCT p.oid, a.attnum, a.attname, a.atttypid, insforge_integrations.flat_expression(quote_ident(a.attname)) AS flat
+    FROM policies p
+      JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0
+      JOIN pg_attribute a ON a.attrelid = p.relation AND a.attnum = d.refobjsubid
+  )
+  SELECT e.oid AS policy, e.relation, u.attnum, u.attname AS name, u.atttypid AS type, f.kind, bool_or(e.is_using) AS is_read
+  FROM expression e JOIN used u ON u.oid = e.oid CROSS JOIN asking f
+  WHERE strpos(e.flat, format(' %s = %s ', u.flat, f.call)) > 0 OR strpos(e.flat, format(' %s = %s ', f.call, u.flat)) > 0
+  GROUP BY e.oid, e.relation, u.attnum, u.attname, u.atttypid, f.kind
 $fact$),
 (7, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is who is asking.', $fact$
   SELECT relation, attnum, name, type FROM compared_columns
@@ -118,4 +133,16 @@ $fact$),
                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
                     JOIN identity_functions i ON i.oid = d.refobjid
                     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
+$fact$),
+(8, 'provider_users', 'Signs that users of a provider ask here, whose ids are text: a row for each.', $fact$
+  SELECT p.name FROM insforge_integrations.auth_providers p WHERE p.enabled
+  UNION ALL
+  SELECT b.name FROM insforge_integrations.better_auth_relations b
+  UNION ALL
+  -- Who calls requesting_user_id() expects them. InsForge's own are compared as what they are, uuids.
+  SELECT i.call FROM identity_functions i
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
+  WHERE i.kind = 'ours'
+  UNION ALL
+  SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype
 $fact$);

@@ -164,7 +164,7 @@ $rule$
   FROM money_tables m
     JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
     JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
-  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*.*?\*/', '', 'g') ~* '\mreturn\s+null\M'
+  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mreturn\s+null\M'
   UNION ALL
   SELECT format('%I on %s', w.rulename, m.name), 'It is a rule ON INSERT DO INSTEAD.',
          format('DROP RULE %I ON %s;', w.rulename, m.name)

@@ -14,8 +14,29 @@ fn rls_disabled() {
             ALTER TABLE public.safe ENABLE ROW LEVEL SECURITY;
             CREATE SCHEMA private;
             CREATE TABLE private.notes (user_id text);
-            GRANT ALL ON private.notes TO anon;"#,
+            GRANT ALL ON private.notes TO anon;
+            -- Kept from the data API.
+            CREATE SCHEMA inner_part;
+            GRANT USAGE ON SCHEMA inner_part TO anon;
+            CREATE TABLE inner_part.notes (user_id text);
+            GRANT ALL ON inner_part.notes TO anon;
+            SET LOCAL insforge.internal_schemas = 'auth, inner_part';
+            -- Published, with its author.
+            CREATE TABLE public.plans (price numeric, created_by text);
+            REVOKE INSERT, UPDATE, DELETE ON public.plans FROM anon, authenticated;
+            -- Partitions that nobody can name.
+            CREATE TABLE public.days (user_id text, day int) PARTITION BY LIST (day);
+            CREATE TABLE public.day_1 PARTITION OF public.days FOR VALUES IN (1);
+            CREATE TABLE public.day_2 PARTITION OF public.days FOR VALUES IN (2);
+            REVOKE ALL ON public.day_1 FROM anon, authenticated;
+            ALTER TABLE public.day_2 ENABLE ROW LEVEL SECURITY;
+            ALTER TABLE public.days ENABLE ROW LEVEL SECURITY;"#,
         broken: r#"
+            CREATE TABLE public.days (user_id text, day int) PARTITION BY LIST (day);
+            CREATE TABLE public."day 1" PARTITION OF public.days FOR VALUES IN (1);
+            CREATE TABLE public.day_2 PARTITION OF public.days FOR VALUES IN (2);
+            ALTER TABLE public.days ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY own ON public.days TO authenticated USING (user_id = requesting_user_id());
             CREATE TABLE public.notes (user_id text);
             CREATE TABLE public."no""tes; DROP TABLE notes" ("userId" varchar, other text DEFAULT requesting_user_id());
             CREATE TABLE public.by_column (user_id uuid);
@@ -24,6 +45,7 @@ fn rls_disabled() {
         affected: &[
             r#"public."no""tes; DROP TABLE notes""#,
             "public.by_column",
+            "public.days",
             "public.notes",
         ],
     }
@@ -51,8 +73,10 @@ fn command_without_policy() {
             ALTER TABLE public."no""tes" ENABLE ROW LEVEL SECURITY;
             CREATE POLICY own ON public."no""tes" FOR SELECT TO authenticated USING (user_id = requesting_user_id());
             CREATE POLICY restricting ON public."no""tes" AS RESTRICTIVE FOR UPDATE USING (true);
-            CREATE POLICY admins ON public."no""tes" FOR DELETE TO project_admin USING (true);"#,
-        affected: &[r#"public."no""tes""#],
+            CREATE POLICY admins ON public."no""tes" FOR DELETE TO project_admin USING (true);
+            CREATE TABLE public.forgotten (user_id text);
+            ALTER TABLE public.forgotten ENABLE ROW LEVEL SECURITY;"#,
+        affected: &[r#"public."no""tes""#, "public.forgotten"],
     }
     .is_found_and_mended();
 }
@@ -68,6 +92,11 @@ fn view_bypasses_rls() {
             CREATE VIEW public.own AS SELECT * FROM public.notes WHERE user_id = (SELECT requesting_user_id());
             CREATE VIEW public.hidden AS SELECT * FROM public.notes;
             REVOKE ALL ON public.hidden FROM anon, authenticated;
+            CREATE VIEW public.meant WITH (security_invoker = off) AS SELECT body FROM public.notes;
+            CREATE TABLE public.posts (user_id text, body text);
+            ALTER TABLE public.posts ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY everybody ON public.posts FOR SELECT TO anon, authenticated USING (true);
+            CREATE VIEW public.published AS SELECT * FROM public.posts;
             CREATE TABLE public.news (id int);
             CREATE VIEW public.of_news AS SELECT * FROM public.news;
             -- Of one whom the policies hold back.
@@ -76,6 +105,8 @@ fn view_bypasses_rls() {
         broken: r#"
             CREATE TABLE public.notes (user_id text, body text);
             ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY;
+            -- Everybody is not anon alone.
+            CREATE POLICY readers ON public.notes FOR SELECT TO anon USING (true);
             CREATE VIEW public."all ""of; it" AS SELECT * FROM public.notes;
             CREATE VIEW public.of_the_view AS SELECT body, requesting_user_id() AS me FROM public."all ""of; it";
             CREATE MATERIALIZED VIEW public.kept AS SELECT count(*) FROM public.notes;"#,
@@ -127,11 +158,14 @@ fn realtime_sender_is_uuid() {
         rule: "realtime_sender_is_uuid",
         near_miss: "
             CREATE SCHEMA realtime;
-            CREATE TABLE realtime.messages (sender_id text);
+            CREATE TABLE realtime.messages (sender_id uuid);
+            -- Nobody sends anything.
+            CREATE TABLE realtime.channels (pattern text);
             SELECT insforge_integrations.register_clerk('clerk.example.com')",
         broken: "
             CREATE SCHEMA realtime;
             CREATE TABLE realtime.messages (sender_id uuid);
+            CREATE TABLE realtime.channels AS SELECT 'room' AS pattern;
             SELECT insforge_integrations.register_clerk('clerk.example.com')",
         affected: &["realtime.messages(sender_id)"],
     }

@@ -1,5 +1,6 @@
 //! The advisor: each rule finds its mistake, what it recommends mends it, and nothing else is found.
 
+mod apps;
 mod better_auth;
 mod exposure;
 mod payments;
@@ -7,6 +8,7 @@ mod policies;
 mod providers;
 mod secrets;
 mod server;
+mod user_ids;
 
 use std::path::Path;
 

@@ -174,7 +174,7 @@ fn payment_trigger_swallows() {
             CREATE RULE kept AS ON DELETE TO public.payments DO INSTEAD NOTHING;",
         broken: r#"
             CREATE FUNCTION public."swal""low"() RETURNS trigger LANGUAGE plpgsql AS
-              $$ BEGIN IF NEW.amount::numeric > 10 THEN RETURN /* no row */ null; END IF; RETURN NEW; END $$;
+              $$ BEGIN /* Large ones */ IF NEW.amount::numeric > 10 THEN RETURN /* no row */ null; END IF; RETURN NEW; END $$;
             CREATE TABLE public."pay""ments; --" (tx_hash text, amount text);
             CREATE TRIGGER "a; --" BEFORE INSERT OR UPDATE ON public."pay""ments; --" FOR EACH ROW EXECUTE FUNCTION public."swal""low"();
             CREATE RULE "b; --" AS ON INSERT TO public."pay""ments; --" WHERE amount = '' DO INSTEAD NOTHING;
