@@ -25,6 +25,8 @@ CREATE FUNCTION insforge_integrations.advise()
   SET search_path = pg_catalog, pg_temp
   -- One long statement over small tables: compiling it would take longer than running it.
   SET jit = off
+  -- How many rows a fact has is not known when the statement is planned.
+  SET enable_nestloop = off
 AS $$
 BEGIN
   RETURN QUERY EXECUTE (

@@ -26,8 +26,9 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
   FROM policies p
   WHERE EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-     OR concat(p.using_expression, p.check_expression)
-        <> concat(insforge_integrations.with_text_user_id(p.using_expression, NULL), insforge_integrations.with_text_user_id(p.check_expression, NULL))
+     OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+         AND concat(p.using_expression, p.check_expression)
+             <> concat(insforge_integrations.with_text_user_id(p.using_expression, NULL), insforge_integrations.with_text_user_id(p.check_expression, NULL)))
 $fact$),
 (31, 'uuid_user_columns', 'Columns that hold a user''s id and are of type uuid, in tables whose policies ask for the user, or whose default is a uuid.', $fact$
   SELECT u.relation, u.attnum, u.name
