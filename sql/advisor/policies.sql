@@ -133,7 +133,7 @@ $rule$
   FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
 $rule$),
 ('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
-'USING (true) for requests makes every row everybody''s, whatever other policies say, and WITH CHECK (true) lets everybody write in another user''s name: permissive policies add up. What everybody may read, with no other policy for SELECT beside it, is not found.',
+'USING (true) for requests makes every row everybody''s, whatever other policies say, and WITH CHECK (true) lets everybody write in another user''s name: permissive policies add up. What anon may read as well, with no other policy for SELECT beside it, is published and not found.',
 'Has it compare the column that holds the user''s id.',
 $rule$
   SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
@@ -146,8 +146,9 @@ $rule$
                     AND (t.granted && CASE p.command WHEN 'r' THEN '{SELECT}' WHEN 'a' THEN '{INSERT}' WHEN 'w' THEN '{UPDATE}' WHEN 'd' THEN '{DELETE}' ELSE t.granted END::text[])
     JOIN own_rows o ON o.relation = p.relation
   WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
-    -- What is published is read by everybody. But a policy that lets fewer rows be read is not there for nothing.
+    -- What is published is read by anon, too. But a policy that lets fewer rows be read is not there for nothing.
     AND (p.command <> 'r'
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.name = 'anon' AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
          OR EXISTS (SELECT FROM policies o
                     WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'r' AND o.using_expression <> 'true'))
 $rule$),
@@ -162,6 +163,17 @@ $rule$
     -- USING stands for it, and is enough where each row must be the user's, or nobody's in particular. USING (true) has another finding.
     AND (p.using_expression IS NULL
          OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
+$rule$),
+('policy_check_left_to_using', 'info', 'health', 'A policy leaves to USING what may be written',
+'USING holds for the rows that are written, too, so that nothing is open. Whoever lets more rows be read one day lets as many be written.',
+'Says it in WITH CHECK as well.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('w', '*') AND p.check_expression IS NULL
+    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
+    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
 $rule$),
 ('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
 'Every request reads the whole table for the few rows that are the user''s.',

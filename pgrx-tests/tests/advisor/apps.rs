@@ -30,7 +30,7 @@ fn an_app_for_insforges_own_users() {
          ALTER TABLE public.posts ENABLE ROW LEVEL SECURITY;
          CREATE POLICY read ON public.posts FOR SELECT TO anon, authenticated USING (true);
          CREATE POLICY add ON public.posts FOR INSERT TO authenticated WITH CHECK (user_id = (SELECT auth.uid()));
-         CREATE POLICY change ON public.posts FOR UPDATE TO authenticated USING (user_id = (auth.jwt() ->> 'sub')::uuid);
+         CREATE POLICY change ON public.posts FOR UPDATE TO authenticated USING (user_id = (auth.jwt() ->> 'sub')::uuid) WITH CHECK (user_id = (SELECT auth.uid()));
          CREATE POLICY remove ON public.posts FOR DELETE TO authenticated USING (user_id = (SELECT auth.uid()));
          CREATE TABLE public.members (
            org uuid, user_id uuid REFERENCES auth.users, role text, PRIMARY KEY (user_id, org));

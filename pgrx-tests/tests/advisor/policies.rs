@@ -41,9 +41,14 @@ fn policy_allows_everything() {
             CREATE POLICY writes ON public.posts FOR INSERT WITH CHECK (true);
             -- Beside one that lets fewer be read.
             CREATE POLICY reads ON public.posts FOR SELECT TO anon USING (true);
-            CREATE POLICY reads_own ON public.posts FOR SELECT TO authenticated USING (user_id::text = requesting_user_id());"#,
+            CREATE POLICY reads_own ON public.posts FOR SELECT TO authenticated USING (user_id::text = requesting_user_id());
+            -- Not published, and everybody's who has signed up.
+            CREATE TABLE public.letters (user_id text);
+            ALTER TABLE public.letters ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY members ON public.letters FOR SELECT TO authenticated USING (true);"#,
         affected: &[
             r#""al;l" on public."no""tes""#,
+            "members on public.letters",
             "reads on public.posts",
             "writes on public.posts",
         ],
@@ -149,6 +154,32 @@ fn requesting_user_id_not_found() {
             CREATE FUNCTION public.mine() RETURNS text LANGUAGE plpgsql STABLE
               AS 'BEGIN RETURN app.requesting_user_id(); END'",
         affected: &["app.requesting_user_id()"],
+    }
+    .is_found_and_mended();
+}
+
+#[test]
+fn policy_check_left_to_using() {
+    Mistake {
+        rule: "policy_check_left_to_using",
+        near_miss: &format!(
+            "{GUIDES}
+            -- Nothing is written; more than the comparison has another finding.
+            CREATE POLICY reads ON public.good FOR SELECT TO authenticated USING (user_id = requesting_user_id());
+            CREATE POLICY removes ON public.good FOR DELETE TO authenticated USING (user_id = requesting_user_id());
+            CREATE POLICY shared ON public.good FOR UPDATE TO authenticated
+              USING (body = 'shared' OR user_id = requesting_user_id());"
+        ),
+        broken: r#"
+            CREATE TABLE public."no""tes" (user_id text, body text);
+            ALTER TABLE public."no""tes" ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY "a;ll" ON public."no""tes" TO authenticated USING (user_id = (SELECT requesting_user_id()));
+            CREATE POLICY change ON public."no""tes" FOR UPDATE TO authenticated
+              USING (requesting_user_id() = user_id AND body IS NOT NULL);"#,
+        affected: &[
+            r#""a;ll" on public."no""tes""#,
+            r#"change on public."no""tes""#,
+        ],
     }
     .is_found_and_mended();
 }
