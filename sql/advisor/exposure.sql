@@ -17,12 +17,12 @@ $rule$
          format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
          concat_ws(E'\n',
            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(command), t.name, command,
-                                     CASE WHEN command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) command
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
             WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('*', CASE command WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END)))) AS recommendation
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
   FROM relations t JOIN own_rows o ON o.relation = t.oid
   WHERE NOT t.relrowsecurity AND t.granted <> '{}'
     -- What names its author and can be read, no more, is published.
@@ -55,7 +55,7 @@ $rule$
     CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
   WHERE t.relrowsecurity
     AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('*', CASE missing.command WHEN 'SELECT' THEN 'r' WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END))
+                      AND p.command IN ('ALL', missing.command))
     AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_relations b WHERE b.relation = t.oid)
   GROUP BY t.oid, t.name
 $rule$),
@@ -87,9 +87,9 @@ $rule$
                 WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
                   AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
                        OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('r', '*') AND p.using_expression = 'true'
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
                                         AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('r', '*'))))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
     AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
     -- One that compares the user itself is meant so.
     AND NOT EXISTS (SELECT FROM identity_functions i,

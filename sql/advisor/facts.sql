@@ -89,8 +89,10 @@ $fact$),
   )
   SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
 $fact$),
-(5, 'policies', 'Row level security policies in the operator''s schemas.', $fact$
-  SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name, p.polcmd AS command, p.polpermissive AS is_permissive,
+(5, 'policies', 'Row level security policies in the operator''s schemas. command: ALL, or one by name.', $fact$
+  SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name,
+         CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
+         p.polpermissive AS is_permissive,
          p.polroles AS role_ids,
          (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(p.polroles) role) AS roles,
          EXISTS (SELECT FROM clients r, unnest(p.polroles) role

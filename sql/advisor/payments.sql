@@ -141,7 +141,7 @@ $rule$
     LEFT JOIN policies p ON p.relation = t.oid AND p.is_permissive AND p.is_for_clients
   WHERE NOT t.relrowsecurity
      OR (sent.command <> 'SELECT'
-         AND p.command IN ('*', CASE sent.command WHEN 'INSERT' THEN 'a' WHEN 'UPDATE' THEN 'w' ELSE 'd' END)
+         AND p.command IN ('ALL', sent.command)
          AND CASE sent.command WHEN 'INSERT' THEN coalesce(p.check_expression, p.using_expression) ELSE p.using_expression END
              IS DISTINCT FROM 'false')
   GROUP BY t.oid, t.name, t.relrowsecurity, t.granted

@@ -72,7 +72,7 @@ $fact$),
            string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
            string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
                              CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                             CASE p.command WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                             p.command,
                              p.roles, ' USING (' || insforge_integrations.with_text_user_id(p.using_expression, c.calls) || ')',
                              ' WITH CHECK (' || insforge_integrations.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
     FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
@@ -137,20 +137,20 @@ $rule$),
 'Has it compare the column that holds the user''s id.',
 $rule$
   SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
-         format('For %s, to %s.', CASE p.command WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END, p.roles) AS detail,
+         format('For %s, to %s.', p.command, p.roles) AS detail,
          format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
                 CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
                 CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
   FROM policies p
     JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
-                    AND (t.granted && CASE p.command WHEN 'r' THEN '{SELECT}' WHEN 'a' THEN '{INSERT}' WHEN 'w' THEN '{UPDATE}' WHEN 'd' THEN '{DELETE}' ELSE t.granted END::text[])
+                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
     JOIN own_rows o ON o.relation = p.relation
   WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
     -- What is published is read by anon, too. But a policy that lets fewer rows be read is not there for nothing.
-    AND (p.command <> 'r'
+    AND (p.command <> 'SELECT'
          OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.name = 'anon' AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
          OR EXISTS (SELECT FROM policies o
-                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'r' AND o.using_expression <> 'true'))
+                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
 $rule$),
 ('policy_without_check', 'warning', 'security', 'A policy says nothing of the rows that are written',
 'Without WITH CHECK an INSERT is refused, and an UPDATE may leave any row that USING lets through: one that is shared, say, under another user''s id.',
@@ -159,7 +159,7 @@ $rule$
   SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
          format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
   FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('a', 'w', '*') AND p.check_expression IS NULL
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
     -- USING stands for it, and is enough where each row must be the user's, or nobody's in particular. USING (true) has another finding.
     AND (p.using_expression IS NULL
          OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
@@ -171,7 +171,7 @@ $rule$
   SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
          format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
   FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('w', '*') AND p.check_expression IS NULL
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
     AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
     AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
 $rule$),

@@ -7,6 +7,16 @@ CREATE FUNCTION insforge_integrations.rotation_steps() RETURNS text[]
 COMMENT ON FUNCTION insforge_integrations.rotation_steps() IS
   'How InsForge gets a new JWT secret, for steps().';
 
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'How the JWT secret, or the one before while it holds, is written: as it is, quoted, in hexadecimal digits, in base64.', $fact$
+  SELECT DISTINCT w.text
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
 'Anybody can have this server call addresses in its own network. Options that one request sets with http_set_curlopt stay on the pooled connection: a proxy set there reads what later requests send.',
@@ -28,15 +38,7 @@ $rule$),
 'Every role can read pg_db_role_setting and the settings of its session, and who has the secret can sign a token as any user.',
 'Takes the setting away; this extension needs none. Where InsForge or PostgREST uses it, steps that keep them working. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
 $rule$
-  WITH held AS (
-    SELECT convert_to(s.secret, getdatabaseencoding()) AS secret FROM insforge_integrations.jwt_secrets s
-    WHERE s.valid_until IS NULL OR s.valid_until > now()
-  ), written AS (
-    SELECT DISTINCT w.text FROM held h, LATERAL (VALUES
-      (convert_from(h.secret, getdatabaseencoding())), (encode(h.secret, 'hex')),
-      (rtrim(translate(encode(h.secret, 'base64'), E'\n', ''), '=')),
-      (rtrim(translate(encode(h.secret, 'base64'), E'+/\n', '-_'), '='))) w(text)
-  ), setting(name, value, place, reset) AS (
+  WITH setting(name, value, place, reset) AS (
     SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
            CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
                 ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
@@ -57,7 +59,7 @@ $rule$
     FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
                         '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
   ), told AS (
-    SELECT s.*, EXISTS (SELECT FROM written w WHERE strpos(s.value, w.text) > 0) AS is_it
+    SELECT s.*, EXISTS (SELECT FROM secret_spellings w WHERE strpos(s.value, w.text) > 0) AS is_it
     FROM setting s
   )
   SELECT format('setting %s %s', s.name, s.place) AS affected_object,
@@ -107,20 +109,12 @@ $rule$),
 'Definitions and comments can be read by every role, are in every dump and in migrations. Who has the secret can sign a token as any user.',
 'Deletes the comment; elsewhere, takes the literal out. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
 $rule$
-  WITH held AS (
-    SELECT convert_to(s.secret, getdatabaseencoding()) AS secret FROM insforge_integrations.jwt_secrets s
-    WHERE s.valid_until IS NULL OR s.valid_until > now()
-  ), written AS (
-    SELECT DISTINCT w.text FROM held h, LATERAL (VALUES
-      (convert_from(h.secret, getdatabaseencoding())), (replace(convert_from(h.secret, getdatabaseencoding()), '''', '''''')),
-      (encode(h.secret, 'hex')), (rtrim(translate(encode(h.secret, 'base64'), E'\n', ''), '=')),
-      (rtrim(translate(encode(h.secret, 'base64'), E'+/\n', '-_'), '='))) w(text)
-  ), sought AS (
+  WITH sought AS (
     -- In the tree of an expression a constant is written as its bytes, signed.
     SELECT w.text, b.bytes,
            (SELECT string_agg(' ' || (CASE WHEN v.byte > 127 THEN v.byte - 256 ELSE v.byte END), '' ORDER BY i)
             FROM generate_series(0, length(b.bytes) - 1) i, LATERAL (SELECT get_byte(b.bytes, i)) v(byte)) AS tree
-    FROM written w, LATERAL (SELECT convert_to(w.text, getdatabaseencoding())) b(bytes)
+    FROM secret_spellings w, LATERAL (SELECT convert_to(w.text, getdatabaseencoding())) b(bytes)
   ), code(classid, objid, objsubid, texts, trees, bytes) AS (
     SELECT 'pg_proc'::regclass, p.oid, 0, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
       FROM pg_proc p WHERE p.oid >= 16384
