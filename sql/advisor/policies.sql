@@ -80,21 +80,29 @@ $fact$),
   ), referenced AS (
     SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
   )
-  SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
-         CASE
-           WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
-                        WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
-           WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
-           WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
-                        WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
-                          AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
-           WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
-         END AS obstacle,
-         concat_ws(E'\n', r.drops,
-           (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
-            FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
-           u.script, r.creates) AS script
-  FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  SELECT c.relation, c.name, c.policies, c.columns,
+         CASE WHEN c.obstacle IS NULL THEN c.script
+              ELSE insforge_integrations.steps(
+                c.obstacle || ' Drop what does, and keep its definition.',
+                'Make every column text that holds a user''s id: ALTER TABLE … ALTER COLUMN … TYPE text;',
+                format('Create again what was dropped, and the policies of %s with @extschema@.requesting_user_id() in the place of auth.uid() and without casts to uuid.', c.name)) END AS recommendation
+  FROM (
+    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
+           CASE
+             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
+                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
+             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
+             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
+                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
+             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
+           END AS obstacle,
+           concat_ws(E'\n', r.drops,
+             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
+              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
+             u.script, r.creates) AS script
+    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  ) c
 $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
@@ -102,34 +110,21 @@ INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, ti
 'Providers'' ids are text. auth.uid(), and any cast to uuid, raises 22P02 for each of their users, so that every request of theirs fails.',
 'Makes the policies compare requesting_user_id(), which answers for InsForge''s own users too, and the columns text.',
 $rule$
-  SELECT c.name AS affected_object, format('Policies %s do.', c.policies) AS detail,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations.steps(
-                c.obstacle || ' Drop what does, and keep its definition.',
-                'Make every column text that holds a user''s id: ALTER TABLE … ALTER COLUMN … TYPE text;',
-                format('Create again what was dropped, and the policies of %s with @extschema@.requesting_user_id() in the place of auth.uid() and without casts to uuid.', c.name)) END AS recommendation
+  SELECT c.name AS affected_object, format('Policies %s do.', c.policies) AS detail, c.recommendation
   FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
 $rule$),
 ('policy_uses_auth_uid', 'info', 'health', 'A policy lets InsForge''s own users in alone',
 'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so that nobody is kept out yet.',
 'Makes the policies compare requesting_user_id(), which answers for InsForge''s own users too, and the columns text.',
 $rule$
-  SELECT c.name AS affected_object, format('Policies %s do.', c.policies) AS detail,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations.steps(c.obstacle || ' Before a provider is registered, let policies compare @extschema@.requesting_user_id() with columns of type text.')
-         END AS recommendation
+  SELECT c.name AS affected_object, format('Policies %s do.', c.policies) AS detail, c.recommendation
   FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users)
 $rule$),
 ('user_column_is_uuid', 'critical', 'health', 'A column takes users'' ids for uuids',
 'Providers'' ids are text: a row of their users cannot be written, and a comparison fails or finds nothing.',
 'Makes the column and its default text, with the policies that use it and without a foreign key that a provider''s user has no row for.',
 $rule$
-  SELECT c.name AS affected_object, format('Column %s.', c.columns) AS detail,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations.steps(
-                c.obstacle || ' Drop what does, and keep its definition.',
-                format('Drop the policies of %s, make %s text: ALTER TABLE … ALTER COLUMN … TYPE text;', c.name, c.columns),
-                'Create again what was dropped, comparing @extschema@.requesting_user_id().') END AS recommendation
+  SELECT c.name AS affected_object, format('Column %s.', c.columns) AS detail, c.recommendation
   FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
 $rule$),
 ('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',

@@ -103,6 +103,13 @@ unsafe fn insert(table: pg_sys::Relation, row: *const Option<Datum>, columns: us
     // SAFETY: as ExecInsert() of Postgres does it for ON CONFLICT DO NOTHING, but that it looks for a
     // conflict only after it has met one.
     unsafe {
+        let access = &*(*table).rd_tableam;
+        let (Some(put), Some(complete)) = (
+            access.tuple_insert_speculative,
+            access.tuple_complete_speculative,
+        ) else {
+            return false;
+        };
         let state = unguarded::CreateExecutorState();
         let callers = pg_sys::CurrentMemoryContext;
         pg_sys::CurrentMemoryContext = (*state).es_query_cxt;
@@ -118,15 +125,8 @@ unsafe fn insert(table: pg_sys::Relation, row: *const Option<Datum>, columns: us
         }
         unguarded::ExecStoreVirtualTuple(slot);
 
-        let access = &*(*table).rd_tableam;
         let transaction = unguarded::GetCurrentTransactionId();
         let command = unguarded::GetCurrentCommandId(true);
-        let (Some(put), Some(complete)) = (
-            access.tuple_insert_speculative,
-            access.tuple_complete_speculative,
-        ) else {
-            return false;
-        };
         let mut inserted = false;
         let mut is_free = true;
         while is_free && !inserted {

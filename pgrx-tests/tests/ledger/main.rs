@@ -263,6 +263,34 @@ fn what_an_operator_adds_to_the_ledger_holds() {
     assert_eq!(rows.len(), 1);
 }
 
+/// A value that another table keeps apart (TOAST) is not the ledger's to point at.
+#[test]
+fn what_another_table_holds_is_recorded_whole() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    superuser
+        .batch_execute(
+            "CREATE TABLE public.answers (summary text);
+             ALTER TABLE public.answers ALTER summary SET STORAGE EXTERNAL;
+             INSERT INTO public.answers SELECT string_agg(md5(n::text), '') FROM generate_series(1, 10000) n",
+        )
+        .unwrap();
+    let whole = "SELECT string_agg(md5(n::text), '') FROM generate_series(1, 10000) n";
+    let returned = format!(
+        "SELECT r.response_summary = ({whole})
+         FROM public.answers a, record_x402_settlement($1, $2, $3, '1', response_summary => a.summary) r"
+    );
+    let row = client
+        .query_one(&returned, &[&hash(1), &PAYER, &ENDPOINT])
+        .unwrap();
+    assert!(row.get::<_, bool>(0));
+    superuser
+        .batch_execute("DROP TABLE public.answers; CHECKPOINT")
+        .unwrap();
+    let stored = format!("SELECT response_summary = ({whole}) FROM x402_payments");
+    assert!(client.query_one(&stored, &[]).unwrap().get::<_, bool>(0));
+}
+
 /// Those who follow the log, subscribers and others, are told of every row, and of none twice.
 #[test]
 fn logical_decoding_shows_each_row_once() {
