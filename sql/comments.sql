@@ -5,7 +5,7 @@ COMMENT ON SCHEMA insforge_integrations IS
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
   'Stores a setting for the whole database; a NULL value returns it to its default. An unknown name or value raises 22023.';
 COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
-  'The rules that a preset makes of the arguments of its function register_…, as columns of auth_providers; 22023 with what is wrong.';
+  'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers; 22023 with what is wrong.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
   'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify its tokens: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot be used are skipped with a NOTICE; a set without one that fits the provider''s algorithms, or with a private key, is refused and the old one stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS

@@ -58,7 +58,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb, text) IS
-  'Behind the functions register_…: stores the rules that a preset makes of its arguments.';
+  'Behind the functions register_...: stores the rules that a preset makes of its arguments.';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
     frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
@@ -82,7 +82,7 @@ CREATE FUNCTION insforge_integrations.register_workos(
   RETURN insforge_integrations.store_auth_provider(name, 'workos', jsonb_build_object(
     'client_id', client_id, 'issuers', issuers));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_…"; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
+  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_..."; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
 
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
@@ -98,7 +98,7 @@ CREATE FUNCTION insforge_integrations.register_stytch(
   RETURN insforge_integrations.store_auth_provider(name, 'stytch', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-…"; base_url: the project''s custom base URL, if it has one.';
+  'Trusts session JWTs of a Stytch consumer project. project_id: "project-..."; base_url: the project''s custom base URL, if it has one.';
 
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')

@@ -469,26 +469,3 @@ fn signatures_are_refused_by_name_with_a_hint() {
     let (code, ..) = error(&format!("0x{:064x}{s}1b", 5));
     assert_eq!(code, SqlState::INVALID_AUTHORIZATION_SPECIFICATION);
 }
-
-/// A server whose encoding is another one hashes the same characters.
-#[test]
-fn text_is_hashed_as_utf_8_in_a_database_of_another_encoding() {
-    let (database, mut client) = database();
-    client
-        .batch_execute("CREATE DATABASE eip712_latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-        .unwrap();
-    let mut latin1 = database
-        .config()
-        .dbname("eip712_latin1")
-        .connect(postgres::NoTls)
-        .unwrap();
-    latin1
-        .batch_execute("CREATE EXTENSION insforge_integrations")
-        .unwrap();
-    let typed_data = changed("/message/to/1/name", Some(json!("Zoë")));
-    assert_eq!(
-        digest(&mut latin1, &typed_data).unwrap(),
-        digest(&mut client, &typed_data).unwrap()
-    );
-    taken(&typed_data);
-}

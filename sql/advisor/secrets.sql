@@ -94,7 +94,7 @@ $rule$
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
          format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
          insforge_integrations.steps(
-           'Run with the JWT_SECRET of InsForge''s environment, not from a shell that keeps a history: SELECT insforge_integrations.set_jwt_secret(''…'');',
+           'Run with the JWT_SECRET of InsForge''s environment, not from a shell that keeps a history: SELECT insforge_integrations.set_jwt_secret(''...'');',
            'Register Better Auth again if its session cookies are exchanged: its session_secret is not dumped either.',
            'Where PostgREST''s pre-request verifies tokens and none are exchanged, no secret is needed. Say so: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
   FROM insforge_integrations.auth_providers p

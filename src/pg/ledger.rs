@@ -202,7 +202,7 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
         Some(numeric_datum(&settlement.amount)?),
         Some(text_datum(&settlement.network.network)),
         None,
-        requesting_user(),
+        super::identity::user_id()?.into_datum(),
         raw(6),
         Some(Datum::from(false)),
     ];
@@ -328,12 +328,6 @@ unsafe fn known(
         }
         stored(connection, &STORED, row)?.ok_or_else(|| lost().into())
     }
-}
-
-/// Who asks, when the server acts for a user.
-fn requesting_user() -> Option<Datum> {
-    // SAFETY: a function without arguments that returns text or NULL.
-    unsafe { super::identity::user_id() }
 }
 
 fn id_of(tx_hash: &str) -> Datum {

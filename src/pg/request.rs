@@ -8,14 +8,13 @@ use pgrx::prelude::*;
 use serde_json::value::RawValue;
 
 use super::backend::unguarded;
-use super::encoding::to_server;
 use super::error::{Result, internal};
-use super::variables;
+use super::guc;
 use crate::error::Error;
 
 /// The HTTP method; `None` when no request is served.
 fn method() -> Result<Option<String>> {
-    variables::get(c"request.method")
+    guc::get(c"request.method")
 }
 
 /// Whether `function` may be called: in plain SQL, and by POST.
@@ -28,7 +27,7 @@ pub fn require_post(function: &'static str) -> Result<std::result::Result<(), Er
 
 /// A header of the request, by its name in lower case; `None` when it is not there or empty.
 pub fn header(name: &str) -> Result<std::result::Result<Option<String>, Error>> {
-    let Some(headers) = variables::get(c"request.headers")? else {
+    let Some(headers) = guc::get(c"request.headers")? else {
         return Ok(Ok(None));
     };
     let Ok(headers) = serde_json::from_str::<HashMap<String, Box<RawValue>>>(&headers) else {
@@ -122,7 +121,7 @@ unsafe extern "C-unwind" fn guarded(
 impl StatusError {
     fn new(code: &[u8; 5], report: pg_sys::panic::ErrorReport) -> Result<Self> {
         let text = |text: &str| -> Result<*const c_char> {
-            let text = CString::new(to_server(text)).map_err(internal)?;
+            let text = CString::new(text).map_err(internal)?;
             // SAFETY: copies a text that ends with NUL.
             Ok(unsafe { pg_sys::pstrdup(text.as_ptr()) })
         };

@@ -9,7 +9,7 @@ use super::rows::Rows;
 use super::table_cache::TableCache;
 use crate::settings::{Settings, check};
 
-pub static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
+static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
 
 fn load(rows: &Rows) -> Result<Settings> {
     #[derive(serde::Deserialize)]

@@ -1,10 +1,13 @@
 //! Backend-local copies of the extension's small tables.
 //!
-//! A copy holds until any session changes the table: row triggers (and one for TRUNCATE) on each
-//! cached table send a relcache invalidation, which reaches every backend at commit, standbys and
-//! parallel workers too. What is cached is therefore as fresh as Postgres' own catalog caches.
+//! A copy holds until any session changes a table that is copied: row triggers (and one for TRUNCATE) on
+//! each of them send a relcache invalidation, which reaches every backend at commit, standbys and
+//! parallel workers too. What is copied is therefore as fresh as Postgres' own catalog caches. A table is
+//! watched from the moment it is first read; nothing has to list it.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -13,39 +16,36 @@ use pgrx::prelude::*;
 use super::backend::function_info;
 use super::error::{Result, internal};
 use super::rows::{Rows, relation_in_schema};
-use super::{providers, sessions, settings, x402};
 use crate::error::Error;
 
 const SCHEMA: &CStr = c"insforge_integrations";
 
-/// The copy of one table, converted to `T`.
-pub struct TableCache<T: 'static> {
+/// A table, and what is made of its rows.
+pub struct TableCache<T> {
     table: &'static CStr,
     load: fn(&Rows) -> Result<T>,
-    relation: Cell<pg_sys::Oid>,
-    /// Grows by one with every invalidation; what was derived from an older generation is void.
-    generation: Cell<u64>,
-    loaded: RefCell<Option<(u64, Rc<T>)>>,
 }
 
-// SAFETY: a backend runs extension code on its main thread alone.
-unsafe impl<T> Sync for TableCache<T> {}
+/// A copy, and the count of changes when it was begun.
+type Copied = (u64, Rc<dyn Any>);
 
-impl<T> TableCache<T> {
+thread_local! {
+    /// The tables that are watched.
+    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+    static COPIES: RefCell<HashMap<&'static CStr, Copied>> = RefCell::default();
+}
+
+/// Grows with every change of a watched table, as of the last invalidation that was accepted. What was derived
+/// under another count is void.
+#[inline(always)]
+pub fn changes() -> u64 {
+    CHANGES.get()
+}
+
+impl<T: 'static> TableCache<T> {
     pub const fn new(table: &'static CStr, load: fn(&Rows) -> Result<T>) -> Self {
-        Self {
-            table,
-            load,
-            relation: Cell::new(pg_sys::Oid::INVALID),
-            generation: Cell::new(0),
-            loaded: RefCell::new(None),
-        }
-    }
-
-    /// What changes when the table changed. Says what the last invalidation said: the caller
-    /// accepts pending ones first.
-    pub fn generation(&self) -> u64 {
-        self.generation.get()
+        Self { table, load }
     }
 
     /// The table's content as of now, whatever the transaction's snapshot is.
@@ -53,17 +53,20 @@ impl<T> TableCache<T> {
         register_callback();
         // SAFETY: called in a transaction, as everything here is.
         unsafe { pg_sys::AcceptInvalidationMessages() };
-        let generation = self.generation.get();
-        if let Some((of, value)) = &*self.loaded.borrow()
-            && *of == generation
-        {
-            return Ok(Rc::clone(value));
+        let changes = changes();
+        let copy = COPIES.with_borrow(|copies| match copies.get(self.table) {
+            Some((of, copy)) if *of == changes => Some(Rc::clone(copy)),
+            _ => None,
+        });
+        if let Some(copy) = copy.and_then(|copy| copy.downcast().ok()) {
+            return Ok(copy);
         }
         let rows = self.scan()?;
-        let value = Rc::new((self.load)(&rows)?);
-        // An invalidation that came during the scan has made `generation` an old one.
-        self.loaded.replace(Some((generation, Rc::clone(&value))));
-        Ok(value)
+        let copy = Rc::new((self.load)(&rows)?);
+        // A change that came during the scan has made `changes` an old count.
+        let kept: Copied = (changes, copy.clone());
+        COPIES.with_borrow_mut(|copies| copies.insert(self.table, kept));
+        Ok(copy)
     }
 
     fn scan(&self) -> Result<Rows> {
@@ -74,7 +77,7 @@ impl<T> TableCache<T> {
                 let table = self.table.to_str().unwrap_or_default();
                 return Err(Error::TableMissing { table }.into());
             }
-            self.relation.set(relation);
+            watch(relation);
             let table = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
             let rows = Rows::scan(table);
             pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
@@ -83,29 +86,15 @@ impl<T> TableCache<T> {
     }
 }
 
-/// A cache as the invalidation callback sees it.
-trait Invalidate: Sync {
-    fn invalidate_if(&self, relation: pg_sys::Oid);
-}
-
-impl<T> Invalidate for TableCache<T> {
-    fn invalidate_if(&self, relation: pg_sys::Oid) {
-        if relation == pg_sys::Oid::INVALID || relation == self.relation.get() {
-            self.generation.set(self.generation.get() + 1);
+fn watch(relation: pg_sys::Oid) {
+    WATCHED.with_borrow_mut(|watched| {
+        if !watched.contains(&relation) {
+            watched.push(relation);
         }
-    }
+    });
 }
 
-/// Every cache of this library. One callback serves all: Postgres has room for ten in all.
-static CACHES: &[&dyn Invalidate] = &[
-    &settings::CACHE,
-    &providers::REGISTRY,
-    &providers::SECRETS,
-    &sessions::SESSION_SECRETS,
-    &x402::NETWORKS,
-    &x402::ASSETS,
-];
-
+/// One callback serves all tables: Postgres has room for ten of them in a backend.
 fn register_callback() {
     static REGISTERED: std::sync::Once = std::sync::Once::new();
     // SAFETY: registers a function that lives as long as the library, which is never unloaded.
@@ -114,10 +103,18 @@ fn register_callback() {
     });
 }
 
-/// Runs inside Postgres' invalidation processing: sets cells, calls nothing.
+/// Runs inside Postgres' invalidation processing: counts, and calls nothing of Postgres'.
 unsafe extern "C-unwind" fn on_invalidation(_: pg_sys::Datum, relation: pg_sys::Oid) {
-    for cache in CACHES {
-        cache.invalidate_if(relation);
+    let is_watched = || {
+        // Nothing is called while it is borrowed; if it were, a change too many does no harm.
+        WATCHED.with(|watched| {
+            watched
+                .try_borrow()
+                .map_or(true, |watched| watched.contains(&relation))
+        })
+    };
+    if relation == pg_sys::Oid::INVALID || is_watched() {
+        CHANGES.set(CHANGES.get() + 1);
     }
 }
 

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::bound_identity::{BoundIdentity, bind};
+use super::bound_identity::{BoundIdentity, bind, unbind};
 use super::error::Result;
 use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
-use super::verified_tokens::{generations, memory_key, remember, remembered};
+use super::table_cache::changes;
+use super::verified_tokens::{memory_key, remember, remembered};
 use super::{better_auth, clock};
 use crate::error::Error;
 use crate::jwt::grant::Grant;
@@ -35,17 +36,13 @@ impl Accepted {
         Grant::from_token(&self.provider, &self.verified, self.ends)
     }
 
-    /// Binds the identity to the transaction.
+    /// Binds the identity to the request.
     pub fn bind(&self) -> Result<()> {
-        let identity = self.verified.identity.clone();
-        bind(Some(&BoundIdentity {
+        bind(&BoundIdentity {
             provider: self.provider.to_string(),
-            user_id: identity.user_id,
-            org_id: identity.org_id,
-            org_role: identity.org_role,
-            permissions: identity.permissions,
+            identity: self.verified.identity.clone(),
             expires: clock::microseconds(self.ends + self.leeway),
-        }))
+        })
     }
 }
 
@@ -88,7 +85,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
     if let Some(attempt) = remembered(&key)? {
         return Ok(attempt);
     }
-    let before = generations();
+    let before = changes();
     let jws = match Jws::parse(token) {
         Ok(jws) => jws,
         Err(rejection) => return Ok(Err(rejection.into())),
@@ -127,7 +124,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
         match attempt_with(&jws, name, registry.get(name))? {
             Ok((accepted, is_lasting)) => {
                 // What changed meanwhile may not have been seen.
-                if is_lasting && before == generations() {
+                if is_lasting && before == changes() {
                     remember(key, &accepted);
                 }
                 return Ok(Ok(accepted));
@@ -278,7 +275,7 @@ fn inspect_provider_jwt(
     Ok(TableIterator::once(row))
 }
 
-/// Verifies a token and binds its identity to the transaction; returns the user id.
+/// Verifies a token and binds its identity to the request; returns the user id.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn authenticate(
     token: Option<&str>,
@@ -289,10 +286,10 @@ fn authenticate(
     Ok(accepted.verified.identity.user_id.clone())
 }
 
-/// Unbinds the identity of the transaction.
+/// Unbinds the identity that is bound.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn deauthenticate() -> Result<()> {
-    bind(None)
+    unbind()
 }
 
 #[cfg(feature = "pg_test")]
