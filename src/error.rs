@@ -216,8 +216,8 @@ pub enum Error {
         tx_hash: String,
         /// When it was recorded.
         recorded_at: String,
-        /// The columns in which the stored row differs from what was given.
-        differences: Vec<String>,
+        /// The columns in which the stored row differs from what was given, separated by commas.
+        differences: String,
     },
 
     /// The ledger took a row and has none.

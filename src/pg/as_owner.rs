@@ -1,67 +1,52 @@
 //! Running with the rights of somebody else.
-//!
-//! SECURITY DEFINER with a SET clause does the same. Up to Postgres 16 it costs a short transaction more
-//! than the insertion of a row: both ways the setting is written, and the path looked up anew.
 
 use pgrx::pg_sys;
 
 use super::error::{Result, internal};
 
-/// Until `end`, the rights are the owner's, and names are looked up in pg_catalog alone. An error ends it with
-/// the (sub)transaction.
-pub struct AsOwner {
-    user: pg_sys::Oid,
-    context: i32,
-    #[cfg(any(feature = "pg17", feature = "pg18"))]
-    settings: i32,
+/// The owner of a function.
+pub fn owner_of(function: pg_sys::Oid) -> Result<pg_sys::Oid> {
+    let function = pgrx::pg_catalog::pg_proc::PgProc::new(function);
+    let function = function.ok_or_else(|| internal("the function is gone"))?;
+    Ok(function.proowner())
 }
 
-impl AsOwner {
-    /// With the rights of a function's owner.
-    pub fn of_function(function: pg_sys::Oid) -> Result<Self> {
-        let function = pgrx::pg_catalog::pg_proc::PgProc::new(function);
-        let owner = function.ok_or_else(|| internal("the function is gone"))?;
-        Ok(Self::begin(owner.proowner(), 0))
-    }
-
-    /// With the rights of a role. `flags`: more of Postgres' SECURITY_… than the change of user.
-    pub fn begin(owner: pg_sys::Oid, flags: u32) -> Self {
-        let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
-        // SAFETY: the end of the (sub)transaction puts both back. Postgres copies the path.
-        unsafe {
-            pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-            let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
-            pg_sys::SetUserIdAndSecContext(owner, context | flags as i32);
-            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-            {
-                let mut path = pg_sys::OverrideSearchPath {
-                    addCatalog: true,
-                    ..Default::default()
-                };
-                pg_sys::PushOverrideSearchPath(&raw mut path);
-            }
-            #[cfg(any(feature = "pg17", feature = "pg18"))]
+/// Runs `work` with the rights of a role, while names are looked up in pg_catalog only. `flags`: more of Postgres'
+/// SECURITY_ flags than the change of user. An error of Postgres' ends both with the (sub)transaction.
+///
+/// SECURITY DEFINER with a SET clause does the same, and up to Postgres 16 costs a short transaction more than the
+/// insertion of a row: the setting is written twice.
+pub fn with_rights_of<T>(
+    role: pg_sys::Oid,
+    flags: u32,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
+    // SAFETY: the end of the (sub)transaction puts back what an error of Postgres' leaves. Postgres copies the path.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        pg_sys::SetUserIdAndSecContext(role, context | flags as i32);
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        {
+            let mut path = pg_sys::OverrideSearchPath {
+                addCatalog: true,
+                ..Default::default()
+            };
+            pg_sys::PushOverrideSearchPath(&raw mut path);
+        }
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        let settings = {
             let settings = pg_sys::NewGUCNestLevel();
-            #[cfg(any(feature = "pg17", feature = "pg18"))]
             pg_sys::RestrictSearchPath();
-            Self {
-                user,
-                context,
-                #[cfg(any(feature = "pg17", feature = "pg18"))]
-                settings,
-            }
-        }
-    }
-
-    /// Puts back what was before.
-    pub fn end(self) {
-        // SAFETY: in the (sub)transaction that began it.
-        unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-            pg_sys::PopOverrideSearchPath();
-            #[cfg(any(feature = "pg17", feature = "pg18"))]
-            pg_sys::AtEOXact_GUC(false, self.settings);
-            pg_sys::SetUserIdAndSecContext(self.user, self.context);
-        }
+            settings
+        };
+        let worked = work();
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        pg_sys::PopOverrideSearchPath();
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        pg_sys::AtEOXact_GUC(false, settings);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        worked
     }
 }

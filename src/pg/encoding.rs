@@ -19,9 +19,3 @@ pub fn utf8(text: &CStr) -> Result<&str> {
         .set_hint("The extension works in databases whose encoding is UTF8. Set the value again from a client whose client_encoding is right.")
     })
 }
-
-/// A new value of type `text`, in the current memory context.
-pub fn text_datum(text: &str) -> pgrx::pg_sys::Datum {
-    use pgrx::IntoDatum;
-    text.into_datum().unwrap_or(pgrx::pg_sys::Datum::from(0))
-}

@@ -190,15 +190,12 @@ impl From<Error> for ErrorReport {
             ),
             Error::AlreadyRecorded { recorded_at, differences, .. } => (
                 ERRCODE_UNIQUE_VIOLATION,
-                match differences.as_slice() {
-                    [] => format!("The stored row, recorded at {recorded_at}, is identical."),
-                    _ => format!(
-                        "The stored row, recorded at {recorded_at}, differs in: {}.",
-                        differences.join(", ")
-                    ),
+                match differences.as_str() {
+                    "" => format!("The stored row, recorded at {recorded_at}, is identical."),
+                    _ => format!("The stored row, recorded at {recorded_at}, differs in: {differences}."),
                 },
-                match differences.as_slice() {
-                    [] => "Call it with idempotent => true to be given the stored row instead.".to_owned(),
+                match differences.as_str() {
+                    "" => "Call it with idempotent => true to be given the stored row instead.".to_owned(),
                     _ => "One transaction is one payment. With idempotent => true an identical call is given the stored row; this one is not identical.".to_owned(),
                 },
             ),

@@ -36,7 +36,10 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
         let source = pgrx::fcinfo::pg_getarg(call, 0).unwrap_or(pg_sys::Oid::INVALID);
         let caller = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
         let mode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
-        if caller.is_null() || (*caller).allowedModes & mode as i32 == 0 {
+        if caller.is_null()
+            || (*caller).type_ != pg_sys::NodeTag::T_ReturnSetInfo
+            || (*caller).allowedModes & mode as i32 == 0
+        {
             return Err(internal("the rows are asked for where no set fits"));
         }
         let table = pg_sys::relation_open(source, pg_sys::ShareLock as i32);

@@ -2,31 +2,21 @@
 
 use pgrx::prelude::*;
 
-use super::as_owner::AsOwner;
-use super::encoding::text_datum;
+use super::as_owner::with_rights_of;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
-use super::kept_plan::{Connection, KeptPlan};
 use super::settings;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
-pub fn publish(connection: &Connection, tx_hash: &str) -> Result<()> {
+pub fn publish(tx_hash: &str) -> Result<()> {
     if !settings::current()?.realtime {
         return Ok(());
     }
-    static PUBLISH: KeptPlan = KeptPlan::new(
-        c"SELECT insforge_integrations.publish_x402_settlement($1)",
-        &[pg_sys::TEXTOID],
-    );
-    // SAFETY: the statement's type; it writes.
-    unsafe {
-        PUBLISH.first_row(
-            connection,
-            &[Some(text_datum(tx_hash))],
-            std::ptr::null_mut(),
-        )
-    }?;
-    Ok(())
+    Spi::run_with_args(
+        "SELECT insforge_integrations.publish_x402_settlement($1)",
+        &[tx_hash.into()],
+    )
+    .map_err(internal)
 }
 
 /// Calls a function (text, text, jsonb) with the rights of its owner alone, in a state in which it can
@@ -53,16 +43,16 @@ fn call_as_its_owner(
     let (Some(owner), Some(name)) = (owner, name) else {
         return Err(internal("the function to call is gone"));
     };
-    let as_owner = AsOwner::begin(owner, pg_sys::SECURITY_RESTRICTED_OPERATION);
-    let called = Spi::run_with_args(
-        &format!("SELECT {name}($1, $2, $3)"),
-        &[
-            channel.into(),
-            event.into(),
-            // SAFETY: a new value of the type that is named.
-            unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
-        ],
-    );
-    as_owner.end();
-    called.map_err(internal)
+    with_rights_of(owner, pg_sys::SECURITY_RESTRICTED_OPERATION, || {
+        Spi::run_with_args(
+            &format!("SELECT {name}($1, $2, $3)"),
+            &[
+                channel.into(),
+                event.into(),
+                // SAFETY: a new value of the type that is named.
+                unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
+            ],
+        )
+        .map_err(internal)
+    })
 }
