@@ -241,6 +241,14 @@ pub enum Error {
         table: String,
     },
 
+    /// There is no table to import.
+    #[error("the table to import does not exist")]
+    SourceMissing,
+
+    /// A function that is to be called is not there.
+    #[error("the function to call does not exist")]
+    FunctionMissing,
+
     /// A document that is not typed data.
     #[error("invalid EIP-712 typed data")]
     InvalidTypedData(crate::eip712::Invalid),

@@ -3,7 +3,8 @@
 use pgrx::PgSqlErrorCode::{
     self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
     ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION,
-    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
+    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNDEFINED_FUNCTION, ERRCODE_UNDEFINED_TABLE,
+    ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
@@ -213,6 +214,16 @@ impl From<Error> for ErrorReport {
                 ERRCODE_WRONG_OBJECT_TYPE,
                 "It is not an ordinary table with columns of built-in types alone: reading it could run code of its owner's as a superuser.".to_owned(),
                 "Copy its rows into an ordinary table and import that.".to_owned(),
+            ),
+            Error::SourceMissing => (
+                ERRCODE_UNDEFINED_TABLE,
+                "No table of this database has the OID that was given.".to_owned(),
+                "Give the table's name: import_x402_payments('public.x402_payments_guide').".to_owned(),
+            ),
+            Error::FunctionMissing => (
+                ERRCODE_UNDEFINED_FUNCTION,
+                "No function of this database has the OID that was given.".to_owned(),
+                "Create realtime.publish(text, text, jsonb) again, or switch the setting realtime off.".to_owned(),
             ),
             Error::InvalidTypedData(invalid) => (
                 ERRCODE_INVALID_PARAMETER_VALUE,

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::function_info;
 use super::error::Result;
 use super::jsonb::Jsonb;
+use super::sys::fmgr::function_info;
 use crate::eip712::{self, Memory};
 use crate::error::Error;
 use crate::evm::Word;

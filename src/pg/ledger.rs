@@ -5,15 +5,15 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use super::as_owner::{owner_of, with_rights_of};
-use super::backend::function_info;
 use super::error::{Result, internal};
 use super::realtime::publish;
-use super::statement::{Row, Sees, Statement, in_subtransaction};
+use super::sys::as_owner::{owner_of, with_rights_of};
+use super::sys::fmgr::function_info;
+use super::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use super::x402::NETWORKS;
 use crate::error::Error;
 use crate::evm::integer::decimal;
-use crate::evm::lower_case;
+use crate::evm::{address, lower_case};
 use crate::x402::registry::Network;
 use crate::x402::settlement::{Given, row_id};
 
@@ -217,7 +217,7 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
     let endpoint = text(2)
         .filter(|endpoint| !endpoint.is_empty())
         .ok_or(Error::EndpointMissing)?;
-    let user_id = super::identity::user_id()?;
+    let user_id = super::sys::identity::user_id()?;
     let entry = Entry {
         id: None,
         created_at: None,
@@ -264,29 +264,37 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
-    tx_hash: &str,
-    payer_address: &str,
-    endpoint: &str,
-    amount: &str,
-    network: &str,
+    tx_hash: Option<&str>,
+    payer_address: Option<&str>,
+    endpoint: Option<&str>,
+    amount: Option<&str>,
+    network: Option<&str>,
     response_summary: Option<&str>,
     id: Option<pgrx::Uuid>,
     created_at: Option<TimestampWithTimeZone>,
     asset: Option<&str>,
     user_id: Option<&str>,
     reservation_id: Option<pgrx::Uuid>,
-    is_mock: bool,
-    is_imported: bool,
+    is_mock: Option<bool>,
+    is_imported: Option<bool>,
 ) -> Result<bool> {
-    let is_spelled = lower_case::<32>(tx_hash).as_deref() == Some(tx_hash)
-        && [Some(payer_address), asset]
-            .into_iter()
-            .flatten()
-            .all(|address| lower_case::<20>(address).as_deref() == Some(address))
-        && decimal(amount).is_some();
-    if !is_spelled {
-        return Err(internal("a settlement is not in the ledger's spelling"));
+    let tx_hash = tx_hash
+        .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
+        .ok_or(Error::InvalidTransactionHash)?;
+    let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
+    let no_address = Error::InvalidAddress {
+        problem: address::EXPECTED,
+    };
+    if !asset.as_ref().is_none_or(is_address) {
+        return Err(no_address.into());
     }
+    let payer_address = payer_address.filter(is_address).ok_or(no_address)?;
+    let amount = amount
+        .filter(|amount| decimal(amount).is_some())
+        .ok_or(Error::InvalidAmount)?;
+    let networks = NETWORKS.current()?;
+    let network = networks.get(network.unwrap_or_default())?;
+    let endpoint = endpoint.ok_or(Error::EndpointMissing)?;
     let entry = Entry {
         id,
         created_at,
@@ -295,15 +303,15 @@ fn insert_x402_settlement(
         payer_address,
         endpoint,
         amount,
-        network,
+        network: &network.network,
         asset,
         user_id,
         response_summary,
-        is_mock,
+        is_mock: is_mock == Some(true),
     };
     Spi::connect(|connection| match enter(connection, &entry, None)? {
         Entered::New(_) => {
-            if !is_imported {
+            if is_imported != Some(true) {
                 publish(tx_hash)?;
             }
             Ok(true)

@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::function_info;
 use super::error::{Result, internal};
 use super::settings;
+use super::sys::fmgr::function_info;
 use crate::error::Error;
 
 /// Event trigger function (`ddl_command_start`); see sql/ledger_guard.sql.

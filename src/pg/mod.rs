@@ -2,18 +2,13 @@
 
 // pgrx keeps the SQLSTATE of an error only when it is exactly an ErrorReport, not a box of one.
 #![allow(clippy::result_large_err)]
+#![deny(ffi_unwind_calls)]
 
-mod as_owner;
-mod backend;
 mod better_auth;
-mod bound_identity;
 mod clock;
-mod encoding;
 mod error;
 mod evm;
 mod exchange;
-mod guc;
-mod identity;
 mod imports;
 mod jsonb;
 mod ledger;
@@ -27,13 +22,12 @@ mod reservations;
 mod rows;
 mod sessions;
 mod settings;
-mod statement;
-mod table_cache;
+mod sys;
 mod verification;
 mod verified_tokens;
 mod x402;
 
 /// What the library does when a session loads it.
 pub fn init() {
-    bound_identity::define();
+    sys::bound_identity::define();
 }

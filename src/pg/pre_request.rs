@@ -2,12 +2,14 @@
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
-use super::backend::function_info;
-use super::encoding::utf8;
 use super::error::{Result, internal};
-use super::request::{self, Answer};
+use super::request;
+use super::sys::encoding::utf8;
+use super::sys::fmgr::function_info;
+use super::sys::status_error::{Answer, answer};
+use super::sys::{bound_identity, guc};
 use super::verification::{Accepted, Refusal, attempt};
-use super::{bound_identity, clock, guc, settings};
+use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::grant::{ClaimsSet, Terms};
 use crate::jwt::identity::Identity;
@@ -25,7 +27,7 @@ const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { request::answer(call, admit) }
+    unsafe { answer(call, admit) }
 }
 
 function_info!(pg_finfo_pre_request);

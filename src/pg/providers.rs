@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};

@@ -2,10 +2,11 @@
 
 use pgrx::prelude::*;
 
-use super::as_owner::with_rights_of;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::settings;
+use super::sys::as_owner::with_rights_of;
+use crate::error::Error;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
 pub fn publish(tx_hash: &str) -> Result<()> {
@@ -28,20 +29,14 @@ fn call_as_its_owner(
     event: &str,
     payload: Jsonb,
 ) -> Result<()> {
-    let owner = Spi::get_one_with_args::<pg_sys::Oid>(
-        "SELECT proowner FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) $1",
-        &[function.into()],
-    )
-    .map_err(internal)?;
-    let name = Spi::get_one_with_args::<String>(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, p.proname)
+    let found = Spi::get_two_with_args::<pg_sys::Oid, String>(
+        "SELECT pg_catalog.min(p.proowner), pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, p.proname))
          FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
          WHERE p.oid OPERATOR(pg_catalog.=) $1",
         &[function.into()],
-    )
-    .map_err(internal)?;
-    let (Some(owner), Some(name)) = (owner, name) else {
-        return Err(internal("the function to call is gone"));
+    );
+    let (Some(owner), Some(name)) = found.map_err(internal)? else {
+        return Err(Error::FunctionMissing.into());
     };
     with_rights_of(owner, pg_sys::SECURITY_RESTRICTED_OPERATION, || {
         Spi::run_with_args(

@@ -8,8 +8,8 @@ use std::ffi::{CStr, CString};
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde::de::DeserializeOwned;
 
-use super::encoding::utf8;
 use super::error::{Result, internal};
+use super::sys::encoding::utf8;
 
 /// The relation of this name, or an invalid OID.
 ///

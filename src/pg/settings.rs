@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::error::{Result, internal};
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use crate::settings::{Settings, check};
 
 static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);

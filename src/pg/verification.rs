@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::bound_identity::{BoundIdentity, bind, unbind};
 use super::error::Result;
 use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
-use super::table_cache::changes;
+use super::sys::bound_identity::{BoundIdentity, bind, unbind};
+use super::sys::table_cache::changes;
 use super::verified_tokens::{memory_key, remember, remembered};
 use super::{better_auth, clock};
 use crate::error::Error;

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::clock;
 use super::error::Result;
 use super::providers::{REGISTRY, built_in_policy};
-use super::table_cache::changes;
+use super::sys::table_cache::changes;
 use super::verification::{Accepted, Attempt};
 
 /// Digest of a token, and the provider that was asked for.

@@ -8,7 +8,7 @@ use super::clock;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use crate::error::Error;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, digits};

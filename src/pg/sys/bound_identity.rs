@@ -16,11 +16,11 @@ use aws_lc_rs::digest;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::backend::unguarded;
 use super::encoding::utf8;
-use super::error::{Result, internal};
+use super::fmgr::unguarded;
 use super::guc::{self, Setting};
 use crate::jwt::identity::Identity;
+use crate::pg::error::{Result, internal};
 
 const PREFIX: &CStr = c"insforge_integrations";
 const NAME: &CStr = c"insforge_integrations.verified_claims";

@@ -15,7 +15,7 @@ macro_rules! function_info {
         }
     };
 }
-pub(super) use function_info;
+pub(in crate::pg) use function_info;
 
 /// Postgres' own functions without pgrx's guard, which takes longer than the calls themselves.
 ///

@@ -7,9 +7,9 @@ use std::ffi::{CStr, CString, c_char};
 
 use pgrx::pg_sys;
 
-use super::backend::unguarded;
 use super::encoding::utf8;
-use super::error::{Result, internal};
+use super::fmgr::unguarded;
+use crate::pg::error::{Result, internal};
 
 /// The text of a setting; `None` while it is not set or empty.
 pub fn get(name: &'static CStr) -> Result<Option<String>> {

@@ -13,10 +13,10 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::backend::function_info;
-use super::error::{Result, internal};
-use super::rows::{Rows, relation_in_schema};
+use super::fmgr::function_info;
 use crate::error::Error;
+use crate::pg::error::{Result, internal};
+use crate::pg::rows::{Rows, relation_in_schema};
 
 const SCHEMA: &CStr = c"insforge_integrations";
 

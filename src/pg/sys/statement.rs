@@ -11,7 +11,7 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use super::error::{Result, internal};
+use crate::pg::error::{Result, internal};
 
 /// A statement, and its plan once the session has made it. A `thread_local!`.
 pub struct Statement {

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
 use pgrx::pg_sys::panic::ErrorReport;
 
-use super::error::Result;
+use crate::pg::error::Result;
 
 /// A text of Postgres' as Rust reads it.
 pub fn utf8(text: &CStr) -> Result<&str> {

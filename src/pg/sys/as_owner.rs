@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::error::{Result, internal};
+use crate::pg::error::{Result, internal};
 
 /// The owner of a function.
 pub fn owner_of(function: pg_sys::Oid) -> Result<pg_sys::Oid> {

@@ -10,14 +10,14 @@ use std::ffi::CString;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::{function_info, unguarded};
 use super::bound_identity::{self, RequestSettings};
 use super::encoding::utf8;
-use super::error::Result;
-use super::settings;
+use super::fmgr::{function_info, unguarded};
 use super::table_cache::changes;
 use crate::error::Error;
 use crate::jwt::identity::Identity;
+use crate::pg::error::Result;
+use crate::pg::settings;
 use crate::settings::IdentitySource;
 
 /// What a function of the family answers with; the index of its answer.
