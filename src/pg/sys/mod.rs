@@ -14,3 +14,5 @@ pub mod identity;
 pub mod statement;
 pub mod status_error;
 pub mod table_cache;
+#[cfg(feature = "jwks-fetch")]
+pub mod threads;
