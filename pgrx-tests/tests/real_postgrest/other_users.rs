@@ -194,7 +194,7 @@ fn interleaved_requests_are_each_answered_as_their_own_user() {
         let is_wrong = |number: usize| -> Option<String> {
             let user = number * 7919 % USERS;
             let (name, org) = (format!("load_{user}"), format!("org_{user}"));
-            if number % 20 == 0 {
+            if number.is_multiple_of(20) {
                 server.answer(&broken_request(&tokens[user]));
             }
             let call = Call::get("/rpc/who");
