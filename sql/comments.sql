@@ -13,9 +13,9 @@ COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
   'As verify_provider_jwt(), but answers with one row that says what came of it and why; raises on nothing that a token can contain.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token and binds its identity to the transaction: requesting_user_id() and its family answer from it, whatever request.jwt.claims says, until the transaction or the token ends. Returns the user id.';
+  'Verifies a token and binds its identity to the request: requesting_user_id() and its family answer from it, whoever request.jwt.claims names, until the transaction or the token ends, or request.jwt.claims, request.headers or request.cookies changes. Returns the user id.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
-  'Unbinds the identity that authenticate() bound to the transaction.';
+  'Unbinds the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
