@@ -23,6 +23,7 @@ mod rows;
 mod sessions;
 mod settings;
 mod sys;
+mod verdict;
 mod verification;
 mod verified_tokens;
 mod x402;

@@ -12,7 +12,7 @@ use super::error::Result;
 use super::providers::{Keys, Provider, REGISTRY};
 use super::rows::{Rows, in_ordinary_table};
 use super::sys::table_cache::TableCache;
-use super::verification::{Refusal, is_about_the_content};
+use super::verdict::{Refusal, is_about_the_content};
 use crate::better_auth::{Credential, MemberRow, Session, SessionRow, UserRow, id_text};
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::{Reason, Rejection};

@@ -9,7 +9,7 @@ use super::clock;
 use super::error::Result;
 use super::providers::{REGISTRY, built_in_policy};
 use super::sys::table_cache::changes;
-use super::verification::{Accepted, Attempt};
+use super::verdict::{Accepted, Attempt};
 
 /// Digest of a token, and the provider that was asked for.
 pub type MemoryKey = (Vec<u8>, Option<String>);
