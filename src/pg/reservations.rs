@@ -8,7 +8,7 @@ use super::x402::{Loaded, NETWORKS, text_of, timestamp};
 use super::{clock, settings};
 use crate::error::Error;
 use crate::evm::address::Address;
-use crate::evm::hexadecimal;
+use crate::evm::{hexadecimal, transaction_hash};
 use crate::evm::integer::{decimal, digits};
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::reservable::Reservable;
@@ -139,6 +139,12 @@ fn read_x402_settlement(
         ),
         Err(problem) => (None, None, None, None, Some(problem.to_string())),
     }))
+}
+
+/// A transaction's hash in the ledger's spelling.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn x402_transaction_hash(hash: &str) -> Option<String> {
+    transaction_hash(hash).map(|hash| hexadecimal(&hash))
 }
 
 /// Setting `allow_mock_settlements`.

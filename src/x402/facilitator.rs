@@ -74,7 +74,11 @@ pub fn request(
             problem: "Give the one that the payment is for.".to_owned(),
         });
     };
-    if offer.terms.version != read.version {
+    let terms = offer.terms.as_ref();
+    let terms = terms.map_err(|unknown| Error::InvalidRequirements {
+        problem: unknown.refusal.message.clone(),
+    })?;
+    if terms.version != read.version {
         return Err(Error::InvalidRequirements {
             problem: format!(
                 "The payment is of version {}, and they are not.",
@@ -88,7 +92,7 @@ pub fn request(
     let is_okx_v1 = is_okx && read.version == Version::V1;
     let request = Request {
         x402_version: read.version as u8,
-        chain_index: is_okx_v1.then(|| offer.terms.network.chain_id()),
+        chain_index: is_okx_v1.then(|| terms.network.chain_id()),
         sync_settle: is_okx.then_some(true),
         payment_payload: serde_json::from_str(&text).map_err(bug)?,
         payment_requirements: match is_okx_v1 {
