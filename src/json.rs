@@ -108,7 +108,8 @@ impl<'a> Json<'a> {
             let problem = match first {
                 '{' | '[' => {
                     depth += 1;
-                    (depth > MAX_DEPTH).then_some("It has more than 100 objects and arrays inside each other.")
+                    (depth > MAX_DEPTH)
+                        .then_some("It has more than 100 objects and arrays inside each other.")
                 }
                 '}' | ']' => {
                     depth = depth.saturating_sub(1);
@@ -118,8 +119,9 @@ impl<'a> Json<'a> {
                     Some(text) if !text.contains('\0') => None,
                     _ => Some("A string in it has the character U+0000, or half of a character."),
                 },
-                '-' | '0'..='9' => (!is_number_of_jsonb(token))
-                    .then_some("A number in it has more than 1000 digits, or an exponent beyond 1000."),
+                '-' | '0'..='9' => (!is_number_of_jsonb(token)).then_some(
+                    "A number in it has more than 1000 digits, or an exponent beyond 1000.",
+                ),
                 _ => None,
             };
             if let Some(problem) = problem {
@@ -155,7 +157,9 @@ fn number_length(text: &str) -> usize {
 }
 
 fn is_number_of_jsonb(number: &str) -> bool {
-    let exponent = number.split_once(['e', 'E']).map_or("0", |(_, exponent)| exponent);
+    let exponent = number
+        .split_once(['e', 'E'])
+        .map_or("0", |(_, exponent)| exponent);
     let exponent = exponent.parse::<i32>().map(i32::unsigned_abs);
     number.len() <= MAX_NUMBER as usize && exponent.is_ok_and(|exponent| exponent <= MAX_NUMBER)
 }
@@ -291,7 +295,10 @@ pub(crate) mod tests {
             (r#"{"\u0000": 1}"#.to_owned(), "U+0000"),
             (r#"["\ud800"]"#.to_owned(), "half of a character"),
             (r#"["\udc00\ud800"]"#.to_owned(), "half of a character"),
-            (r#"["\"", "\\", "\ud83d"]"#.to_owned(), "half of a character"),
+            (
+                r#"["\"", "\\", "\ud83d"]"#.to_owned(),
+                "half of a character",
+            ),
             ("[1e999999]".to_owned(), "exponent"),
             ("[-1E-99999999999]".to_owned(), "exponent"),
             (format!("[0.{}1]", "0".repeat(1000)), "1000 digits"),

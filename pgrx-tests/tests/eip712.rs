@@ -198,7 +198,10 @@ fn takes_a_number_with_a_fraction_of_zeros_and_no_string_of_one() {
     taken(&changed("/message/total", Some(json!(5.0))));
     taken(&changed("/message/offset", Some(json!(-5.0))));
     taken(&changed("/domain/chainId", Some(json!(1.0))));
-    refused(&changed("/message/total", Some(json!(5.5))), "message.total");
+    refused(
+        &changed("/message/total", Some(json!(5.5))),
+        "message.total",
+    );
     refused(
         &changed("/message/total", Some(json!("5.0"))),
         "message.total",
@@ -209,8 +212,20 @@ fn takes_a_number_with_a_fraction_of_zeros_and_no_string_of_one() {
 #[test]
 fn takes_any_name_of_a_member() {
     for name in [
-        "a b", "é", "e\u{301}", "₮", "😀", "1a", "-", "a,b", "a)", "\n", "\"", "__proto__",
-        "constructor", "",
+        "a b",
+        "é",
+        "e\u{301}",
+        "₮",
+        "😀",
+        "1a",
+        "-",
+        "a,b",
+        "a)",
+        "\n",
+        "\"",
+        "__proto__",
+        "constructor",
+        "",
     ] {
         let mut typed_data = document();
         typed_data["types"]["Message"][3]["name"] = json!(name);

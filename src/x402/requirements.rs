@@ -97,10 +97,7 @@ impl<'a, 'r> Offer<'a, 'r> {
         let members = json.members().ok_or_else(|| {
             invalid("A requirement is a JSON object, each name in it given once.")
         })?;
-        let version = match (
-            members.get("maxAmountRequired"),
-            members.get("amount"),
-        ) {
+        let version = match (members.get("maxAmountRequired"), members.get("amount")) {
             (Some(_), None) => Some(Version::V1),
             (None, Some(_)) => Some(Version::V2),
             _ => None,
@@ -176,18 +173,17 @@ impl<'r> Terms<'r> {
             None => match registry.assets.only_network_of(address()?) {
                 Some(network) => registry.networks.get(network)?,
                 None => {
-                    return Err(invalid(
-                        "network: It is missing, and the asset does not say it.",
-                    )
-                    .into());
+                    return Err(
+                        invalid("network: It is missing, and the asset does not say it.").into(),
+                    );
                 }
             },
         };
         let extra = match members.get("extra").filter(|extra| !extra.is_null()) {
             None => Members::new(),
-            Some(extra) => extra.members().ok_or_else(|| {
-                invalid("extra: It is an object, each name in it given once.")
-            })?,
+            Some(extra) => extra
+                .members()
+                .ok_or_else(|| invalid("extra: It is an object, each name in it given once."))?,
         };
         match extra.get(TRANSFER_METHOD).map(|method| method.string()) {
             None => {}
@@ -195,18 +191,25 @@ impl<'r> Terms<'r> {
             Some(Some(method)) => {
                 return Err(unknown(
                     Reason::UnsupportedScheme,
-                    format!("extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\", not \"{method}\"."),
+                    format!(
+                        "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\", not \"{method}\"."
+                    ),
                 ));
             }
             Some(None) => {
-                return Err(invalid(&format!("extra.{TRANSFER_METHOD}: It is not a string.")).into());
+                return Err(
+                    invalid(&format!("extra.{TRANSFER_METHOD}: It is not a string.")).into(),
+                );
             }
         }
         let address = address()?;
         let asset = registry.assets.find(network, address).ok_or_else(|| {
             unknown(
                 Reason::InvalidRequirements,
-                format!("asset: View x402_assets does not have {address} on {}.", network.network),
+                format!(
+                    "asset: View x402_assets does not have {address} on {}.",
+                    network.network
+                ),
             )
         })?;
         check_domain(&extra, asset)?;
@@ -227,10 +230,9 @@ impl<'r> Terms<'r> {
             Some(seconds) => match seconds.number().filter(|number| decimal(number).is_some()) {
                 Some(number) => Some(number.to_owned()),
                 None => {
-                    return Err(invalid(
-                        "maxTimeoutSeconds: It is a number of whole seconds.",
-                    )
-                    .into());
+                    return Err(
+                        invalid("maxTimeoutSeconds: It is a number of whole seconds.").into(),
+                    );
                 }
             },
         };

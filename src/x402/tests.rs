@@ -15,10 +15,10 @@ use crate::evm::hexadecimal;
 use crate::evm::integer::U256;
 use crate::evm::keccak::keccak256;
 
-mod any_offer;
 mod answers;
 mod any_answer;
 mod any_input;
+mod any_offer;
 mod reservable;
 mod sellers;
 
@@ -380,7 +380,10 @@ fn an_operators_row_stands_before_a_built_in_one_and_a_spoiled_row_is_none() {
 /// (contracts/util/ECRecover.sol); facilitators hand it on as it is (`@x402/evm` 2.27).
 #[test]
 fn a_v_that_the_chain_refuses_is_refused() {
-    let signature = payment()["payload"]["signature"].as_str().unwrap().to_owned();
+    let signature = payment()["payload"]["signature"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (v, expected) in [
         ("1c", "valid"),
         ("1b", "invalid_exact_evm_payload_signature"),

@@ -138,12 +138,19 @@ fn matching<'t, 'r>(
             &format!("x402Version: It is {version}, and nothing was offered in that version."),
         );
     }
-    let accepted = payment.accepted.map(|accepted| accepted_terms(accepted, registry));
+    let accepted = payment
+        .accepted
+        .map(|accepted| accepted_terms(accepted, registry));
     let unknown = || of_version().filter_map(|offer| offer.terms.as_ref().err());
     if let Some(Ok(Err(accepted))) = &accepted {
-        // What was not offered either is refused for the same reason, and not shown as an offer.
-        let taken = unknown().find(|offered| *offered == accepted);
-        return Err(taken.map_or_else(|| accepted.refusal.clone().into(), Verdict::from));
+        if let Some(taken) = unknown().find(|offered| *offered == accepted) {
+            return Err(taken.into());
+        }
+        // What was not offered either is refused for the same reason, and not shown as an offer. That a token
+        // is not known says less than that nothing was offered on its network.
+        if accepted.refusal.reason != Reason::InvalidRequirements {
+            return Err(accepted.refusal.clone().into());
+        }
     }
     // A payment of version 1 says no more of its offer than scheme and network.
     let taken = || {

@@ -417,10 +417,7 @@ fn a_member_of_another_kind_is_a_conflict_that_names_it() {
             .chain([json!(1), json!([true]), json!({})].map(|kind| ("success", kind))),
     );
     for (name, kind) in cases {
-        for (mut answer, has_hash) in [
-            (success(), true),
-            (failure("insufficient_funds"), false),
-        ] {
+        for (mut answer, has_hash) in [(success(), true), (failure("insufficient_funds"), false)] {
             answer[name] = kind.clone();
             assert_eq!(outcome(&answer), Conflict, "{answer}");
             let found = read(&answer);

@@ -37,7 +37,10 @@ fn unknown() -> Vec<(Value, &'static str)> {
         (with(&[("scheme", json!("upto"))]), "unsupported_scheme"),
         // OKX's example offers it beside exact.
         (
-            with(&[("scheme", json!("aggr_deferred")), ("network", json!("eip155:196"))]),
+            with(&[
+                ("scheme", json!("aggr_deferred")),
+                ("network", json!("eip155:196")),
+            ]),
             "unsupported_scheme",
         ),
         (
@@ -45,7 +48,10 @@ fn unknown() -> Vec<(Value, &'static str)> {
             "unsupported_scheme",
         ),
         (
-            with(&[("extra", json!({"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}))]),
+            with(&[(
+                "extra",
+                json!({"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}),
+            )]),
             "unsupported_scheme",
         ),
         (with(&[("network", json!("eip155:143"))]), "invalid_network"),
@@ -68,7 +74,11 @@ fn an_unknown_offer_beside_a_known_one_changes_nothing_for_who_takes_the_known_o
     };
     for (offer, _) in unknown() {
         for offers in [json!([offer, second()]), json!([second(), offer])] {
-            assert_eq!(verdict(&paid.to_string(), &offers, THEN).0, "valid", "{offer}");
+            assert_eq!(
+                verdict(&paid.to_string(), &offers, THEN).0,
+                "valid",
+                "{offer}"
+            );
             let header =
                 payment_required(&offers.to_string(), &resource, None, rows.registry()).unwrap();
             let shown: Value = serde_json::from_str(&decode(&header).unwrap()).unwrap();
@@ -101,7 +111,11 @@ fn a_payment_that_takes_an_unknown_offer_is_refused_and_the_offer_is_shown() {
             .unwrap();
             let is_payment = offer.get("network").is_some();
             let reason = found.refusal.as_ref().unwrap().reason.name();
-            let expected = if is_payment { expected } else { "invalid_payload" };
+            let expected = if is_payment {
+                expected
+            } else {
+                "invalid_payload"
+            };
             assert_eq!(reason, expected, "{offer} {offers}");
             assert_eq!(found.is_valid(), Some(false));
             let shown = json!({"network": found.network, "asset": found.asset});

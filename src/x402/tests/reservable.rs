@@ -348,10 +348,16 @@ fn what_jsonb_does_not_hold_is_refused() {
         (deep.as_str(), false),
         ("{\"x\": [1e3, \"\\ud83d\\ude00\", null]}", true),
     ] {
-        let text = payment().to_string().replacen('{', &format!("{{\"more\": {part},"), 1);
+        let text = payment()
+            .to_string()
+            .replacen('{', &format!("{{\"more\": {part},"), 1);
         for text in [text.clone(), STANDARD.encode(&text)] {
             let kept = read(&text, &requirements(), THEN, |_| ());
-            let expected = if is_kept { Ok(()) } else { Err("invalid_payload".to_owned()) };
+            let expected = if is_kept {
+                Ok(())
+            } else {
+                Err("invalid_payload".to_owned())
+            };
             assert_eq!(kept.map_err(|(reason, _)| reason), expected, "{part:.30}");
         }
     }
