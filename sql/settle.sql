@@ -121,7 +121,7 @@ BEGIN
     WHEN outcome <> 'failed' AND hash IS NULL THEN 'tx_hash: It is 0x and 64 hexadecimal digits, and not all zeros.'
     WHEN outcome = 'failed' AND tx_hash IS NOT NULL THEN 'tx_hash: What did not move has none.'
     WHEN outcome <> 'settled' AND coalesce(note, '') = '' THEN 'note: It says what is on chain.'
-    WHEN outcome = 'conflict' AND NOT EXISTS (
+    WHEN outcome = 'conflict' AND own.state <> 'settled' AND NOT EXISTS (
            SELECT FROM insforge_integrations.x402_settlements s
            WHERE s.tx_hash = hash AND s.network = own.network AND NOT s.is_mock)
       THEN format('tx_hash: The ledger has no such transaction on %s.', own.network)
