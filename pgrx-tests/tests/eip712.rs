@@ -208,7 +208,7 @@ fn takes_a_number_with_a_fraction_of_zeros_and_no_string_of_one() {
     );
 }
 
-/// viem 2.57, ethers 6.17, MetaMask's eth-sig-util 8.2 and eth-account 0.13 hash each of these alike.
+/// viem 2.57, ethers 6.17, MetaMask's eth-sig-util 8.2 and eth-account 0.14 hash each of these alike.
 #[test]
 fn takes_any_name_of_a_member() {
     for name in [

@@ -48,22 +48,41 @@ impl Verdict {
     }
 }
 
-impl From<Refusal> for Verdict {
+/// What is decided before a payment is held against the terms of an offer.
+struct Early {
+    refusal: Refusal,
+    network: Option<String>,
+    asset: Option<String>,
+}
+
+impl From<Refusal> for Early {
     fn from(refusal: Refusal) -> Self {
         Self {
-            refusal: Some(refusal),
-            ..Self::default()
+            refusal,
+            network: None,
+            asset: None,
         }
     }
 }
 
 /// Of an offer that is not known here.
-impl From<&Unknown> for Verdict {
+impl From<&Unknown> for Early {
     fn from(taken: &Unknown) -> Self {
         Self {
+            refusal: taken.refusal.clone(),
             network: taken.network.clone(),
             asset: taken.asset.clone(),
-            ..Self::from(taken.refusal.clone())
+        }
+    }
+}
+
+impl From<Early> for Verdict {
+    fn from(early: Early) -> Self {
+        Self {
+            network: early.network,
+            asset: early.asset,
+            refusal: Some(early.refusal),
+            ..Self::default()
         }
     }
 }
@@ -81,25 +100,14 @@ pub fn verify(
     now: u64,
 ) -> Result<Verdict, Error> {
     let offers = offers(requirements, registry)?;
-    let text = match document(payment) {
-        Ok(text) => text,
-        Err(problem) => return Ok(Refusal::new(Reason::InvalidPayload, problem).into()),
-    };
-    let payment = match Payment::read(&text) {
-        Ok(payment) => payment,
-        Err(refusal) => return Ok(refusal.into()),
-    };
-    Ok(judge(&payment, &offers, registry, now).unwrap_or_else(|verdict| verdict))
+    Ok(judge(payment, &offers, registry, now).unwrap_or_else(Verdict::from))
 }
 
-/// The verdict, also as the error of whatever is decided early.
-fn judge(
-    payment: &Payment,
-    offers: &[Offer],
-    registry: Registry,
-    now: u64,
-) -> Result<Verdict, Verdict> {
-    let matching = matching(payment, offers, registry)?;
+fn judge(payment: &str, offers: &[Offer], registry: Registry, now: u64) -> Result<Verdict, Early> {
+    let text = document(payment);
+    let text = text.map_err(|problem| Refusal::new(Reason::InvalidPayload, problem))?;
+    let payment = Payment::read(&text)?;
+    let matching = matching(&payment, offers, registry)?;
     let signed = payment.signed()?;
     // A payment of version 1 does not name its asset: it may fit another offer than the first.
     let mut first = None;
@@ -125,7 +133,7 @@ fn matching<'t, 'r>(
     payment: &Payment,
     offers: &'t [Offer<'_, 'r>],
     registry: Registry<'r>,
-) -> Result<Vec<(usize, &'t Terms<'r>)>, Verdict> {
+) -> Result<Vec<(usize, &'t Terms<'r>)>, Early> {
     let refused = |reason, message: &str| Err(Refusal::new(reason, message).into());
     let of_version = || {
         let is_of_version = |offer: &&Offer| offer.version.is_none_or(|own| own == payment.version);
@@ -155,13 +163,14 @@ fn matching<'t, 'r>(
     // A payment of version 1 says no more of its offer than scheme and network.
     let taken = || {
         let is_taken = |offered: &&Unknown| offered.network.as_deref() == Some(&payment.network);
-        unknown().find(is_taken).map(Verdict::from)
+        unknown().find(is_taken).map(Early::from)
     };
     if payment.scheme != EXACT {
         let message = "scheme: The one scheme that is known here is \"exact\".";
-        return Err(Verdict {
-            refusal: Some(Refusal::new(Reason::UnsupportedScheme, message)),
-            ..taken().unwrap_or_default()
+        let refusal = Refusal::new(Reason::UnsupportedScheme, message);
+        return Err(Early {
+            refusal: refusal.clone(),
+            ..taken().unwrap_or_else(|| refusal.into())
         });
     }
     let network = registry.networks.find(&payment.network);

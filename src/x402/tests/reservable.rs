@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
 use crate::evm::integer::digits;
+use crate::json::Json;
+use crate::x402::facilitator;
 use crate::x402::reservable::Reservable;
 
 /// What is kept of a payment, or the reason's name and its sentence.
@@ -293,6 +295,29 @@ proptest! {
             (true, true) => Ok((value.to_string(), from, nonce)),
         };
         prop_assert_eq!(kept.map_err(|(reason, _)| reason), expected);
+    }
+
+    /// Whatever stands in a part that nobody reads, a facilitator's body is made of what was reserved, and
+    /// `jsonb` holds it.
+    #[test]
+    fn what_is_reserved_can_be_sent_on(
+        text in r#"[a-z\\u08cd0"]{0,12}"#,
+        number in "-?(0|[1-9][0-9]{0,4})([.][0-9]{1,4})?([eE][+-]?[0-9]{1,6})?",
+        depth in 0usize..200,
+    ) {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let more = format!("{{\"more\": [{open}{number}{close}, \"{text}\"],");
+        let payment = payment().to_string().replacen('{', &more, 1);
+        let rows = Rows::new();
+        let offer = requirements().to_string();
+        if let Ok(kept) = Reservable::read(&payment, &offer, rows.registry(), THEN) {
+            for facilitator in ["okx", "x402"] {
+                let body = facilitator::request(&kept.payment, &kept.requirement, facilitator, rows.registry());
+                let body = body.unwrap();
+                let sent = Json::parse(&body).and_then(Json::members).unwrap()["paymentPayload"];
+                prop_assert_eq!(sent.check_jsonb(), Ok(()));
+            }
+        }
     }
 
     /// What is kept is all that is looked at later.
