@@ -63,5 +63,7 @@ COMMENT ON FUNCTION insforge_integrations.read_x402_answer(jsonb, text, text, te
   'What a facilitator''s answer says of a payment: settled, pending, failed or conflict. Behind settle_x402_reservation().';
 COMMENT ON FUNCTION insforge_integrations.read_x402_payment(text, jsonb) IS
   'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
-COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text) IS
+COMMENT ON FUNCTION insforge_integrations.x402_transaction_hash(text) IS
+  'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. It is read with 0x or without.';
+COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text, text) IS
   'A settlement in the ledger''s spelling, or what is wrong with it. Behind import_x402_payments().';

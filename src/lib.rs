@@ -123,7 +123,7 @@ mod install_script {
     extension_sql_file!(
         "../sql/payments_view.sql",
         name = "payments_view",
-        requires = ["ledger", "identity"]
+        requires = ["reservations", "identity"]
     );
     extension_sql_file!(
         "../sql/import.sql",
@@ -146,6 +146,7 @@ mod install_script {
             pg::reservations::read_x402_answer,
             pg::reservations::read_x402_payment,
             pg::reservations::read_x402_settlement,
+            pg::reservations::x402_transaction_hash,
             pg::settings::configure,
             pg::evm::keccak256,
             pg::evm::to_checksum_address,

@@ -192,6 +192,50 @@ fn takes_integers_as_numbers_and_as_strings() {
     taken(&changed("/message/offset", Some(json!("-1"))));
 }
 
+/// To JSON, 5.0 is 5, and `jsonb` keeps it as it is written.
+#[test]
+fn takes_a_number_with_a_fraction_of_zeros_and_no_string_of_one() {
+    taken(&changed("/message/total", Some(json!(5.0))));
+    taken(&changed("/message/offset", Some(json!(-5.0))));
+    taken(&changed("/domain/chainId", Some(json!(1.0))));
+    refused(
+        &changed("/message/total", Some(json!(5.5))),
+        "message.total",
+    );
+    refused(
+        &changed("/message/total", Some(json!("5.0"))),
+        "message.total",
+    );
+}
+
+/// viem 2.57, ethers 6.17, MetaMask's eth-sig-util 8.2 and eth-account 0.14 hash each of these alike.
+#[test]
+fn takes_any_name_of_a_member() {
+    for name in [
+        "a b",
+        "é",
+        "e\u{301}",
+        "₮",
+        "😀",
+        "1a",
+        "-",
+        "a,b",
+        "a)",
+        "\n",
+        "\"",
+        "__proto__",
+        "constructor",
+        "",
+    ] {
+        let mut typed_data = document();
+        typed_data["types"]["Message"][3]["name"] = json!(name);
+        let members = typed_data["message"].as_object_mut().unwrap();
+        let total = members.remove("total").unwrap();
+        members.insert(name.to_owned(), total);
+        taken(&typed_data);
+    }
+}
+
 #[test]
 fn takes_no_domain_member_at_all() {
     taken(&changed("/domain", Some(json!({}))));

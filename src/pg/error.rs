@@ -130,7 +130,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::InvalidTransactionHash => (
                 ERRCODE_INVALID_TEXT_REPRESENTATION,
-                "A transaction hash is 0x and 64 hexadecimal digits.".to_owned(),
+                "A transaction hash is 0x and 64 hexadecimal digits, and not all zeros.".to_owned(),
                 "Give it as the facilitator returned it.".to_owned(),
             ),
             Error::InvalidHeader { problem } => (

@@ -131,7 +131,7 @@ fn public_row() -> Result<String> {
     let view = view.map_err(internal)?.unwrap_or_default();
     Ok(format!(
         "ROW(id, payer_address::text, endpoint, amount::text, tx_hash::text, $13, 'settled', response_summary,
-             created_at, network, asset::text, $14, is_mock, user_id)::{view}"
+             created_at, network, asset::text, $14, is_mock, user_id, false)::{view}"
     ))
 }
 
