@@ -18,7 +18,9 @@ BEGIN
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
     WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN coalesce(provider, '') IN ('', 'insforge') THEN format('The name %s is taken by the built-in provider, or empty.', quote_nullable(provider))
+    WHEN provider = 'insforge' THEN 'The name insforge is the built-in provider''s.'
+    -- Names stand in messages; a token or a payment is longer.
+    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
   END;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING

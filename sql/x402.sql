@@ -161,9 +161,9 @@ DECLARE
 BEGIN
   LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
   refused := CASE
-    WHEN wanted.network IS NULL THEN format('network: There is none with the identifier or name %s; register_x402_network() adds one.', quote_nullable(register_x402_asset.network))
+    WHEN wanted.network IS NULL THEN 'network: There is none with this identifier or name; register_x402_network() adds one.'
     WHEN wanted.address IS NULL THEN 'address: It is the token''s contract.'
-    WHEN coalesce(wanted.symbol, '') = '' THEN 'symbol: It is what people call the token.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It is what people call the token, in 1 to 20 characters.'
     WHEN wanted.name IS NULL OR wanted.version IS NULL THEN 'name and version: They are those of the EIP-712 domain that the contract checks signatures under.'
     WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: It is what decimals() of the contract answers, 0 to 77.'
     WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: It is 0x and 64 hexadecimal digits, what DOMAIN_SEPARATOR() of the contract answers.'
@@ -182,7 +182,9 @@ BEGIN
   END IF;
   IF refused IS NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
        domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of name "%s" and version "%s" does not hash to the separator: what buyers sign under it cannot be settled.', wanted.name, wanted.version);
+    refused := format('name and version: The domain of %s does not hash to the separator: what buyers sign under it cannot be settled.',
+      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
+        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
     -- Names and versions that tokens are known to have.
     SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
       FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known

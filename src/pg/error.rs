@@ -8,7 +8,7 @@ use pgrx::PgSqlErrorCode::{
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::jwt::rejection::Reason;
 use crate::settings;
 
@@ -32,7 +32,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownSetting { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("There is no setting \"{name}\"."),
+                format!("There is no setting {}.", shown(name)),
                 format!("Settings: {}.", settings::names()),
             ),
             Error::InvalidSettingValue { name, accepts, .. } => (
@@ -42,7 +42,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::StoredSettingInvalid { name, value, accepts } => (
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("Table insforge_integrations.settings holds \"{value}\" for it."),
+                format!("Table insforge_integrations.settings holds {} for it.", shown(value)),
                 format!(
                     "As a superuser, call insforge_integrations.configure('{name}', …) with one of: {accepts}."
                 ),
@@ -54,7 +54,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownProvider { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("There is no provider \"{name}\"."),
+                format!("There is no provider {}.", shown(name)),
                 "Providers are rows of insforge_integrations.auth_providers; the functions register_… make them."
                     .to_owned(),
             ),
@@ -145,7 +145,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownNetwork { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("View insforge_integrations.x402_networks has no network, name or v1_network \"{name}\"."),
+                format!("View insforge_integrations.x402_networks has no network, name or v1_network {}.", shown(name)),
                 "As a superuser, call insforge_integrations.register_x402_network() for another chain.".to_owned(),
             ),
             Error::UnknownAsset { network, known, .. } => (
@@ -158,7 +158,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownFacilitator { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("No facilitator is called \"{name}\"."),
+                format!("No facilitator is called {}.", shown(name)),
                 "Facilitators: okx, and x402 for any that takes the protocol's own requests.".to_owned(),
             ),
             Error::PaymentRejected(refusal) => (
@@ -230,6 +230,11 @@ impl From<Error> for ErrorReport {
                 invalid.to_string(),
                 "Give what the wallet was given: {types, primaryType, domain, message} of eth_signTypedData_v4. docs/payments.md says what is refused.".to_owned(),
             ),
+            Error::NotATrigger { .. } => (
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "It is a trigger function, which Postgres calls.".to_owned(),
+                "Run a statement that fires the trigger.".to_owned(),
+            ),
             Error::IdentityExpired => (
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 "expired: The token that authenticate() verified in this transaction has ended.".to_owned(),
@@ -250,9 +255,8 @@ impl From<Error> for ErrorReport {
 
 /// An error that only a bug of this extension can cause.
 pub fn internal(problem: impl std::fmt::Display) -> ErrorReport {
-    ErrorReport::new(
-        ERRCODE_INTERNAL_ERROR,
-        problem.to_string(),
-        "insforge_integrations",
-    )
+    Error::Bug {
+        problem: problem.to_string(),
+    }
+    .into()
 }

@@ -21,9 +21,10 @@ pub unsafe extern "C-unwind" fn keep_x402_ledger(call: FunctionCallInfo) -> Datu
     let verdict = unsafe {
         let context = (*call).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
-            Err(internal(
-                "keep_x402_ledger() was not called as an event trigger",
-            ))
+            Err(Error::NotATrigger {
+                function: "keep_x402_ledger",
+            }
+            .into())
         } else {
             let data: *mut pg_sys::EventTriggerData = context.cast();
             check((*data).parsetree)

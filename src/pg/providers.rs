@@ -108,7 +108,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(internal)?;
         let policy = serde_json::from_str::<Rules>(text)
-            .map_err(|error| error.to_string())
+            .map_err(|error| preset::unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // To the built-in provider's rules alone it means any issuer.

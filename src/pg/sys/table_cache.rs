@@ -15,7 +15,7 @@ use pgrx::prelude::*;
 
 use super::fmgr::function_info;
 use crate::error::Error;
-use crate::pg::error::{Result, internal};
+use crate::pg::error::Result;
 use crate::pg::rows::{Rows, relation_in_schema};
 
 const SCHEMA: &CStr = c"insforge_integrations";
@@ -133,8 +133,10 @@ pub unsafe extern "C-unwind" fn invalidate_table_cache(
             let data: *mut pg_sys::TriggerData = (*call).context.cast();
             pg_sys::CacheInvalidateRelcache((*data).tg_relation);
         } else {
-            internal("invalidate_table_cache() was not called as a trigger")
-                .report(PgLogLevel::ERROR);
+            let error = Error::NotATrigger {
+                function: "invalidate_table_cache",
+            };
+            pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
         }
     }
     pg_sys::Datum::from(0)
