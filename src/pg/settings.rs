@@ -1,10 +1,11 @@
 //! `configure()` and the settings in force.
 
+use crate::error::Error;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
 use crate::settings::{Settings, check};
@@ -32,7 +33,7 @@ pub fn current() -> Result<Rc<Settings>> {
 /// session at its next call, once this transaction has committed.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn configure(name: Option<&str>, value: Option<&str>) -> Result<()> {
+fn configure(name: Option<&str>, value: Option<&str>) -> Reported<()> {
     let name = name.unwrap_or_default();
     check(name, value)?;
     match value {
@@ -47,7 +48,8 @@ fn configure(name: Option<&str>, value: Option<&str>) -> Result<()> {
             &[name.into()],
         ),
     }
-    .map_err(internal)
+    .map_err(Error::bug)?;
+    Ok(())
 }
 
 #[cfg(feature = "pg_test")]
