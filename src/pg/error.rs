@@ -17,8 +17,12 @@ use crate::settings;
 /// What everything in the glue returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type.
-pub type Reported<T> = std::result::Result<T, ErrorReport>;
+/// The boundary.
+pub mod reported {
+    /// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type, and pgrx finds the rows of
+    /// a set only in a type that is called `Result`.
+    pub type Result<T> = std::result::Result<T, super::ErrorReport>;
+}
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {

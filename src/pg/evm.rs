@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::sys::fmgr::function_info;
 use crate::eip712::{self, Memory};
@@ -22,13 +22,13 @@ fn keccak256(data: &[u8]) -> Vec<u8> {
 
 /// An address with the checksum of ERC-55.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn to_checksum_address(address: &str) -> Reported<String> {
+fn to_checksum_address(address: &str) -> reported::Result<String> {
     Ok(parse_address(address)?.checksummed())
 }
 
 /// The address of the key that signed a digest.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn recover_signer(digest: &[u8], signature: &str) -> Reported<String> {
+fn recover_signer(digest: &[u8], signature: &str) -> reported::Result<String> {
     let digest: Word = digest.try_into().map_err(|_| Error::InvalidDigest {
         length: digest.len(),
     })?;
@@ -37,39 +37,43 @@ fn recover_signer(digest: &[u8], signature: &str) -> Reported<String> {
 
 /// `encodeType` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_encode_type(types: Jsonb, primary_type: &str) -> Reported<String> {
+fn eip712_encode_type(types: Jsonb, primary_type: &str) -> reported::Result<String> {
     Ok(eip712::encode_type(&types.0, primary_type).map_err(Error::InvalidTypedData)?)
 }
 
 /// `domainSeparator` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_domain_separator(domain: Jsonb) -> Reported<Vec<u8>> {
+fn eip712_domain_separator(domain: Jsonb) -> reported::Result<Vec<u8>> {
     let separator = eip712::domain_separator(&domain.0).map_err(Error::InvalidTypedData)?;
     Ok(separator.to_vec())
 }
 
 /// `hashStruct` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_hash_struct(types: Jsonb, primary_type: &str, message: Jsonb) -> Reported<Vec<u8>> {
+fn eip712_hash_struct(
+    types: Jsonb,
+    primary_type: &str,
+    message: Jsonb,
+) -> reported::Result<Vec<u8>> {
     let hash = eip712::hash_struct(&types.0, primary_type, &message.0);
     Ok(hash.map_err(Error::InvalidTypedData)?.to_vec())
 }
 
 /// The digest that a wallet signs.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_digest(typed_data: Jsonb) -> Reported<Vec<u8>> {
+fn eip712_digest(typed_data: Jsonb) -> reported::Result<Vec<u8>> {
     Ok(digest(&typed_data)?.to_vec())
 }
 
 /// The address of the key that signed typed data.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_recover(typed_data: Jsonb, signature: &str) -> Reported<String> {
+fn eip712_recover(typed_data: Jsonb, signature: &str) -> reported::Result<String> {
     Ok(signer(recover(&typed_data, signature)?)?)
 }
 
 /// Whether the key of an address signed typed data.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> Reported<bool> {
+fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> reported::Result<bool> {
     let signer = parse_address(signer)?;
     Ok(recover(&typed_data, signature)? == Some(signer))
 }

@@ -7,7 +7,7 @@ use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::providers::SECRETS;
 use super::request;
@@ -80,7 +80,7 @@ fn issue_insforge_token(
     user_id: Option<&str>,
     claims: default!(Option<Jsonb>, "'{}'"),
     ttl: default!(Option<Interval>, "NULL"),
-) -> Reported<String> {
+) -> reported::Result<String> {
     let key = signing_key()?;
     let settings = settings::current()?;
     let ttl = match ttl {

@@ -5,7 +5,7 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::realtime::publish;
 use super::sys::as_owner::{owner_of, with_rights_of};
 use super::sys::fmgr::function_info;
@@ -275,7 +275,7 @@ fn insert_x402_settlement(
     reservation_id: Option<pgrx::Uuid>,
     is_mock: Option<bool>,
     is_imported: Option<bool>,
-) -> Reported<bool> {
+) -> reported::Result<bool> {
     let tx_hash = tx_hash
         .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
         .ok_or(Error::InvalidTransactionHash)?;

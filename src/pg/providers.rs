@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
@@ -177,7 +177,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
 /// The rules that a preset makes of the arguments of its `register_…` function.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-fn provider_registration(preset: &str, arguments: Jsonb) -> Reported<Jsonb> {
+fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jsonb> {
     let registration = preset::register(preset, &arguments.0)?;
     Ok(Jsonb(
         serde_json::to_string(&registration).map_err(Error::bug)?,
@@ -188,7 +188,7 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> Reported<Jsonb> {
 /// the provider's tokens.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Reported<i32> {
+fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::Result<i32> {
     let provider = provider.unwrap_or_default();
     let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
     let usable = check_jwks(provider, &*with_stored_keys(provider)?, &jwks.0)?;

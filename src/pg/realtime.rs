@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::settings;
 use super::sys::as_owner::with_rights_of;
@@ -28,7 +28,7 @@ fn call_as_its_owner(
     channel: &str,
     event: &str,
     payload: Jsonb,
-) -> Reported<()> {
+) -> reported::Result<()> {
     let found = Spi::get_two_with_args::<pg_sys::Oid, String>(
         "SELECT pg_catalog.min(p.proowner), pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, p.proname))
          FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace

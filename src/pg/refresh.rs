@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
 #[cfg(feature = "jwks-fetch")]
@@ -15,7 +15,7 @@ use crate::error::Error;
 #[allow(clippy::type_complexity)]
 fn refresh_provider_jwks(
     provider: default!(Option<&str>, "NULL"),
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (

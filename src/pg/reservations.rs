@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::Reported;
+use super::error::reported;
 use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
 use super::{clock, settings};
@@ -20,7 +20,7 @@ use crate::x402::settlement::Given;
 fn read_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (
@@ -72,7 +72,7 @@ fn read_x402_answer(
     network: Option<&str>,
     payer_address: Option<&str>,
     amount: Option<&str>,
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (
@@ -110,7 +110,7 @@ fn read_x402_settlement(
     chain: Option<&str>,
     status: Option<&str>,
     created_at: Option<&str>,
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (
@@ -157,7 +157,7 @@ fn x402_transaction_hash(hash: &str) -> Option<String> {
 
 /// Setting `allow_mock_settlements`.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
-fn mock_settlements_are_allowed() -> Reported<bool> {
+fn mock_settlements_are_allowed() -> reported::Result<bool> {
     Ok(settings::current()?.allow_mock_settlements)
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
 use crate::settings::{Settings, check};
@@ -31,7 +31,7 @@ pub fn current() -> Result<Rc<Settings>> {
 /// session at its next call, once this transaction has committed.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn configure(name: Option<&str>, value: Option<&str>) -> Reported<()> {
+fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
     let name = name.unwrap_or_default();
     check(name, value)?;
     match value {

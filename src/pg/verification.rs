@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::sys::bound_identity::unbind;
@@ -124,7 +124,7 @@ fn attempt_with(
 fn verify_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Reported<Jsonb> {
+) -> reported::Result<Jsonb> {
     let accepted = attempt(token, provider)?;
     Ok(Jsonb(accepted.verified.claims.clone()))
 }
@@ -135,7 +135,7 @@ fn verify_provider_jwt(
 fn inspect_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (
@@ -199,7 +199,7 @@ fn inspect_provider_jwt(
 fn authenticate(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Reported<Option<String>> {
+) -> reported::Result<Option<String>> {
     let accepted = attempt(token, provider)?;
     accepted.bind()?;
     Ok(accepted.verified.identity.user_id.clone())
@@ -207,7 +207,7 @@ fn authenticate(
 
 /// Unbinds the identity that is bound.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
-fn deauthenticate() -> Reported<()> {
+fn deauthenticate() -> reported::Result<()> {
     Ok(unbind()?)
 }
 

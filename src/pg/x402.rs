@@ -5,7 +5,7 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::clock;
-use super::error::{Reported, Result};
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
@@ -61,7 +61,7 @@ fn x402_payment_requirements(
     max_timeout_seconds: default!(Option<i32>, "300"),
     mime_type: default!(Option<&str>, "'application/json'"),
     version: default!(Option<i32>, "1"),
-) -> Reported<Jsonb> {
+) -> reported::Result<Jsonb> {
     let wanted = Wanted {
         pay_to: pay_to.unwrap_or_default(),
         amount: amount.unwrap_or_default(),
@@ -84,7 +84,7 @@ fn x402_payment_required_header(
     description: default!(Option<&str>, "NULL"),
     mime_type: default!(Option<&str>, "NULL"),
     error: default!(Option<&str>, "NULL"),
-) -> Reported<String> {
+) -> reported::Result<String> {
     let resource = Resource {
         url: resource,
         description,
@@ -105,7 +105,7 @@ fn x402_payment_response_header(
     tx_hash: Option<&str>,
     network: Option<&str>,
     payer: Option<&str>,
-) -> Reported<String> {
+) -> reported::Result<String> {
     let [tx_hash, network, payer] = [tx_hash, network, payer].map(Option::unwrap_or_default);
     Ok(header::payment_response(
         tx_hash,
@@ -117,7 +117,7 @@ fn x402_payment_response_header(
 
 /// The JSON in a header.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn x402_decode_header(header: &str) -> Reported<Jsonb> {
+fn x402_decode_header(header: &str) -> reported::Result<Jsonb> {
     let text = header::decode(header).map_err(|problem| Error::InvalidHeader {
         problem: problem.to_owned(),
     })?;
@@ -130,7 +130,7 @@ fn x402_facilitator_request(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     facilitator: Option<&str>,
-) -> Reported<Jsonb> {
+) -> reported::Result<Jsonb> {
     let loaded = Loaded::current()?;
     Ok(Jsonb(facilitator::request(
         payment.unwrap_or_default(),
@@ -146,7 +146,7 @@ fn x402_facilitator_request(
 fn verify_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
-) -> Reported<
+) -> reported::Result<
     TableIterator<
         'static,
         (
