@@ -31,6 +31,7 @@ pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod secret_search;
 pub mod settings;
 pub mod x402;
 
@@ -146,6 +147,7 @@ mod install_script {
             pg::reservations::read_x402_answer,
             pg::reservations::read_x402_payment,
             pg::reservations::read_x402_settlement,
+            pg::secret_search::holds_secret,
             pg::settings::configure,
             pg::evm::keccak256,
             pg::evm::to_checksum_address,
