@@ -137,6 +137,11 @@ mod install_script {
         requires = ["reservations"]
     );
     extension_sql_file!(
+        "../sql/installed.sql",
+        name = "installed",
+        requires = [insforge_integrations]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
         requires = [
