@@ -210,6 +210,11 @@ mod install_script {
         requires = ["advise"]
     );
     extension_sql_file!(
+        "../sql/advisor/identity.sql",
+        name = "advisor_identity",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
         "../sql/advisor/better_auth.sql",
         name = "advisor_better_auth",
         requires = ["advise"]
