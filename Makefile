@@ -4,7 +4,7 @@
 #   make test      everything that must hold before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
 #   make bench     measure, next to what is replaced
-#   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz
+#   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
 #   make lint      formatting, clippy, and that the pure modules stay pure
 #   make psql      psql in a throwaway database with the extension
 #
@@ -75,7 +75,8 @@ bench: package
 # cargo-fuzz wants flags that only nightly compilers take without RUSTC_BOOTSTRAP. No sanitizer: what is
 # fuzzed has no unsafe code.
 FUZZ_SECONDS ?= 60
-fuzz: setup
+fuzz: package
+	HOSTILE_SEED=$$(date +%s) HOSTILE_SECONDS=$(FUZZ_SECONDS) cargo test $(HARNESS) --test hostile_calls -- --nocapture
 	command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
 	@set -e; cd pgrx-tests; for target in fuzz/seeds/*; do \
 	    target=$$(basename $$target); mkdir -p fuzz/corpus/$$target; \

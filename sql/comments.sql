@@ -7,7 +7,7 @@ COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
 COMMENT ON FUNCTION insforge_integrations.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes hold one of the secrets. It compares digests of all runs of a secret''s length, so that its time tells nothing of the secret. Behind advise().';
 COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
-  'The rules that a preset makes of the arguments of its function register_…, as columns of auth_providers; 22023 with what is wrong.';
+  'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers; 22023 with what is wrong.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
   'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify its tokens: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot be used are skipped with a NOTICE; a set without one that fits the provider''s algorithms, or with a private key, is refused and the old one stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
@@ -15,9 +15,9 @@ COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
   'As verify_provider_jwt(), but answers with one row that says what came of it and why; raises on nothing that a token can contain.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token and binds its identity to the transaction: requesting_user_id() and its family answer from it, whatever request.jwt.claims says, until the transaction or the token ends. Returns the user id.';
+  'Verifies a token and binds its identity to the request: requesting_user_id() and its family answer from it, whoever request.jwt.claims names, until the transaction or the token ends, or request.jwt.claims, request.headers or request.cookies changes. Returns the user id.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
-  'Unbinds the identity that authenticate() bound to the transaction.';
+  'Unbinds the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
@@ -65,5 +65,7 @@ COMMENT ON FUNCTION insforge_integrations.read_x402_answer(jsonb, text, text, te
   'What a facilitator''s answer says of a payment: settled, pending, failed or conflict. Behind settle_x402_reservation().';
 COMMENT ON FUNCTION insforge_integrations.read_x402_payment(text, jsonb) IS
   'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
-COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text) IS
+COMMENT ON FUNCTION insforge_integrations.x402_transaction_hash(text) IS
+  'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. It is read with 0x or without.';
+COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text, text) IS
   'A settlement in the ledger''s spelling, or what is wrong with it. Behind import_x402_payments().';

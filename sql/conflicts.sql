@@ -1,6 +1,14 @@
--- First of all: what a database that followed the guides has in the place of our names.
+-- First of all: an encoding that texts would be lost in, and what a database that followed the guides has in the
+-- place of our names.
 DO $$
 BEGIN
+  IF current_setting('server_encoding') <> 'UTF8' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('extension insforge_integrations needs a database whose encoding is UTF8, and this one''s is %s', current_setting('server_encoding')),
+      DETAIL = 'JSON Web Tokens and x402 payments are UTF-8. A user id that this encoding does not have would be another user''s.',
+      HINT = 'Dump this database and restore it into one that was made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+  END IF;
   IF to_regprocedure('@extschema@.requesting_user_id()') IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'duplicate_function',

@@ -7,4 +7,4 @@ COMMENT ON FUNCTION exchange_provider_token(text, text) IS
 CREATE FUNCTION insforge_integrations.pre_request() RETURNS void
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
 COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-  'For PostgREST''s db-pre-request. A provider''s token in the request header that setting provider_token_header names makes an anonymous request that user''s, and adds its claims to a request of the same user; a refused token, or another user''s, ends the request with HTTP 401. Without the header, and for other roles, nothing changes.';
+  'For PostgREST''s db-pre-request. A provider''s token in the request header that setting provider_token_header names makes an anonymous request that user''s, and adds its claims to a request of the same user; a refused token, or another user''s, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. An identity that was bound before is unbound first in every case.';

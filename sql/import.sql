@@ -22,7 +22,7 @@ BEGIN
     tx_hash := given ->> 'tx_hash';
     SELECT * INTO STRICT read FROM insforge_integrations.read_x402_settlement(
       tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'));
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
     reason := CASE
       WHEN read.problem IS NOT NULL THEN read.problem
       WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
@@ -31,7 +31,7 @@ BEGIN
     IF reason IS NULL THEN
       IF insforge_integrations.insert_x402_settlement(
            read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-           id::uuid, (given ->> 'created_at')::timestamptz, NULL, NULL, NULL, false, true) THEN
+           id::uuid, read.created_at, NULL, NULL, NULL, false, true) THEN
         copied := copied + 1;
       ELSE
         SELECT s.* INTO stored FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = read.tx_hash;

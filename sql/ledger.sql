@@ -54,23 +54,28 @@ CREATE TABLE insforge_integrations.x402_corrections (
   id          uuid NOT NULL DEFAULT gen_random_uuid(),
   created_at  timestamptz NOT NULL DEFAULT now(),
   tx_hash     insforge_integrations.evm_hash NOT NULL,
+  number      integer NOT NULL,
   kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
   change      numeric(78,0) NOT NULL DEFAULT 0,
   other_hash  insforge_integrations.evm_hash,
   note        text NOT NULL CHECK (note <> ''),
-  recorded_by name NOT NULL DEFAULT session_user
+  recorded_by name NOT NULL DEFAULT session_user,
+  reservation_id uuid,
+  -- At every isolation level, whoever adds a correction knows all that are before it.
+  UNIQUE (tx_hash, number)
 );
-CREATE INDEX x402_corrections_tx_hash ON insforge_integrations.x402_corrections (tx_hash);
 COMMENT ON TABLE insforge_integrations.x402_corrections IS
   'What became of settlements later. Rows are added by correct_x402_settlement(), and never changed.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Its place among the corrections of the settlement, from 1.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'What it adds to the total, in the token''s smallest unit; negative for a refund.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, where there is one.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'Why.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that was logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction, where it was reserved.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
@@ -144,29 +149,84 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text) IS
   'Tells channel x402_payments of a recorded settlement; a WARNING when it cannot. Called by the functions that record.';
 
+CREATE FUNCTION insforge_integrations.enter_x402_correction(
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected insforge_integrations.x402_corrections;
+BEGIN
+  PERFORM insforge_integrations.force_sync_commit();
+  -- So that the count sees the corrections of whoever was first.
+  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id)
+    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6)
+    RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not enter a correction of an x402 settlement',
+    DETAIL = 'Another transaction entered one of the same settlement meanwhile.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.enter_x402_correction(text, text, numeric, text, text, uuid) IS
+  'Adds a row to x402_corrections; 40001 when another transaction adds one for the same settlement meanwhile.';
+
 CREATE FUNCTION insforge_integrations.correct_x402_settlement(
     tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL)
   RETURNS insforge_integrations.x402_corrections
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_column
+#variable_conflict use_variable
 DECLARE
+  hash text := insforge_integrations.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations.x402_transaction_hash(other_hash);
   settled insforge_integrations.x402_settlements;
-  corrected insforge_integrations.x402_corrections;
+  known insforge_integrations.x402_corrections;
+  another insforge_integrations.x402_corrections;
+  wanted numeric;
+  brought numeric;
   refused text;
 BEGIN
-  SELECT * INTO settled FROM insforge_integrations.x402_settlements s
-    WHERE s.tx_hash = lower(correct_x402_settlement.tx_hash);
+  -- Locked, so that what follows sees the corrections of whoever was first.
+  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
   refused := CASE
     WHEN NOT FOUND THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN correct_x402_settlement.kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It is refund, reorg, batched or note.'
-    WHEN coalesce(correct_x402_settlement.note, '') = '' THEN 'note: It says why.'
-    WHEN correct_x402_settlement.amount !~ '^[0-9]{1,78}$' THEN 'amount: It is a text of decimal digits, in the token''s smallest unit.'
-    WHEN correct_x402_settlement.kind IN ('refund', 'batched') AND correct_x402_settlement.amount IS NULL THEN 'amount: A refund and another payment in the transaction have one.'
-    WHEN correct_x402_settlement.kind IN ('reorg', 'note') AND correct_x402_settlement.amount IS NOT NULL THEN 'amount: A reorganisation takes away the whole, a note nothing.'
-    WHEN NOT insforge_integrations.is_lower_hex(lower(correct_x402_settlement.other_hash), 64) THEN 'other_hash: It is 0x and 64 hexadecimal digits.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It is refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: It says why.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It is a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and another payment in the transaction have one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: A reorganisation takes away the whole, a note nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It is 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It is the transaction that is corrected.'
   END;
+  IF refused IS NULL THEN
+    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
+    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind = kind
+        AND (kind = 'reorg' OR (c.other_hash = other AND (kind <> 'note' OR c.note = note)))
+      ORDER BY c.number LIMIT 1;
+    IF known.change <> wanted THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, other),
+        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
+        HINT = 'Nothing was recorded. A row of x402_corrections is never changed; add a note.';
+    END IF;
+    IF known.id IS NOT NULL THEN
+      RETURN known;
+    END IF;
+    SELECT settled.amount + coalesce(sum(c.change) FILTER (WHERE c.kind IN ('batched', 'refund')), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = hash;
+    IF kind = 'refund' AND brought + wanted < 0 THEN
+      refused := format('amount: No more than %s is left to pay back of what the transaction brought.', brought);
+    END IF;
+  END IF;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
@@ -174,33 +234,15 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was recorded.';
   END IF;
-  PERFORM insforge_integrations.force_sync_commit();
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, kind, change, other_hash, note)
-  VALUES (settled.tx_hash, correct_x402_settlement.kind,
-          CASE correct_x402_settlement.kind
-            WHEN 'refund' THEN -correct_x402_settlement.amount::numeric
-            WHEN 'batched' THEN correct_x402_settlement.amount::numeric
-            WHEN 'reorg' THEN -settled.amount
-            ELSE 0 END,
-          lower(correct_x402_settlement.other_hash), correct_x402_settlement.note)
-  RETURNING * INTO STRICT corrected;
-  RETURN corrected;
+  known := insforge_integrations.enter_x402_correction(hash, kind, wanted, other, note, NULL);
+  IF kind = 'reorg' THEN
+    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
+                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
+      PERFORM insforge_integrations.enter_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+    END LOOP;
+  END IF;
+  RETURN known;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.correct_x402_settlement(text, text, text, text, text) IS
-  'Adds to what the ledger says of a transaction. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped it), batched (amount of another payment that the same transaction carried), note.';
-
-CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
-  SELECT s.network, n.name AS chain, s.asset, a.symbol, a.decimals,
-         count(*) FILTER (WHERE NOT s.is_mock) AS payments,
-         coalesce(sum(s.amount) FILTER (WHERE NOT s.is_mock), 0) AS amount,
-         coalesce(sum(c.change) FILTER (WHERE NOT s.is_mock), 0) AS corrections,
-         count(*) FILTER (WHERE s.is_mock) AS mock_payments,
-         coalesce(sum(s.amount) FILTER (WHERE s.is_mock), 0) AS mock_amount
-  FROM insforge_integrations.x402_settlements s
-    LEFT JOIN (SELECT tx_hash, sum(change) AS change FROM insforge_integrations.x402_corrections GROUP BY tx_hash) c USING (tx_hash)
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = s.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = s.network AND a.address = s.asset
-  GROUP BY s.network, n.name, s.asset, a.symbol, a.decimals;
-COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'What was paid, by asset, in the token''s smallest unit; mock settlements apart. What is left after refunds is amount + corrections. asset is NULL for settlements that were recorded without a reservation.';
+  'Adds to what the ledger says of a transaction. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped it, with all payments in it), batched (amount of another payment that the same transaction carried), note. A correction with the same other_hash, and a second reorg, are given the stored row; with another amount they raise 23505. A refund of more than is left of what the transaction brought raises 22023.';

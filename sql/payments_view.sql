@@ -32,31 +32,43 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'What the current role sees of view x402_payments.';
 
 -- A barrier hides the reader's ORDER BY from the planner: with its own, the view is read in the order that
--- dashboards ask for. Of the two parts one is empty, which is known before it is read; each has the plan that
--- its scope needs.
+-- dashboards ask for. Of the first two parts one is empty, which is known before it is read; each has the plan that
+-- its scope needs. The third has the payments that share a transaction, and a row of the ledger, with another.
 CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
          coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
          'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
          (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
           WHERE n.network = s.network) AS explorer_url,
-         s.is_mock, s.user_id
+         s.is_mock, s.user_id, s.is_batched
   FROM (
-    (SELECT a.* FROM insforge_integrations.x402_settlements a
+    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
     WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
     ORDER BY a.created_at DESC)
     UNION ALL
-    (SELECT o.* FROM insforge_integrations.x402_settlements o
+    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
     WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
       AND (o.user_id = (SELECT @extschema@.requesting_user_id())
            OR o.payer_address = ANY (ARRAY(
              SELECT p.payer_address FROM insforge_integrations.x402_payers p
              WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
     ORDER BY o.created_at DESC)
+    UNION ALL
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.amount, r.network, r.asset, r.user_id,
+            r.response_summary, r.is_mock, true
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
+           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
+                    OR r.payer_address = ANY (ARRAY(
+                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
+                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
+    ORDER BY r.settled_at DESC)
   ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. Read-only; publish_x402_payments() says who reads it besides project_admin.';
+  'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another, which has the row in the ledger. Read-only; publish_x402_payments() says who reads it besides project_admin.';
 
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
@@ -123,3 +135,27 @@ END
 $$;
 COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
   'Says whose address pays, so that scope own of x402_payments shows the user its payments: call it when the user has proved to own the address. user_id NULL takes it away.';
+
+CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
+  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals,
+         count(*) FILTER (WHERE t.is_payment AND NOT t.is_mock) AS payments,
+         coalesce(sum(t.amount) FILTER (WHERE t.is_payment AND NOT t.is_mock), 0) AS amount,
+         coalesce(sum(t.amount) FILTER (WHERE NOT t.is_payment AND NOT t.is_mock), 0) AS corrections,
+         count(*) FILTER (WHERE t.is_payment AND t.is_mock) AS mock_payments,
+         coalesce(sum(t.amount) FILTER (WHERE t.is_payment AND t.is_mock), 0) AS mock_amount
+  FROM (
+    SELECT s.network, s.asset, s.amount, true AS is_payment, s.is_mock
+    FROM insforge_integrations.x402_settlements s
+    UNION ALL
+    -- Another payment in a transaction may be in another asset.
+    SELECT s.network, coalesce(r.asset, s.asset), c.change, c.kind = 'batched', s.is_mock
+    FROM insforge_integrations.x402_corrections c
+      JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+    WHERE c.change <> 0
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
+  GROUP BY t.network, n.name, t.asset, a.symbol, a.decimals;
+COMMENT ON VIEW insforge_integrations.x402_totals IS
+  'What was paid, by asset, in the token''s smallest unit; mock settlements apart. Each payment of a transaction that carried several is counted once. What is left after refunds is amount + corrections. asset is NULL for settlements that were recorded without a reservation.';

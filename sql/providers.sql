@@ -25,8 +25,8 @@ CREATE TABLE insforge_integrations.auth_providers (
   updated_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and what each token must be. Write it with the functions register_…; set enabled to false to trust a provider no longer.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_… that made the row.';
+  'Issuers whose tokens are trusted, and what each token must be. Write it with the functions register_...; set enabled to false to trust a provider no longer.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared as they are.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';

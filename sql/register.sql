@@ -18,7 +18,9 @@ BEGIN
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
     WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN coalesce(provider, '') IN ('', 'insforge') THEN format('The name %s is taken by the built-in provider, or empty.', quote_nullable(provider))
+    WHEN provider = 'insforge' THEN 'The name insforge is the built-in provider''s.'
+    -- Names stand in messages; a token or a payment is longer.
+    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
   END;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -58,7 +60,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb, text) IS
-  'Behind the functions register_…: stores the rules that a preset makes of its arguments.';
+  'Behind the functions register_...: stores the rules that a preset makes of its arguments.';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
     frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
@@ -82,7 +84,7 @@ CREATE FUNCTION insforge_integrations.register_workos(
   RETURN insforge_integrations.store_auth_provider(name, 'workos', jsonb_build_object(
     'client_id', client_id, 'issuers', issuers));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_…"; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
+  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_..."; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
 
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
@@ -98,7 +100,7 @@ CREATE FUNCTION insforge_integrations.register_stytch(
   RETURN insforge_integrations.store_auth_provider(name, 'stytch', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-…"; base_url: the project''s custom base URL, if it has one.';
+  'Trusts session JWTs of a Stytch consumer project. project_id: "project-..."; base_url: the project''s custom base URL, if it has one.';
 
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')

@@ -24,17 +24,21 @@ CREATE TABLE insforge_integrations.x402_reservations (
   answers               jsonb NOT NULL DEFAULT '[]',
   response_summary      text,
   is_mock               boolean NOT NULL DEFAULT false,
+  is_batched            boolean NOT NULL DEFAULT false CHECK (state = 'settled' OR NOT is_batched),
   settled_at            timestamptz,
   resolved_at           timestamptz,
   note                  text,
   delivered_at          timestamptz,
-  UNIQUE (network, asset, payer_address, nonce)
+  -- An unverified signature must not keep a verified one out: anybody can write the former.
+  UNIQUE (network, asset, payer_address, nonce, is_signature_verified)
 );
--- An unverified signature must not keep a verified one from its key: anybody can write the former.
 CREATE UNIQUE INDEX x402_reservations_idempotency_key
   ON insforge_integrations.x402_reservations (payer_address, endpoint, idempotency_key, is_signature_verified)
   WHERE holds_key AND idempotency_key IS NOT NULL;
-CREATE UNIQUE INDEX x402_reservations_tx_hash ON insforge_integrations.x402_reservations (tx_hash) WHERE state = 'settled';
+CREATE UNIQUE INDEX x402_reservations_tx_hash ON insforge_integrations.x402_reservations (tx_hash)
+  WHERE state = 'settled' AND NOT is_batched;
+CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_reservations (tx_hash) WHERE is_batched;
+CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
   'Payments that were taken before they were settled, with the authorization that each holds and what became of it. Written by reserve_x402_payment() and its family.';
@@ -67,6 +71,7 @@ BEGIN
     ('answers', 'What the facilitator answered, [{at, answer}], each time that it was something new.'),
     ('response_summary', 'What the app noted of its answer.'),
     ('is_mock', 'Settled without any money by mock_x402_settlement().'),
+    ('is_batched', 'Settled by a transaction that another payment has in the ledger.'),
     ('settled_at', 'When it came to be settled.'),
     ('resolved_at', 'When an operator said what is on chain.'),
     ('note', 'What the operator noted.'),
@@ -99,9 +104,11 @@ COMMENT ON FUNCTION insforge_integrations.x402_reservation(uuid, boolean) IS 'A 
 
 -- Blocks can be late, and clocks differ.
 CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN valid_before + interval '5 minutes';
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  -- Times end with the year 294276.
+  RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after it ends.';
+  'Until when a block may still carry an authorization: 5 minutes after it ends; infinity beyond what can be computed with.';
 
 CREATE FUNCTION insforge_integrations.own_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -152,7 +159,9 @@ BEGIN
   FOR attempt IN 1..5 LOOP
     SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
       WHERE r.network = offered.network AND r.asset = offered.asset
-        AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce;
+        AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
+        AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+      ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
     IF FOUND THEN
       IF known.idempotency_key = key AND known.endpoint = endpoint THEN
         RETURN NEXT insforge_integrations.x402_reservation(known.id, false);
@@ -162,7 +171,8 @@ BEGIN
     ELSIF key IS NOT NULL THEN
       SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
         WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
-          AND r.idempotency_key = key AND r.is_signature_verified = offered.is_signature_verified
+          AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+        ORDER BY r.is_signature_verified DESC LIMIT 1
         FOR UPDATE;
       IF FOUND THEN
         -- Another call reserved this very authorization meanwhile.
@@ -209,7 +219,7 @@ COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
   'Keeps a valid payment before a facilitator is asked to settle it. Commit, then call the facilitator only if is_new. payment: header or JSON; requirements: what was asked for. The same authorization again raises 23505, or returns its reservation under the same endpoint and idempotency key (argument, or extension payment-identifier); another authorization under that key raises 23505 while the first may still land. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
-  SELECT r.id AS reservation_id, clock_timestamp() - r.created_at AS age, r.state, r.reason, r.message, r.endpoint,
+  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
          r.network, r.asset, r.payer_address, r.pay_to, r.amount, r.nonce, r.tx_hash,
          replace(n.explorer_url, '{hash}', r.tx_hash) AS explorer_url, r.valid_before,
          insforge_integrations.x402_can_land_until(r.valid_before) AS can_land_until,
@@ -222,12 +232,21 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                 r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network)) AS check_on_chain
   FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
   WHERE r.state <> 'settled' AND r.resolved_at IS NULL
-    AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp());
+    AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
+    -- What was not signed as far as is known, and what another reservation of the same authorization settled, has
+    -- no future.
+    AND (r.is_signature_verified OR NOT (
+      (r.state = 'failed' AND r.reason IN (
+         'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
+         'invalid_signature'))
+      OR EXISTS (SELECT FROM insforge_integrations.x402_reservations s
+                 WHERE (s.network, s.asset, s.payer_address, s.nonce) = (r.network, r.asset, r.payer_address, r.nonce)
+                   AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
   'Payments that may have moved money, or still may, without a row in the ledger, and what to look up on chain: authorization_state_call is a JSON-RPC request to the network''s node.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
-  SELECT r.id AS reservation_id, clock_timestamp() - r.settled_at AS age, r.endpoint, r.payer_address, r.amount, r.network,
+  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address, r.amount, r.network,
          r.asset, r.tx_hash, r.idempotency_key
   FROM insforge_integrations.x402_reservations r
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;

@@ -57,7 +57,7 @@ BEGIN
   IF is_shared IS NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('schema %s does not hold Better Auth''s tables', quote_nullable(schema_name)),
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
       DETAIL = 'Its tables "user" and account, with the columns that Better Auth gives them, are not both there. Nothing was changed.',
       HINT = 'Give the schema that the search_path of your Better Auth server names first.';
   END IF;

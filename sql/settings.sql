@@ -19,7 +19,7 @@ CREATE FUNCTION insforge_integrations.token_role_problem(role text) RETURNS text
   SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT CASE
-    WHEN r.oid IS NULL THEN format('There is no role %I.', given.name)
+    WHEN r.oid IS NULL THEN 'There is no such role.'
     WHEN r.rolsuper THEN format('Role %I is a superuser.', given.name)
     WHEN r.rolbypassrls THEN format('Role %I has BYPASSRLS.', given.name)
     ELSE (SELECT format('Role %I is a member of %I, which %s.', given.name, o.rolname,

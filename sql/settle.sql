@@ -21,7 +21,7 @@ BEGIN
     END IF;
     IF stored.reservation_id <> own.id OR EXISTS (
          SELECT FROM insforge_integrations.x402_reservations r
-         WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND r.id <> own.id) THEN
+         WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
       RETURN 'The transaction settled another reservation.';
     END IF;
     IF (stored.payer_address, stored.network, stored.amount, stored.endpoint, stored.is_mock)
@@ -62,7 +62,7 @@ BEGIN
       SET answers = r.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said)
       WHERE r.id = own.id;
   END IF;
-  IF own.state = 'settled' OR (own.state = 'conflict' AND own.resolved_at IS NOT NULL) THEN
+  IF own.state = 'settled' THEN
     IF answer.tx_hash <> own.tx_hash OR answer.outcome = 'conflict' THEN
       RAISE WARNING USING
         MESSAGE = format('x402 reservation %s is %s, and the facilitator now says something else', own.id, own.state),
@@ -113,14 +113,18 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
-  hash text := lower(tx_hash);
+  hash text := insforge_integrations.x402_transaction_hash(tx_hash);
   problem text;
 BEGIN
   problem := CASE
     WHEN outcome IN ('settled', 'failed', 'conflict') IS NOT TRUE THEN 'outcome: It is settled, failed or conflict.'
-    WHEN outcome <> 'failed' AND insforge_integrations.is_lower_hex(hash, 64) IS NOT TRUE THEN 'tx_hash: It is 0x and 64 hexadecimal digits.'
-    WHEN outcome = 'failed' AND hash IS NOT NULL THEN 'tx_hash: What did not move has none.'
+    WHEN outcome <> 'failed' AND hash IS NULL THEN 'tx_hash: It is 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN outcome = 'failed' AND tx_hash IS NOT NULL THEN 'tx_hash: What did not move has none.'
     WHEN outcome <> 'settled' AND coalesce(note, '') = '' THEN 'note: It says what is on chain.'
+    WHEN outcome = 'conflict' AND own.state <> 'settled' AND NOT EXISTS (
+           SELECT FROM insforge_integrations.x402_settlements s
+           WHERE s.tx_hash = hash AND s.network = own.network AND NOT s.is_mock)
+      THEN format('tx_hash: The ledger has no such transaction on %s.', own.network)
   END;
   IF problem IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -129,8 +133,8 @@ BEGIN
       DETAIL = problem,
       HINT = 'View insforge_integrations.unsettled_x402_reservations says what to look up. Nothing was changed.';
   END IF;
-  IF (own.state = 'settled' OR (own.state = 'conflict' AND own.resolved_at IS NOT NULL))
-     AND (outcome <> own.state OR hash <> own.tx_hash) THEN
+  IF own.state = 'settled'
+     AND (outcome = 'failed' OR hash <> own.tx_hash OR (outcome = 'conflict' AND NOT own.is_batched)) THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('x402 reservation %s is %s, and that is final', own.id, own.state),
@@ -144,12 +148,13 @@ BEGIN
         ERRCODE = 'unique_violation',
         MESSAGE = format('transaction %s is recorded already', hash),
         DETAIL = problem,
-        HINT = 'If it carried both payments, resolve this one with outcome conflict and the same hash: the amount is then added to the totals.';
+        HINT = 'If it carried both payments, resolve this one with outcome conflict and the same hash: it is then shown and counted beside the other.';
     END IF;
-  ELSIF outcome = 'conflict' AND own.resolved_at IS NULL THEN
-    PERFORM insforge_integrations.correct_x402_settlement(hash, 'batched', note, own.amount::text);
+  ELSIF outcome = 'conflict' AND own.state <> 'settled' THEN
+    PERFORM insforge_integrations.enter_x402_correction(hash, 'batched', own.amount, NULL, note, own.id);
     UPDATE insforge_integrations.x402_reservations r
-      SET state = 'conflict', tx_hash = hash WHERE r.id = own.id;
+      SET state = 'settled', is_batched = true, tx_hash = hash, reason = NULL, message = NULL, settled_at = now()
+      WHERE r.id = own.id;
   ELSIF outcome = 'failed' THEN
     IF insforge_integrations.x402_can_land_until(own.valid_before) > clock_timestamp() THEN
       RAISE WARNING USING
@@ -166,7 +171,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
-  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (it did not move and cannot any more; note says why), conflict (tx_hash is recorded for another reservation and carried this payment too; note).';
+  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (it did not move and cannot any more; note says why), conflict (tx_hash is recorded for another payment and carried this one too; note): the reservation is settled, and the ledger keeps its one row.';
 
 CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -177,7 +182,7 @@ AS $$
 DECLARE
   own insforge_integrations.x402_reservations := insforge_integrations.own_x402_reservation(reservation_id);
 BEGIN
-  IF own.state <> 'settled' AND (own.state <> 'conflict' OR own.resolved_at IS NULL) THEN
+  IF own.state <> 'settled' THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('x402 reservation %s is not settled', own.id),

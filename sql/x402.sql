@@ -23,6 +23,8 @@ CREATE TABLE insforge_integrations.x402_asset_entries (
   version          text NOT NULL,
   decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
   domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
+  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
+  has_chain_id     boolean NOT NULL DEFAULT true,
   is_builtin       boolean NOT NULL DEFAULT false,
   PRIMARY KEY (network, address, is_builtin)
 );
@@ -35,6 +37,8 @@ COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the 
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL: nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL: it has none, as most.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt have not.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought it.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
@@ -63,7 +67,7 @@ VALUES
   ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
   ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
   ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
-  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD₮0',         '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
+  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
   -- The bridged one; Circle's own contract on X Layer is another.
   ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
   ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
@@ -81,9 +85,10 @@ COMMENT ON VIEW insforge_integrations.x402_networks IS
 
 CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
-         coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
-           'name', name, 'version', version, 'chainId', substring(network FROM 8)::numeric, 'verifyingContract', address)),
-           'hex'), false) AS is_verified, is_builtin
+         coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
+           'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
+           'verifyingContract', address, 'salt', salt))),
+           'hex'), false) AS is_verified, is_builtin, salt
   FROM insforge_integrations.x402_asset_entries
   ORDER BY network, address, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_assets IS
@@ -136,7 +141,7 @@ COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text
 
 CREATE FUNCTION insforge_integrations.register_x402_asset(
     network text, address text, symbol text, name text, version text,
-    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL)
+    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL)
   RETURNS insforge_integrations.x402_asset_entries
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -148,32 +153,42 @@ DECLARE
      WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
     lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
     register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
-    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), false);
-  domain jsonb := jsonb_build_object(
-    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address);
+    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true, false);
+  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
   refused text;
   hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
 BEGIN
   LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
   refused := CASE
-    WHEN wanted.network IS NULL THEN format('network: There is none with the identifier or name %s; register_x402_network() adds one.', quote_nullable(register_x402_asset.network))
+    WHEN wanted.network IS NULL THEN 'network: There is none with this identifier or name; register_x402_network() adds one.'
     WHEN wanted.address IS NULL THEN 'address: It is the token''s contract.'
-    WHEN coalesce(wanted.symbol, '') = '' THEN 'symbol: It is what people call the token.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It is what people call the token, in 1 to 20 characters.'
     WHEN wanted.name IS NULL OR wanted.version IS NULL THEN 'name and version: They are those of the EIP-712 domain that the contract checks signatures under.'
     WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: It is what decimals() of the contract answers, 0 to 77.'
     WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: It is 0x and 64 hexadecimal digits, what DOMAIN_SEPARATOR() of the contract answers.'
+    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It is 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. A domain with a salt has the chain''s id or not, and only the separator tells which.'
     WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
                  WHERE other.network = wanted.network AND other.address <> wanted.address
                    AND lower(other.symbol) = lower(wanted.symbol))
       THEN format('symbol: Another asset on %s has it: a symbol means one contract.', wanted.network)
   END;
+  IF refused IS NULL AND wanted.salt IS NOT NULL
+     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    wanted.has_chain_id := false;
+    domain := domain - 'chainId';
+  END IF;
   IF refused IS NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
        domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of name "%s" and version "%s" does not hash to the separator: what buyers sign under it cannot be settled.', wanted.name, wanted.version);
+    refused := format('name and version: The domain of %s does not hash to the separator: what buyers sign under it cannot be settled.',
+      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
+        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
     -- Names and versions that tokens are known to have.
     SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
       FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known
-            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD₮0',
+            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
                                       'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
            (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
       WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
@@ -197,9 +212,10 @@ BEGIN
   INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
     ON CONFLICT (network, address, is_builtin) DO UPDATE SET
       symbol = excluded.symbol, name = excluded.name, version = excluded.version,
-      decimals = excluded.decimals, domain_separator = excluded.domain_separator;
+      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
+      salt = excluded.salt, has_chain_id = excluded.has_chain_id;
   RETURN wanted;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text) IS
-  'Adds a token (EIP-3009) to x402_assets, or replaces one. name and version: its EIP-712 domain. domain_separator: what DOMAIN_SEPARATOR() of the contract answers; a domain that does not hash to it is refused with 22023 and, where a common name and version do, those in the HINT. NULL: the row is not verified.';
+COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text) IS
+  'Adds a token (EIP-3009) to x402_assets, or replaces one. name and version: its EIP-712 domain. domain_separator: what DOMAIN_SEPARATOR() of the contract answers; a domain that does not hash to it is refused with 22023 and, where a common name and version do, those in the HINT. NULL: the row is not verified. salt: that of the domain, where it has one; the separator then says whether the domain has the chain''s id too.';

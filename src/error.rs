@@ -1,6 +1,32 @@
 //! Everything that can go wrong, in one enum. The mapping to SQLSTATE, DETAIL and HINT is in
 //! `pg::error`; the text here is the primary message, in Postgres' style.
 
+/// An input as a message may show it: in quotes if it is plainly a name.
+///
+/// Anything else could be a token, a payment or a secret that was given in a name's place: those
+/// are longer than any name here, and most contain other characters.
+#[must_use]
+pub fn shown(input: &str) -> String {
+    let is_name = input.len() <= 20
+        && input.starts_with(|first: char| first.is_ascii_alphabetic())
+        && input
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+    if is_name || input.is_empty() {
+        format!("\"{input}\"")
+    } else {
+        "(not shown: it is no name)".to_owned()
+    }
+}
+
+/// A symbol, or a contract's address, which is no secret.
+fn shown_asset(asset: &str) -> String {
+    match crate::evm::address::Address::parse(asset) {
+        Ok(_) => format!("\"{asset}\""),
+        Err(_) => shown(asset),
+    }
+}
+
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -19,14 +45,14 @@ pub enum Error {
     },
 
     /// `configure()` was given a name that is no setting.
-    #[error("unrecognized setting \"{name}\"")]
+    #[error("unrecognized setting {}", shown(.name))]
     UnknownSetting {
         /// The name as given.
         name: String,
     },
 
     /// A setting was given a value it does not take.
-    #[error("invalid value for setting \"{name}\": \"{value}\"")]
+    #[error("invalid value for setting \"{name}\": {}", shown(.value))]
     InvalidSettingValue {
         /// Name of the setting.
         name: &'static str,
@@ -37,7 +63,7 @@ pub enum Error {
     },
 
     /// A role that tokens of users must not have.
-    #[error("invalid value for setting \"token_role\": \"{role}\"")]
+    #[error("invalid value for setting \"token_role\": {}", shown(.role))]
     InvalidTokenRole {
         /// The role as given.
         role: String,
@@ -71,7 +97,7 @@ pub enum Error {
     },
 
     /// No provider has this name.
-    #[error("unknown identity provider \"{name}\"")]
+    #[error("unknown identity provider {}", shown(.name))]
     UnknownProvider {
         /// The name as given.
         name: String,
@@ -171,14 +197,14 @@ pub enum Error {
     },
 
     /// No network has this name.
-    #[error("unknown x402 network \"{name}\"")]
+    #[error("unknown x402 network {}", shown(.name))]
     UnknownNetwork {
         /// The name as given.
         name: String,
     },
 
     /// The network has no asset of this name.
-    #[error("unknown x402 asset \"{asset}\" on {network}")]
+    #[error("unknown x402 asset {} on {network}", shown_asset(.asset))]
     UnknownAsset {
         /// The symbol or contract as given.
         asset: String,
@@ -189,7 +215,7 @@ pub enum Error {
     },
 
     /// No facilitator has this name.
-    #[error("unknown x402 facilitator \"{name}\"")]
+    #[error("unknown x402 facilitator {}", shown(.name))]
     UnknownFacilitator {
         /// The name as given.
         name: String,
@@ -208,7 +234,7 @@ pub enum Error {
     AmountOutOfRange,
 
     /// A payment that has not moved is to be recorded.
-    #[error("a settlement of status \"{status}\" cannot be recorded")]
+    #[error("a settlement of status {} cannot be recorded", shown(.status))]
     NotSettled {
         /// The status as given.
         status: String,
@@ -225,8 +251,8 @@ pub enum Error {
         tx_hash: String,
         /// When it was recorded.
         recorded_at: String,
-        /// The columns in which the stored row differs from what was given.
-        differences: Vec<String>,
+        /// The columns in which the stored row differs from what was given, separated by commas.
+        differences: String,
     },
 
     /// The ledger took a row and has none.
@@ -250,11 +276,70 @@ pub enum Error {
         table: String,
     },
 
+    /// There is no table to import.
+    #[error("the table to import does not exist")]
+    SourceMissing,
+
+    /// A function that is to be called is not there.
+    #[error("the function to call does not exist")]
+    FunctionMissing,
+
     /// A document that is not typed data.
     #[error("invalid EIP-712 typed data")]
     InvalidTypedData(crate::eip712::Invalid),
 
+    /// A trigger function was called in a query.
+    #[error("{function}() was not called as a trigger")]
+    NotATrigger {
+        /// Name of the function.
+        function: &'static str,
+    },
+
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, shown};
+
+    #[test]
+    fn names_are_shown() {
+        for name in [
+            "",
+            "clerk",
+            "better_auth",
+            "eip155:84532",
+            "USDC.e",
+            "x-token",
+        ] {
+            assert_eq!(shown(name), format!("\"{name}\""));
+        }
+        let asset = "0x036CbD53842c5426634e7929541eC2318f3dCF7e".to_owned();
+        let unknown = Error::UnknownAsset {
+            asset: asset.clone(),
+            network: "eip155:1".to_owned(),
+            known: String::new(),
+        };
+        assert!(unknown.to_string().contains(&asset));
+    }
+
+    /// A JWT, a session's token, secrets as `openssl rand -hex` and `-base64` make them, an address
+    /// with a password, a one-time code, half a payment.
+    #[test]
+    fn what_could_be_a_secret_is_not_shown() {
+        for secret in [
+            "eyJhbGciOiJIUzI1NiJ9.e30.ZRrHA1JJJW8opsbCGfG_HACGpUMN_a9IV7pAx_Zmeo",
+            "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "kqGm2RkNd7W/bYc3LfZa9w==",
+            "https://a:b@c.example",
+            "314159",
+            "{\"payload\": 1}",
+            "a\nb",
+        ] {
+            assert_eq!(shown(secret), "(not shown: it is no name)", "{secret}");
+        }
+    }
 }

@@ -11,6 +11,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// Structs and arrays inside each other, at most, in what is to become `jsonb`.
+const MAX_DEPTH: usize = 100;
+/// Characters of a number, and its exponent, at most, in what is to become `jsonb`.
+const MAX_NUMBER: u32 = 1000;
+
 /// One value, as it is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<'a>(&'a str);
@@ -86,10 +91,77 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Whether `jsonb` holds it: JSON has characters, numbers and depths that Postgres refuses.
+    ///
+    /// # Errors
+    /// A sentence: what it has of that.
+    pub fn check_jsonb(self) -> Result<(), &'static str> {
+        let mut rest = self.0;
+        let mut depth = 0;
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                '"' => string_length(rest),
+                '-' | '0'..='9' => number_length(rest),
+                _ => first.len_utf8(),
+            };
+            let (token, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
+            let problem = match first {
+                '{' | '[' => {
+                    depth += 1;
+                    (depth > MAX_DEPTH)
+                        .then_some("It has more than 100 objects and arrays inside each other.")
+                }
+                '}' | ']' => {
+                    depth = depth.saturating_sub(1);
+                    None
+                }
+                '"' => match Self(token).string() {
+                    Some(text) if !text.contains('\0') => None,
+                    _ => Some("A string in it has the character U+0000, or half of a character."),
+                },
+                '-' | '0'..='9' => (!is_number_of_jsonb(token)).then_some(
+                    "A number in it has more than 1000 digits, or an exponent beyond 1000.",
+                ),
+                _ => None,
+            };
+            if let Some(problem) = problem {
+                return Err(problem);
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
     /// What serde makes of it.
     pub fn to<T: Deserialize<'a>>(self) -> Option<T> {
         serde_json::from_str(self.0).ok()
     }
+}
+
+/// Bytes of the string that a text begins with, its quotes among them.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
+}
+
+/// Bytes of the number that a text begins with.
+fn number_length(text: &str) -> usize {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let end = text.bytes().position(|byte| !is_part(byte));
+    end.unwrap_or(text.len())
+}
+
+fn is_number_of_jsonb(number: &str) -> bool {
+    let exponent = number
+        .split_once(['e', 'E'])
+        .map_or("0", |(_, exponent)| exponent);
+    let exponent = exponent.parse::<i32>().map(i32::unsigned_abs);
+    number.len() <= MAX_NUMBER as usize && exponent.is_ok_and(|exponent| exponent <= MAX_NUMBER)
 }
 
 /// A string that is a piece of the text where it has no escapes.
@@ -213,6 +285,36 @@ pub(crate) mod tests {
             parse(r#""\u20ae0 \ud83d\ude00""#).string().unwrap(),
             "₮0 😀"
         );
+    }
+
+    #[test]
+    fn what_jsonb_does_not_hold_is_named() {
+        let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        for (text, problem) in [
+            (r#"{"a": "\u0000"}"#.to_owned(), "U+0000"),
+            (r#"{"\u0000": 1}"#.to_owned(), "U+0000"),
+            (r#"["\ud800"]"#.to_owned(), "half of a character"),
+            (r#"["\udc00\ud800"]"#.to_owned(), "half of a character"),
+            (
+                r#"["\"", "\\", "\ud83d"]"#.to_owned(),
+                "half of a character",
+            ),
+            ("[1e999999]".to_owned(), "exponent"),
+            ("[-1E-99999999999]".to_owned(), "exponent"),
+            (format!("[0.{}1]", "0".repeat(1000)), "1000 digits"),
+            (deep(20_000), "inside each other"),
+            (deep(101), "inside each other"),
+        ] {
+            let refused = parse(&text).check_jsonb().unwrap_err();
+            assert!(refused.contains(problem), "{text:.40}: {refused}");
+        }
+        for text in [
+            r#"{"a": "\\u0000", "b\"": "\ud83d\ude00 {[\"", "c": -1.5e+300, "d": [0, 1E-9]}"#,
+            &deep(100),
+            &format!("[{}]", vec![deep(99); 300].join(", ")),
+        ] {
+            assert_eq!(parse(text).check_jsonb(), Ok(()), "{text:.40}");
+        }
     }
 
     #[test]

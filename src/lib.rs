@@ -124,7 +124,7 @@ mod install_script {
     extension_sql_file!(
         "../sql/payments_view.sql",
         name = "payments_view",
-        requires = ["ledger", "identity"]
+        requires = ["reservations", "identity"]
     );
     extension_sql_file!(
         "../sql/import.sql",
@@ -152,6 +152,7 @@ mod install_script {
             pg::reservations::read_x402_answer,
             pg::reservations::read_x402_payment,
             pg::reservations::read_x402_settlement,
+            pg::reservations::x402_transaction_hash,
             pg::secret_search::holds_secret,
             pg::settings::configure,
             pg::evm::keccak256,

@@ -32,8 +32,8 @@ function integer(width, signed) {
 // A number stays one in the JSON text, however many digits it has.
 const NUMBER = "\u0000number:";
 const written = (value) =>
-  pick([value.toString(), NUMBER + value.toString(), value < 0n ? value.toString() : "0x" + value.toString(16)]);
-const toJson = (value) => JSON.stringify(value).replaceAll(/"\\u0000number:(-?\d+)"/g, "$1");
+  pick([value.toString(), NUMBER + value.toString(), NUMBER + value.toString() + ".00", value < 0n ? value.toString() : "0x" + value.toString(16)]);
+const toJson = (value) => JSON.stringify(value).replaceAll(/"\\u0000number:(-?\d+(\.0+)?)"/g, "$1");
 
 // A value of a type, as the libraries take it and as JSON has it.
 function value(type, types, depth) {
@@ -67,7 +67,7 @@ function structs() {
   const names = times(1 + below(5), (i) => pick(["Type", "type", "_", "A", "Zz", "intent", "bytesOf"]) + i);
   const types = {};
   names.forEach((name, index) => {
-    types[name] = times(below(6), (i) => ({ name: pick(["to", "from", "x_", "$"]) + i, type: atomic() + dimensions() }));
+    types[name] = times(below(6), (i) => ({ name: pick(["to", "from", "x_", "$", "a b", "é", "₮ ", "a,b", "(", "\"", "0"]) + i, type: atomic() + dimensions() }));
     if (index > 0) types[names[below(index)]].push({ name: `struct${index}`, type: name + dimensions() });
   });
   const isRecursive = below(8) === 0;

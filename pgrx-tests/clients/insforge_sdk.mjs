@@ -1,7 +1,8 @@
 // Runs the client code of a guide, as it stands in the Markdown, with the real @insforge/sdk, in front
 // of what of InsForge's API it needs: RPC as anon and records as the user, put to Postgres as
 // PostgREST does, tokens verified with npm jsonwebtoken.
-// usage: node insforge_sdk.mjs PGHOST_SOCKET_DIR DATABASE SECRET TOKEN PAGE.md
+// Given the address of a real PostgREST, it is that which serves them.
+// usage: node insforge_sdk.mjs PGHOST_SOCKET_DIR DATABASE SECRET TOKEN PAGE.md [POSTGREST_URL]
 // Prints {rows, requests: [[method, path, who], …]}.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -10,7 +11,7 @@ import { text } from "node:stream/consumers";
 import jsonwebtoken from "jsonwebtoken";
 import pg from "pg";
 
-const [host, database, secret, token, page] = process.argv.slice(2);
+const [host, database, secret, token, page, postgrest] = process.argv.slice(2);
 const anonKey = "anon_key";
 const pool = new pg.Pool({ host, database, user: "postgres", max: 2 });
 const requests = [];
@@ -32,6 +33,14 @@ async function serve(claims, method, query, values) {
   }
 }
 
+/** The same request of PostgREST itself. */
+async function forward(method, url, bearer, body) {
+  const path = url.replace("/api/database/rpc/", "/rpc/").replace("/api/database/records/", "/");
+  const headers = { "content-type": "application/json", ...(bearer !== anonKey && { authorization: `Bearer ${bearer}` }) };
+  const answer = await fetch(postgrest + path, { method, headers, ...(method !== "GET" && { body: JSON.stringify(body) }) });
+  return [answer.status, await answer.text()];
+}
+
 const server = createServer(async (request, response) => {
   const body = JSON.parse((await text(request)) || "{}");
   const { pathname } = new URL(request.url, "http://localhost");
@@ -39,6 +48,11 @@ const server = createServer(async (request, response) => {
     const bearer = request.headers.authorization?.replace("Bearer ", "");
     const claims = bearer === anonKey ? { role: "anon" } : jsonwebtoken.verify(bearer, secret, { audience: "insforge-api" });
     requests.push([request.method, pathname, claims.sub ?? claims.role]);
+    if (postgrest) {
+      const [status, json] = await forward(request.method, request.url, bearer, body);
+      response.writeHead(status, { "content-type": "application/json" }).end(json);
+      return;
+    }
     let answer;
     if (pathname === "/api/database/rpc/exchange_provider_token") {
       const names = Object.keys(body);

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use postgres::{Client, NoTls};
 
-use crate::database::{Database, Fixture};
 use crate::installation::Installation;
 use crate::server_user::ServerUser;
 
+mod database;
 mod faults;
+
+pub use database::{Database, Fixture};
 
 /// Name of the superuser that owns the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";

@@ -5,7 +5,6 @@
 //! request. Nothing of the machine's own Postgres is changed, and nothing is left behind.
 
 mod cluster;
-mod database;
 mod installation;
 pub mod node;
 pub mod postgrest;
@@ -13,7 +12,6 @@ pub mod provider_tokens;
 pub mod request;
 mod server_user;
 
-pub use cluster::{Cluster, shared_cluster};
-pub use database::{Database, Fixture};
+pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::Installation;
 pub use request::request;

@@ -1,7 +1,7 @@
-//! One request as PostgREST 12 puts it to the database.
+//! One request as PostgREST 12 puts it to the database, with what is known to go wrong there.
 
-use postgres::{Client, Error, Transaction};
-use serde_json::{Value, json};
+use postgres::{Client, Error, GenericClient, Transaction};
+use serde_json::{Map, Value, json};
 
 /// What PostgREST knows of a request.
 #[derive(Debug, Clone)]
@@ -12,8 +12,10 @@ pub struct Request<'a> {
     pub claims: Value,
     /// The HTTP method.
     pub method: &'a str,
-    /// Further headers, names in lower case.
+    /// Further headers, names in lower case; an array is a header that was sent several times.
     pub headers: Value,
+    /// Cookies by their names.
+    pub cookies: Value,
     /// The function in `db-pre-request`.
     pub pre_request: Option<&'a str>,
 }
@@ -25,9 +27,16 @@ impl Default for Request<'_> {
             claims: json!({}),
             method: "POST",
             headers: json!({}),
+            cookies: json!({}),
             pre_request: None,
         }
     }
+}
+
+fn merged(base: Value, more: &Value) -> Map<String, Value> {
+    let mut members = base.as_object().cloned().unwrap_or_default();
+    members.extend(more.as_object().cloned().unwrap_or_default());
+    members
 }
 
 impl Request<'_> {
@@ -40,33 +49,61 @@ impl Request<'_> {
         client: &mut Client,
         query: impl FnOnce(&mut Transaction) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let merged = |base: Value, more: &Value| {
-            let mut members = base.as_object().cloned().unwrap_or_default();
-            members.extend(more.as_object().cloned().unwrap_or_default());
-            Value::Object(members).to_string()
-        };
-        let claims = merged(json!({"role": self.role}), &self.claims);
-        let headers = merged(
-            json!({"host": "localhost:3000", "accept": "*/*", "content-type": "application/json"}),
-            &self.headers,
-        );
         let mut transaction = client
             .build_transaction()
             .read_only(matches!(self.method, "GET" | "HEAD"))
             .start()?;
-        transaction.execute(
+        self.announce(&mut transaction)?;
+        let result = query(&mut transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+
+    /// Begins to serve the request and leaves its transaction open, as PostgREST 12 and 14 leave a
+    /// pooled connection when an exception of their own ends a request after its pre-request.
+    ///
+    /// # Errors
+    /// Whatever Postgres reports; the transaction is then rolled back.
+    pub fn leave_open(&self, client: &mut Client) -> Result<(), Error> {
+        client.batch_execute("BEGIN")?;
+        let announced = self.announce(client);
+        if announced.is_err() {
+            client.batch_execute("ROLLBACK")?;
+        }
+        announced
+    }
+
+    /// Tells the database of the request, and calls the function in `db-pre-request`.
+    fn announce(&self, client: &mut impl GenericClient) -> Result<(), Error> {
+        let claims = Value::Object(merged(json!({"role": self.role}), &self.claims));
+        let mut headers = merged(
+            json!({"host": "localhost:3000", "accept": "*/*", "content-type": "application/json"}),
+            &self.headers,
+        );
+        for value in headers.values_mut() {
+            if let Some(last) = value.as_array().and_then(|values| values.last()) {
+                *value = last.clone();
+            }
+        }
+        client.execute(
             "select set_config('search_path', $1, true), set_config('role', $2, true),
                     set_config('request.jwt.claims', $3, true), set_config('request.method', $4, true),
                     set_config('request.path', $5, true), set_config('request.headers', $6, true),
                     set_config('request.cookies', $7, true)",
-            &[&"\"public\"", &self.role, &claims, &self.method, &"/rpc/x", &headers, &"{}"],
+            &[
+                &"\"public\"",
+                &self.role,
+                &claims.to_string(),
+                &self.method,
+                &"/rpc/x",
+                &Value::Object(headers).to_string(),
+                &self.cookies.to_string(),
+            ],
         )?;
         if let Some(function) = self.pre_request {
-            transaction.execute(&format!("select {function}()"), &[])?;
+            client.execute(&format!("select {function}()"), &[])?;
         }
-        let result = query(&mut transaction)?;
-        transaction.commit()?;
-        Ok(result)
+        Ok(())
     }
 
     /// Calls `exchange_provider_token` by RPC.

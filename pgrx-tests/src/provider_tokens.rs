@@ -26,6 +26,16 @@ pub fn providers() -> &'static Map<String, Value> {
     providers
 }
 
+/// A provider's plainest token that must be accepted, with the user it is of.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn a_token_of(name: &str) -> &'static Value {
+    let cases = providers()[name]["tokens"].as_array().unwrap();
+    cases.iter().find(|case| case["accept"] == true).unwrap()
+}
+
 /// A value as an SQL literal of the type its argument has.
 fn literal(value: &Value) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));

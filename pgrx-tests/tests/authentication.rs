@@ -73,16 +73,19 @@ fn notes_of(client: &mut Client) -> Vec<String> {
 }
 
 #[test]
-fn the_verified_identity_answers_whatever_the_claims_say() {
+fn the_verified_identity_answers_until_the_claims_change() {
     let (database, signed) = prepared();
     let mut client = database.connect_as("authenticated").unwrap();
+    let set_claims = |client: &mut Client, user: &str| {
+        client
+            .execute(
+                "SELECT set_config('request.jwt.claims', $1, false)",
+                &[&claims_of(user)],
+            )
+            .unwrap();
+    };
     client.batch_execute("BEGIN").unwrap();
-    client
-        .execute(
-            "SELECT set_config('request.jwt.claims', $1, false)",
-            &[&claims_of("bob")],
-        )
-        .unwrap();
+    set_claims(&mut client, "bob");
     assert_eq!(notes_of(&mut client), ["bob"]);
     assert_eq!(
         authenticate(&mut client, &signed.tokens[0])
@@ -91,12 +94,10 @@ fn the_verified_identity_answers_whatever_the_claims_say() {
         Some("alice")
     );
     assert_eq!(notes_of(&mut client), ["alice"]);
-    client
-        .execute(
-            "SELECT set_config('request.jwt.claims', $1, false)",
-            &[&claims_of("bob")],
-        )
-        .unwrap();
+    // Other claims are another request's.
+    set_claims(&mut client, "carol");
+    assert_eq!(user(&mut client).as_deref(), Some("carol"));
+    set_claims(&mut client, "bob");
     assert_eq!(notes_of(&mut client), ["alice"]);
     let row = client
         .query_one(
@@ -268,12 +269,6 @@ fn forgeries_are_worth_nothing() {
         client.batch_execute("ROLLBACK TO s").unwrap();
     }
     client.batch_execute("RESET ALL").unwrap();
-    client
-        .execute(
-            "SELECT set_config('request.jwt.claims', $1, false)",
-            &[&claims_of("bob")],
-        )
-        .unwrap();
     assert_eq!(notes_of(&mut client), ["alice"]);
     client.batch_execute("COMMIT").unwrap();
     client.batch_execute("DISCARD ALL").unwrap();

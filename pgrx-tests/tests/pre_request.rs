@@ -1,7 +1,7 @@
 //! `pre_request()` as PostgREST's `db-pre-request`: the header decides, and nothing is left behind.
 
 use insforge_integrations_tests::postgrest::Request;
-use insforge_integrations_tests::provider_tokens::{providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::{Client, Error};
 use serde_json::{Value, json};
@@ -219,6 +219,47 @@ fn the_header_is_the_one_that_the_setting_names() {
     let seen = serve(&mut client, "anon", json!({}), json!({"x-clerk-token": ""})).unwrap();
     assert_eq!(seen.0, "anon");
     assert!(serve(&mut client, "anon", json!({}), json!({"x-clerk-token": 1})).is_err());
+}
+
+#[test]
+fn of_a_header_that_was_sent_several_times_the_last_counts() {
+    let (_database, mut client) = prepared();
+    let (good, other) = (in_an_organisation(), a_token_of("workos"));
+    for (values, expected) in [
+        (json!([other["token"], good["token"]]), Ok(good)),
+        (json!([good["token"], other["token"]]), Ok(other)),
+        (json!(["not a token", good["token"]]), Ok(good)),
+        (json!([good["token"], "not a token"]), Err("malformed")),
+        (json!([good["token"], ""]), Ok(&Value::Null)),
+    ] {
+        let outcome = serve(&mut client, "anon", json!({}), json!({ HEADER: values }));
+        match expected {
+            Ok(case) => assert_eq!(outcome.unwrap().2, text(&case["user_id"])),
+            Err(reason) => {
+                assert_eq!(refusal(outcome), ("PT401".to_owned(), reason.to_owned()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_token_behind_the_word_bearer_is_no_token() {
+    let (_database, mut client) = prepared();
+    let token = text(&in_an_organisation()["token"]).unwrap();
+    // PostgREST strips the blanks before a value, not those behind it.
+    for value in [
+        format!("Bearer {token}"),
+        format!("bearer {token}"),
+        format!("{token} "),
+        "Bearer ".to_owned(),
+    ] {
+        let outcome = serve(&mut client, "anon", json!({}), header(&json!(value)));
+        assert_eq!(
+            refusal(outcome),
+            ("PT401".to_owned(), "malformed".to_owned()),
+            "{value}"
+        );
+    }
 }
 
 #[test]

@@ -22,8 +22,8 @@ fn token_role_takes_only_a_role_that_policies_hold_for() {
         )
         .unwrap();
     for (role, detail) in [
-        ("nobody", "There is no role nobody."),
-        ("Authenticated", "There is no role \"Authenticated\"."),
+        ("nobody", "There is no such role."),
+        ("Authenticated", "There is no such role."),
         ("postgres", "Role postgres is a superuser."),
         ("root", "Role root is a superuser."),
         ("free", "Role free has BYPASSRLS."),

@@ -308,3 +308,107 @@ fn only_superusers_register() {
             .unwrap();
     }
 }
+
+/// Bridged USDC on Polygon: its domain has a salt in the place of the chain's id. The separator is as on chain, and
+/// as ethers hashes the domain.
+#[test]
+fn a_domain_with_a_salt_is_registered_and_paid_under() {
+    let (_database, mut client) = database();
+    let address = "0x2791bca1f2de4661ed88a30c99a7a9449aa84174";
+    let salt = format!("0x{:064x}", 137);
+    let domain = serde_json::json!({"name": "USD Coin (PoS)", "version": "1", "verifyingContract": address, "salt": salt});
+    let mut with_chain = domain.clone();
+    with_chain["chainId"] = 137.into();
+    let separators: Value = serde_json::from_str(
+        &node::run(
+            "domain_separators.mjs",
+            &[&serde_json::json!([domain, with_chain]).to_string()],
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        separators[0],
+        "0x294369e003769a2d4d625e8a9ebebffa09ff70dd7c708497d8b56d2c2d199a19"
+    );
+    let register = |salt: &str, separator: &str| {
+        format!(
+            "register_x402_asset('polygon', '{address}', 'USDC.e', 'USD Coin (PoS)', '1', 6, {separator}, {salt})"
+        )
+    };
+    let salt_of = |salt: &str| format!("'{salt}'");
+    for (salt, separator, place) in [
+        (
+            salt_of(&salt),
+            "NULL".to_owned(),
+            "domain_separator: It is missing.",
+        ),
+        (
+            salt_of("0x89"),
+            salt_of(separators[0].as_str().unwrap()),
+            "salt: It is 0x",
+        ),
+        (
+            "NULL".to_owned(),
+            salt_of(separators[0].as_str().unwrap()),
+            "name and version:",
+        ),
+        (
+            salt_of(&format!("0x{:064x}", 138)),
+            salt_of(separators[0].as_str().unwrap()),
+            "name and version:",
+        ),
+    ] {
+        let (code, detail, _) = refused(&mut client, &register(&salt, &separator));
+        assert_eq!(code, SqlState::INVALID_PARAMETER_VALUE);
+        assert!(detail.starts_with(place), "{detail}");
+    }
+    // A domain has the chain's id beside the salt, or not: the separator says which.
+    for separator in [&separators[1], &separators[0]] {
+        let statement = register(&salt_of(&salt), &salt_of(separator.as_str().unwrap()));
+        client
+            .query(&format!("SELECT insforge_integrations.{statement}"), &[])
+            .unwrap();
+        let row = client
+            .query_one(
+                "SELECT is_verified, domain_separator, salt FROM insforge_integrations.x402_assets WHERE symbol = 'USDC.e' AND network = 'eip155:137'",
+                &[],
+            )
+            .unwrap();
+        assert!(row.get::<_, bool>(0));
+        assert_eq!(Some(row.get::<_, &str>(1)), separator.as_str());
+        assert_eq!(row.get::<_, &str>(2), salt);
+    }
+    let requirements: Value = client
+        .query_one(
+            "SELECT insforge_integrations.x402_payment_requirements('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000',
+               asset => 'USDC.e', network => 'polygon', version => 2)",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(
+        requirements["extra"],
+        serde_json::json!({"name": "USD Coin (PoS)", "version": "1", "salt": salt})
+    );
+    // What viem signs under that domain is valid, and under the same without the salt it is not.
+    for (domain, expected) in [
+        (&domain, None),
+        (
+            &serde_json::json!({"name": "USD Coin (PoS)", "version": "1", "chainId": 137, "verifyingContract": address}),
+            Some("invalid_exact_evm_payload_signature"),
+        ),
+    ] {
+        let mut buyer = node::Process::start("salted_buyer.mjs", &[]).unwrap();
+        let paid = buyer
+            .ask(&serde_json::json!({"domain": domain, "accepted": requirements}))
+            .unwrap();
+        let row = client
+            .query_one(
+                "SELECT invalid_reason, payer FROM insforge_integrations.verify_x402_payment($1, $2)",
+                &[&paid["payment"].to_string(), &requirements],
+            )
+            .unwrap();
+        assert_eq!(row.get::<_, Option<&str>>(0), expected);
+    }
+}

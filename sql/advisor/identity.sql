@@ -14,7 +14,7 @@ $rule$),
 'A superuser, a role with BYPASSRLS and a member of such a role read and write every row. With a role that does not exist every request of a user fails.',
 'Returns to the default role, authenticated, if policies hold for that one. Otherwise takes from the role what lets it pass policies, or creates it.',
 $rule$
-  SELECT 'setting token_role' AS affected_object, t.problem AS detail,
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
          CASE
            WHEN t.name <> 'authenticated' AND insforge_integrations.token_role_problem('authenticated') IS NULL THEN
              'SELECT insforge_integrations.configure(''token_role'', NULL);'
@@ -40,7 +40,7 @@ $rule$),
 $rule$
   SELECT 'setting identity_source' AS affected_object, NULL AS detail,
          insforge_integrations.steps(
-           'To keep the setting, have PostgREST call pre_request() and clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE … SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'To keep the setting, have PostgREST call pre_request() and clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
            'If that is in the environment of PostgREST, or a pre-request of your own calls authenticate(), say that no token is exchanged: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
            'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
   FROM insforge_integrations.settings s
@@ -68,7 +68,7 @@ $rule$
   SELECT format('%I on %s', p.name, p.table_name), NULL,
          insforge_integrations.steps(
            'In the place of what reads the user''s id from the claims write @extschema@.requesting_user_id(). For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
-           format('Change the policy: ALTER POLICY %I ON %s …', p.name, p.table_name))
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
   FROM policies p
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
     AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')

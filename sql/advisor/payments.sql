@@ -234,7 +234,8 @@ $rule$
            r.state) AS recommendation
   FROM insforge_integrations.x402_reservations r
   -- Others are being settled, or are retried.
-  WHERE r.state <> 'settled' AND r.resolved_at IS NULL AND r.created_at < now() - interval '10 minutes'
+  WHERE r.created_at < now() - interval '10 minutes'
+    AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
     AND (r.state IN ('pending', 'conflict')
          OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
   GROUP BY r.state

@@ -84,7 +84,7 @@ $fact$),
          CASE WHEN c.obstacle IS NULL THEN c.script
               ELSE insforge_integrations.steps(
                 c.obstacle || ' Drop what does, and keep its definition.',
-                'Make every column text that holds a user''s id: ALTER TABLE … ALTER COLUMN … TYPE text;',
+                'Make every column text that holds a user''s id: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
                 format('Create again what was dropped, and the policies of %s with @extschema@.requesting_user_id() in the place of auth.uid() and without casts to uuid.', c.name)) END AS recommendation
   FROM (
     SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,

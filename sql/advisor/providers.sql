@@ -54,9 +54,9 @@ $rule$
                    CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
          insforge_integrations.steps(
            format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: let this server reach the address over https, its DNS and firewall. If the certificate is a private authority''s: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----…'');',
+           'If there is no answer: let this server reach the address over https, its DNS and firewall. If the certificate is a private authority''s: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
            format('If the answer is a redirect, 404 or not a key set: register the provider again with the address that its documents name. It is: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": […]}'');', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
            format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
   FROM insforge_integrations.auth_providers p
     JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name

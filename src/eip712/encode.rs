@@ -147,8 +147,15 @@ pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
 
 fn integer(value: Json) -> Result<Integer, Invalid> {
     let string = value.string();
-    let digits = string.as_deref().or_else(|| value.number());
+    let digits = string.as_deref().or_else(|| value.number().map(whole));
     Integer::parse(digits.unwrap_or_default()).map_err(Invalid::new)
+}
+
+/// A number without a fraction of zeros: to JSON 5.0 is 5, and both libraries take it.
+fn whole(number: &str) -> &str {
+    let fraction = number.split_once('.');
+    let whole = fraction.filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));
+    whole.map_or(number, |(whole, _)| whole)
 }
 
 fn hexadecimal_bytes(value: Json) -> Result<Vec<u8>, Invalid> {

@@ -123,11 +123,6 @@ impl<'a> Definitions<'a> {
                     .inside("types")
             };
             let Definition { name, type_name } = definition;
-            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
-            if name.is_empty() || !name.bytes().all(is_name) {
-                let problem = "The name of a member has letters, digits, _ and $ alone.";
-                return Err(refused(Invalid::new(problem), "name"));
-            }
             if !seen.insert(name.clone()) {
                 return Err(refused(
                     Invalid::new("The type has two members of this name."),

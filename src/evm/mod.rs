@@ -29,6 +29,15 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
+/// The hash of a transaction: 64 hexadecimal digits with or without `0x`, which facilitators of PyPI's x402
+/// up to 2.20 leave out. `None` for anything else, and for the hash of zeros, which is no transaction's.
+#[must_use]
+pub fn transaction_hash(text: &str) -> Option<Word> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut hash).ok()?;
+    (hash != [0; 32]).then_some(hash)
+}
+
 /// `0x` and the hexadecimal digits of so many bytes, in lower case; `None` for anything else.
 #[must_use]
 pub fn lower_case<const BYTES: usize>(text: &str) -> Option<String> {

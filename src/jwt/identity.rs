@@ -4,14 +4,14 @@
 //! claims of two providers are never mixed into one answer. What cannot be read, is not of the
 //! documented type or leaves more than one answer is left out, and so grants nothing.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::claims::{ClaimName, Claims};
 use super::clerk;
 use crate::error::Error;
 
 /// The requesting user, and the organisation the user acts in.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identity {
     /// `sub`: a string as it is, an integer as its digits.
     pub user_id: Option<String>,

@@ -243,17 +243,18 @@ fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Result<Material, String> {
-    let modulus = bytes(jwk, "n")?;
+    // Some issuers write the sign octet of DER, which RFC 7518 section 6.3.1.1 does not want.
+    let integer = |name| bytes(jwk, name).map(without_leading_zeros);
+    let (modulus, exponent) = (integer("n")?, integer("e")?);
     let leading = modulus
         .first()
-        .map_or(8, |byte| byte.leading_zeros() as usize);
-    let bits = (modulus.len() * 8).saturating_sub(leading);
-    if leading >= 8 || !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        .map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - leading;
+    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
         return Err(format!(
             "is an RSA key of {bits} bits, outside {MIN_RSA_BITS} to {MAX_RSA_BITS}"
         ));
     }
-    let exponent = bytes(jwk, "e")?;
     let value = exponent
         .iter()
         .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
@@ -264,6 +265,10 @@ fn rsa(jwk: &Map<String, Value>) -> Result<Material, String> {
     Ok(Material::Rsa(DecodingKey::from_rsa_raw_components(
         &modulus, &exponent,
     )))
+}
+
+fn without_leading_zeros(octets: Vec<u8>) -> Vec<u8> {
+    octets.into_iter().skip_while(|octet| *octet == 0).collect()
 }
 
 /// The uncompressed point of a key whose coordinates must be `size` bytes long (RFC 7518 section 6.2).

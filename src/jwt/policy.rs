@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::rejection::{Reason, Rejection};
+use crate::error::shown;
 
 /// What is expected of `aud` (RFC 7519 section 4.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,8 +101,9 @@ impl Policy {
         let mut algorithms = Vec::new();
         for name in &rules.algorithms {
             let algorithm = Algorithm::from_name(name);
-            algorithms
-                .push(algorithm.ok_or_else(|| format!("\"{name}\" is not a known algorithm."))?);
+            algorithms.push(
+                algorithm.ok_or_else(|| format!("{} is not a known algorithm.", shown(name)))?,
+            );
         }
         if algorithms.is_empty() {
             return Err("No algorithm is allowed.".to_owned());

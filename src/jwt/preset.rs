@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{is_local, is_private_on_the_way};
 use super::policy::{AudienceRule, Policy, Rules};
-use crate::error::Error;
+use crate::error::{Error, shown};
 
 /// What registering a provider stores, but for its name and its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +45,7 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration> {
         "stytch_b2b" => stytch(read(arguments)?, "member", "v1/b2b/sessions/jwks")?,
         "better_auth" => better_auth(read(arguments)?)?,
         "custom" => custom(read(arguments)?)?,
-        _ => return problem(format!("There is no preset \"{preset}\".")),
+        _ => return problem(format!("There is no preset {}.", shown(preset))),
     };
     let registration = Registration {
         preset: preset.to_owned(),
@@ -75,8 +75,28 @@ pub fn insforge(role: &str, audience: &str) -> Rules {
 
 fn read<T: DeserializeOwned>(arguments: &str) -> Result<T> {
     serde_json::from_str(arguments).map_err(|error| Error::InvalidRegistration {
-        problem: format!("An argument is missing or of the wrong type: {error}."),
+        problem: unreadable(&error),
     })
+}
+
+/// What is wrong with a JSON object that does not make a struct: the parser's own words without the
+/// values, which could be secrets.
+#[must_use]
+pub fn unreadable(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(text, _)| text);
+    match (
+        text.strip_prefix("missing field"),
+        text.rsplit_once(", expected "),
+    ) {
+        (Some(name), _) => format!("An argument is missing:{name}."),
+        (None, Some((_, expected))) => {
+            format!("An argument is missing or of the wrong type: expected {expected}.")
+        }
+        (None, None) => "An argument is of the wrong type.".to_owned(),
+    }
 }
 
 fn template() -> Rules {
@@ -142,22 +162,24 @@ fn check(registration: &Registration) -> Result<()> {
             "Algorithms with a shared secret do not go with public keys: whoever knows the keys could sign.",
         );
     }
-    for url in rules.issuers.iter().chain(&registration.jwks_url) {
+    let issuers = rules.issuers.iter().map(|url| ("An issuer", url));
+    let jwks_url = registration.jwks_url.iter();
+    for (what, url) in issuers.chain(jwks_url.map(|url| ("jwks_url", url))) {
         if url.starts_with("http://") && !is_local(url) {
             return problem(format!(
-                "\"{url}\" is not https: anybody on the way could change what it says."
+                "{what} is not https: anybody on the way could change what it says."
             ));
         }
         if url
             .chars()
             .any(|character| character.is_whitespace() || character.is_control())
         {
-            return problem(format!("\"{url}\" contains white space."));
+            return problem(format!("{what} contains white space."));
         }
     }
     match &registration.jwks_url {
         Some(url) if !is_private_on_the_way(url) => {
-            problem(format!("\"{url}\" is not the address of a JWK set."))
+            problem("jwks_url is not the address of a JWK set: that begins with https://.")
         }
         _ => Ok(()),
     }

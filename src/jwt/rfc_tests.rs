@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::algorithm::Algorithm;
 use super::jws::Jws;
-use super::key::KeySet;
+use super::key::{KeySet, KeySetError};
 use super::rejection::{Reason, Rejection};
 
 const ALL: [Algorithm; 13] = [
@@ -340,4 +340,39 @@ fn rfc_8037_a4_ed25519_verifies_only_unaltered() {
         ],
         "Example of Ed25519 signing",
     );
+}
+
+/// RFC 7515 section A.2.1 with zero octets in front, as DER has one: npm jose and Node's crypto take
+/// the same key from it.
+#[test]
+fn leading_zero_octets_of_an_rsa_key_change_no_verdict() {
+    let padded = |text: &str, zeros: usize| {
+        let octets = [vec![0; zeros], URL_SAFE_NO_PAD.decode(text).unwrap()].concat();
+        URL_SAFE_NO_PAD.encode(octets)
+    };
+    for (of_modulus, of_exponent) in [(1, 0), (0, 1), (1, 1), (3, 5)] {
+        verifies_only_unaltered(
+            Algorithm::RS256,
+            &public(&json!({
+                "kty": "RSA",
+                "n": padded(A2_MODULUS, of_modulus),
+                "e": padded("AQAB", of_exponent),
+            })),
+            ["eyJhbGciOiJSUzI1NiJ9", CLAIMS, A2_SIGNATURE],
+            CLAIMS_TEXT,
+        );
+    }
+    // Zeros make no key longer: one octet of the modulus is gone, and one stands in front.
+    let shorter = URL_SAFE_NO_PAD.decode(A2_MODULUS).unwrap();
+    let shorter = [&[0][..], &shorter[1..]].concat();
+    for (modulus, exponent) in [
+        (URL_SAFE_NO_PAD.encode(shorter), "AQAB"),
+        (padded("", 256), "AQAB"),
+        (A2_MODULUS.to_owned(), "AAAB"),
+        (A2_MODULUS.to_owned(), ""),
+    ] {
+        let jwks = json!({"keys": [{"kty": "RSA", "n": modulus, "e": exponent}]});
+        let refused = KeySet::parse(&jwks.to_string()).err();
+        assert!(matches!(refused, Some(KeySetError::NoUsableKey(_))));
+    }
 }

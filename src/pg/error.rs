@@ -3,11 +3,12 @@
 use pgrx::PgSqlErrorCode::{
     self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
     ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION,
-    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
+    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNDEFINED_FUNCTION, ERRCODE_UNDEFINED_TABLE,
+    ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::jwt::rejection::Reason;
 use crate::settings;
 
@@ -31,7 +32,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownSetting { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("There is no setting \"{name}\"."),
+                format!("There is no setting {}.", shown(name)),
                 format!("Settings: {}.", settings::names()),
             ),
             Error::InvalidSettingValue { name, accepts, .. } => (
@@ -46,7 +47,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::StoredSettingInvalid { name, value, accepts } => (
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("Table insforge_integrations.settings holds \"{value}\" for it."),
+                format!("Table insforge_integrations.settings holds {} for it.", shown(value)),
                 format!(
                     "As a superuser, call insforge_integrations.configure('{name}', …) with one of: {accepts}."
                 ),
@@ -58,7 +59,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownProvider { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("There is no provider \"{name}\"."),
+                format!("There is no provider {}.", shown(name)),
                 "Providers are rows of insforge_integrations.auth_providers; the functions register_… make them."
                     .to_owned(),
             ),
@@ -134,7 +135,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::InvalidTransactionHash => (
                 ERRCODE_INVALID_TEXT_REPRESENTATION,
-                "A transaction hash is 0x and 64 hexadecimal digits.".to_owned(),
+                "A transaction hash is 0x and 64 hexadecimal digits, and not all zeros.".to_owned(),
                 "Give it as the facilitator returned it.".to_owned(),
             ),
             Error::InvalidHeader { problem } => (
@@ -149,7 +150,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownNetwork { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("View insforge_integrations.x402_networks has no network, name or v1_network \"{name}\"."),
+                format!("View insforge_integrations.x402_networks has no network, name or v1_network {}.", shown(name)),
                 "As a superuser, call insforge_integrations.register_x402_network() for another chain.".to_owned(),
             ),
             Error::UnknownAsset { network, known, .. } => (
@@ -162,7 +163,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::UnknownFacilitator { name } => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
-                format!("No facilitator is called \"{name}\"."),
+                format!("No facilitator is called {}.", shown(name)),
                 "Facilitators: okx, and x402 for any that takes the protocol's own requests.".to_owned(),
             ),
             Error::PaymentRejected(refusal) => (
@@ -195,15 +196,12 @@ impl From<Error> for ErrorReport {
             ),
             Error::AlreadyRecorded { recorded_at, differences, .. } => (
                 ERRCODE_UNIQUE_VIOLATION,
-                match differences.as_slice() {
-                    [] => format!("The stored row, recorded at {recorded_at}, is identical."),
-                    _ => format!(
-                        "The stored row, recorded at {recorded_at}, differs in: {}.",
-                        differences.join(", ")
-                    ),
+                match differences.as_str() {
+                    "" => format!("The stored row, recorded at {recorded_at}, is identical."),
+                    _ => format!("The stored row, recorded at {recorded_at}, differs in: {differences}."),
                 },
-                match differences.as_slice() {
-                    [] => "Call it with idempotent => true to be given the stored row instead.".to_owned(),
+                match differences.as_str() {
+                    "" => "Call it with idempotent => true to be given the stored row instead.".to_owned(),
                     _ => "One transaction is one payment. With idempotent => true an identical call is given the stored row; this one is not identical.".to_owned(),
                 },
             ),
@@ -222,10 +220,25 @@ impl From<Error> for ErrorReport {
                 "It is not an ordinary table with columns of built-in types alone: reading it could run code of its owner's as a superuser.".to_owned(),
                 "Copy its rows into an ordinary table and import that.".to_owned(),
             ),
+            Error::SourceMissing => (
+                ERRCODE_UNDEFINED_TABLE,
+                "No table of this database has the OID that was given.".to_owned(),
+                "Give the table's name: import_x402_payments('public.x402_payments_guide').".to_owned(),
+            ),
+            Error::FunctionMissing => (
+                ERRCODE_UNDEFINED_FUNCTION,
+                "No function of this database has the OID that was given.".to_owned(),
+                "Create realtime.publish(text, text, jsonb) again, or switch the setting realtime off.".to_owned(),
+            ),
             Error::InvalidTypedData(invalid) => (
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 invalid.to_string(),
                 "Give what the wallet was given: {types, primaryType, domain, message} of eth_signTypedData_v4. docs/payments.md says what is refused.".to_owned(),
+            ),
+            Error::NotATrigger { .. } => (
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "It is a trigger function, which Postgres calls.".to_owned(),
+                "Run a statement that fires the trigger.".to_owned(),
             ),
             Error::IdentityExpired => (
                 ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
@@ -247,9 +260,8 @@ impl From<Error> for ErrorReport {
 
 /// An error that only a bug of this extension can cause.
 pub fn internal(problem: impl std::fmt::Display) -> ErrorReport {
-    ErrorReport::new(
-        ERRCODE_INTERNAL_ERROR,
-        problem.to_string(),
-        "insforge_integrations",
-    )
+    Error::Bug {
+        problem: problem.to_string(),
+    }
+    .into()
 }

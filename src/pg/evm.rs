@@ -1,11 +1,13 @@
 //! Hashes, addresses, signatures and typed data of Ethereum in SQL.
 
+use std::cell::RefCell;
+
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::{BackendLocal, function_info};
 use super::error::Result;
 use super::jsonb::Jsonb;
+use super::sys::fmgr::function_info;
 use crate::eip712::{self, Memory};
 use crate::error::Error;
 use crate::evm::Word;
@@ -72,15 +74,13 @@ fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> Result<boo
     Ok(recover(&typed_data, signature)? == Some(signer))
 }
 
-/// Types and domains that this backend has seen: hashing them anew took a third of a call.
-static MEMORY: BackendLocal<Memory> = BackendLocal::new(Memory::new());
-
+/// Types and domains that this backend has seen are not hashed anew, which took a third of a call.
 fn digest(typed_data: &Jsonb) -> Result<Word> {
-    // SAFETY: nothing that is called while the memory is borrowed comes back here.
-    let memory = unsafe { &mut *MEMORY.get() };
-    Ok(memory
-        .digest(&typed_data.0)
-        .map_err(Error::InvalidTypedData)?)
+    thread_local! {
+        static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new()) };
+    }
+    let digest = MEMORY.with_borrow_mut(|memory| memory.digest(&typed_data.0));
+    Ok(digest.map_err(Error::InvalidTypedData)?)
 }
 
 fn recover(typed_data: &Jsonb, signature: &str) -> Result<Option<Address>> {

@@ -7,12 +7,14 @@ use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::backend::function_info;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::providers::SECRETS;
-use super::request::{self, Answer};
-use super::verification::{Refusal, attempt};
+use super::request;
+use super::sys::fmgr::function_info;
+use super::sys::status_error::{Answer, answer};
+use super::verdict::Refusal;
+use super::verification::attempt;
 use super::{clock, sessions, settings};
 use crate::error::Error;
 use crate::jwt::grant::{self, Grant, Terms};
@@ -25,7 +27,7 @@ use crate::settings::TTL_SECONDS;
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { request::answer(call, exchange) }
+    unsafe { answer(call, exchange) }
 }
 
 function_info!(pg_finfo_exchange_provider_token);

@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::function_info;
 use super::error::{Result, internal};
 use super::rows::{Rows, is_ordinary, name_of};
+use super::sys::fmgr::function_info;
 use crate::error::Error;
 
 /// SQL function `rows_of_ordinary_table`; see sql/import.sql.
@@ -36,10 +36,16 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
         let source = pgrx::fcinfo::pg_getarg(call, 0).unwrap_or(pg_sys::Oid::INVALID);
         let caller = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();
         let mode = pg_sys::SetFunctionReturnMode::SFRM_Materialize;
-        if caller.is_null() || (*caller).allowedModes & mode as i32 == 0 {
+        if caller.is_null()
+            || (*caller).type_ != pg_sys::NodeTag::T_ReturnSetInfo
+            || (*caller).allowedModes & mode as i32 == 0
+        {
             return Err(internal("the rows are asked for where no set fits"));
         }
-        let table = pg_sys::relation_open(source, pg_sys::ShareLock as i32);
+        let table = pg_sys::try_relation_open(source, pg_sys::ShareLock as i32);
+        if table.is_null() {
+            return Err(Error::SourceMissing.into());
+        }
         if !is_ordinary(table) {
             let table = name_of(table);
             return Err(Error::NotImportable { table }.into());

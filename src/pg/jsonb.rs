@@ -1,6 +1,4 @@
 //! Type `jsonb` as its text: `serde_json` would round numbers that `jsonb` keeps.
-//!
-//! In UTF-8, whatever the encoding of the server.
 
 use std::ffi::{CStr, CString};
 
@@ -12,14 +10,14 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
-use super::encoding::{from_server, to_server};
+use super::sys::encoding::utf8;
 
 /// A `jsonb` value, written as JSON.
 pub struct Jsonb(pub String);
 
 impl IntoDatum for Jsonb {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let text = CString::new(to_server(&self.0)).ok()?;
+        let text = CString::new(self.0).ok()?;
         // SAFETY: jsonb's input function, given a NUL-terminated text; it raises what it refuses.
         Some(unsafe {
             pg_sys::OidInputFunctionCall(
@@ -52,8 +50,8 @@ impl FromDatum for Jsonb {
                 datum,
             ))
         };
-        match from_server(text) {
-            Ok(text) => Some(Self(text.into_owned())),
+        match utf8(text) {
+            Ok(text) => Some(Self(text.to_owned())),
             Err(error) => {
                 error.report(PgLogLevel::ERROR);
                 None

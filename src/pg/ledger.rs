@@ -1,34 +1,40 @@
 //! The ledger of settlements: the one place where a row gets into it.
 
-use std::ffi::CStr;
-
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 
-use super::as_owner::AsOwner;
-use super::backend::function_info;
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-use super::direct_insert::Target;
-use super::encoding::text_datum;
 use super::error::{Result, internal};
-use super::kept_plan::{Connection, KeptPlan};
 use super::realtime::publish;
+use super::sys::as_owner::{owner_of, with_rights_of};
+use super::sys::fmgr::function_info;
+use super::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use super::x402::NETWORKS;
 use crate::error::Error;
 use crate::evm::integer::decimal;
-use crate::evm::lower_case;
+use crate::evm::{address, lower_case};
 use crate::x402::registry::Network;
 use crate::x402::settlement::{Given, row_id};
 
-/// The columns of the ledger, in the order of the parameters of [`INSERT`] and of what is read.
-macro_rules! columns {
-    () => {
-        "id, created_at, reservation_id, tx_hash, payer_address, endpoint, amount, network, asset, user_id,
-         response_summary, is_mock"
-    };
+/// What is to be recorded, each part in the ledger's own spelling.
+struct Entry<'a> {
+    id: Option<pgrx::Uuid>,
+    created_at: Option<TimestampWithTimeZone>,
+    reservation_id: Option<pgrx::Uuid>,
+    tx_hash: &'a str,
+    payer_address: &'a str,
+    endpoint: &'a str,
+    amount: &'a str,
+    network: &'a str,
+    asset: Option<&'a str>,
+    user_id: Option<&'a str>,
+    response_summary: Option<&'a str>,
+    is_mock: bool,
 }
 
-const TYPES: &[pg_sys::Oid; 12] = &[
+/// The types of [`Entry::values`].
+const TYPES: &[pg_sys::Oid; 14] = &[
     pg_sys::UUIDOID,
     pg_sys::TIMESTAMPTZOID,
     pg_sys::UUIDOID,
@@ -41,116 +47,137 @@ const TYPES: &[pg_sys::Oid; 12] = &[
     pg_sys::TEXTOID,
     pg_sys::TEXTOID,
     pg_sys::BOOLOID,
+    pg_sys::TEXTOID,
+    pg_sys::TEXTOID,
 ];
 
-/// One value for each of [`TYPES`].
-type Row = [Option<Datum>; TYPES.len()];
-
-macro_rules! insert {
-    ($on_conflict:literal) => {
-        KeptPlan::new(
-            c_str(concat!(
-                "INSERT INTO insforge_integrations.x402_settlements (",
-                columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ",
-                $on_conflict,
-                " RETURNING ",
-                columns!(),
-                "\0"
-            )),
-            TYPES,
-        )
-    };
-}
-
-const fn c_str(text: &'static str) -> &'static CStr {
-    match CStr::from_bytes_until_nul(text.as_bytes()) {
-        Ok(text) => text,
-        Err(_) => c"",
+impl Entry<'_> {
+    /// The parameters of the statements: the columns of the ledger, then what the view adds of the network.
+    fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; TYPES.len()]> {
+        let id = pgrx::Uuid::from_bytes(row_id(self.tx_hash));
+        let amount = AnyNumeric::try_from(self.amount).map_err(internal)?;
+        Ok([
+            self.id.unwrap_or(id).into(),
+            self.created_at.unwrap_or_else(pgrx::datum::now).into(),
+            self.reservation_id.into(),
+            self.tx_hash.into(),
+            self.payer_address.into(),
+            self.endpoint.into(),
+            amount.into(),
+            self.network.into(),
+            self.asset.into(),
+            self.user_id.into(),
+            self.response_summary.into(),
+            self.is_mock.into(),
+            network.map(|network| network.name.as_str()).into(),
+            network
+                .and_then(|network| network.explorer_url(self.tx_hash))
+                .into(),
+        ])
     }
 }
 
-static INSERT: KeptPlan = insert!("");
-static INSERT_OR_NOTHING: KeptPlan = insert!("ON CONFLICT (tx_hash) DO NOTHING");
+thread_local! {
+    /// One row: the new row of view x402_payments, or none when the ledger has the transaction.
+    static INSERT: Statement = const { Statement::new(
+        || {
+            Ok(format!(
+                "INSERT INTO insforge_integrations.x402_settlements (
+                   id, created_at, reservation_id, tx_hash, payer_address, endpoint, amount, network, asset, user_id,
+                   response_summary, is_mock)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                 ON CONFLICT (tx_hash) DO NOTHING
+                 RETURNING {}",
+                public_row()?
+            ))
+        },
+        TYPES,
+    ) };
+    /// Of the transaction's row: the columns in which it differs from what is given, when it was recorded, and
+    /// the row of view x402_payments.
+    static KNOWN: Statement = const { Statement::new(
+        || {
+            Ok(format!(
+                "SELECT concat_ws(', ',
+                          CASE WHEN payer_address <> $5 THEN 'payer_address' END,
+                          CASE WHEN endpoint <> $6 THEN 'endpoint' END,
+                          CASE WHEN amount <> $7 THEN 'amount' END,
+                          CASE WHEN network <> $8 THEN 'chain' END,
+                          CASE WHEN response_summary IS DISTINCT FROM $11 THEN 'response_summary' END,
+                          CASE WHEN is_mock THEN 'is_mock' END),
+                        created_at::text, {}
+                 FROM insforge_integrations.x402_settlements WHERE tx_hash = $4",
+                public_row()?
+            ))
+        },
+        TYPES,
+    ) };
+}
 
-/// The stored row.
-static STORED: KeptPlan = KeptPlan::new(
-    c_str(concat!(
-        "SELECT ",
-        columns!(),
-        " FROM insforge_integrations.x402_settlements WHERE tx_hash = $4\0"
-    )),
-    TYPES,
-);
+/// The expression that makes a row of view x402_payments of a row of the ledger. Postgres holds it against the
+/// view's columns whenever it plans the statement.
+fn public_row() -> Result<String> {
+    // Not Spi::get_one(), which makes the transaction one that writes: on a standby the INSERT says why it is refused.
+    let view = Spi::connect(|client| {
+        let found = client.select(
+            "SELECT pg_catalog.format('%I.x402_payments', n.nspname)
+             FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+             WHERE e.extname OPERATOR(pg_catalog.=) 'insforge_integrations'",
+            None,
+            &[],
+        )?;
+        found.first().get_one::<String>()
+    });
+    let view = view.map_err(internal)?.unwrap_or_default();
+    Ok(format!(
+        "ROW(id, payer_address::text, endpoint, amount::text, tx_hash::text, $13, 'settled', response_summary,
+             created_at, network, asset::text, $14, is_mock, user_id, false)::{view}"
+    ))
+}
 
-/// What the stored row differs in from what was given, and when it was recorded.
-static DIFFERENCES: KeptPlan = KeptPlan::new(
-    c"SELECT concat_ws(', ',
-               CASE WHEN payer_address <> $5 THEN 'payer_address' END,
-               CASE WHEN endpoint <> $6 THEN 'endpoint' END,
-               CASE WHEN amount <> $7 THEN 'amount' END,
-               CASE WHEN network <> $8 THEN 'chain' END,
-               CASE WHEN response_summary IS DISTINCT FROM $11 THEN 'response_summary' END,
-               CASE WHEN is_mock THEN 'is_mock' END),
-             created_at::text
-      FROM insforge_integrations.x402_settlements WHERE tx_hash = $4",
-    TYPES,
-);
+/// Where a transaction stands in the ledger.
+enum Entered<'conn> {
+    /// It was put there: what [`INSERT`] returned.
+    New(Row<'conn>),
+    /// It was there already, committed or by this transaction: what [`KNOWN`] returned.
+    Known(Row<'conn>),
+}
 
-/// Inserts a row and returns it as it is stored; `None` when the ledger has the transaction already,
-/// committed or by this transaction.
+/// Puts a row into the ledger, or finds the one that is there.
 /// What is inserted is on disk once the transaction has committed, whatever `synchronous_commit` says.
-///
-/// # Safety
-/// The values are of [`TYPES`].
-unsafe fn insert(connection: &Connection, row: &Row) -> Result<Option<Vec<Option<Datum>>>> {
-    // SAFETY: as the caller promises.
-    unsafe {
+fn enter<'conn>(
+    connection: &'conn SpiClient<'_>,
+    entry: &Entry,
+    network: Option<&Network>,
+) -> Result<Entered<'conn>> {
+    let values = &entry.values(network)?;
+    let insert = || INSERT.with(|insert| insert.first_row(connection, values, Sees::Usual));
+    // SAFETY: sets a variable of the transaction, and reads one.
+    let sees_others_rows = unsafe {
         pg_sys::ForceSyncCommit();
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
-        if let Some(ledger) = Target::open(c"insforge_integrations", c"x402_settlements", row.len())
-        {
-            return Ok(ledger.insert(row).then(|| row.to_vec()));
+        pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32
+    };
+    // Elsewhere a row that the transaction's snapshot does not have is a serialization failure.
+    let inserted = match sees_others_rows {
+        true => Ok(insert()?),
+        false => in_subtransaction(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, insert)?,
+    };
+    if let Ok(Some(row)) = inserted {
+        return Ok(Entered::New(row));
+    }
+    let known = KNOWN.with(|known| known.first_row(connection, values, Sees::Newest))?;
+    match (known, inserted) {
+        (Some(row), _) => Ok(Entered::Known(row)),
+        (None, Err(failure)) => failure.rethrow(),
+        (None, Ok(_)) => Err(Error::NotRecorded {
+            tx_hash: entry.tx_hash.to_owned(),
         }
-        if pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 {
-            return INSERT_OR_NOTHING.first_row(connection, row, std::ptr::null_mut());
-        }
-        // ON CONFLICT would raise 40001 for a row that the transaction's snapshot does not have.
-        let context = pg_sys::CurrentMemoryContext;
-        let owner = pg_sys::CurrentResourceOwner;
-        pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        pg_sys::MemoryContextSwitchTo(context);
-        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-            let inserted = INSERT.first_row(connection, row, std::ptr::null_mut())?;
-            pg_sys::ReleaseCurrentSubTransaction();
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-            Ok(inserted)
-        }))
-        .catch_when(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, |_| {
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-            Ok(None)
-        })
-        .execute()
+        .into()),
     }
 }
 
-/// What a statement on the stored row of a transaction says as of now.
-///
-/// # Safety
-/// As of [`insert`].
-unsafe fn stored(
-    connection: &Connection,
-    plan: &KeptPlan,
-    row: &Row,
-) -> Result<Option<Vec<Option<Datum>>>> {
-    // SAFETY: as the caller promises.
-    unsafe { plan.first_row(connection, row, pg_sys::GetLatestSnapshot()) }
-}
-
-/// SQL function `record_x402_settlement`; see sql/ledger.sql.
+/// SQL function `record_x402_settlement`; see sql/ledger.sql. It is declared to return a set and returns one row:
+/// to Postgres a function that says nothing of a set has returned one of one row.
 ///
 /// # Safety
 /// Called by Postgres' function manager.
@@ -171,12 +198,12 @@ function_info!(pg_finfo_record_x402_settlement);
 
 unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
     let networks = NETWORKS.current()?;
-    // SAFETY: the declared types of the arguments.
-    let (text, idempotent, raw) = unsafe {
+    // SAFETY: the declared types of the arguments; the function manager says which function it calls.
+    let (text, idempotent, function) = unsafe {
         (
             |number| pgrx::fcinfo::pg_getarg::<&str>(call, number),
             pgrx::fcinfo::pg_getarg::<bool>(call, 7) == Some(true),
-            |number| pgrx::fcinfo::pg_getarg_datum(call, number),
+            (*(*call).flinfo).fn_oid,
         )
     };
     let given = Given {
@@ -187,178 +214,49 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
         status: text(5).unwrap_or_default(),
     };
     let settlement = given.read(&networks)?;
-    // SAFETY: a text of any encoding is bytes.
-    let endpoint: Option<&[u8]> = unsafe { pgrx::fcinfo::pg_getarg(call, 2) };
-    if endpoint.is_none_or(<[u8]>::is_empty) {
-        return Err(Error::EndpointMissing.into());
-    }
-    let row: Row = [
-        Some(id_of(&settlement.tx_hash)),
-        Some(transaction_start()),
-        None,
-        Some(text_datum(&settlement.tx_hash)),
-        Some(text_datum(&settlement.payer)),
-        raw(2),
-        Some(numeric_datum(&settlement.amount)?),
-        Some(text_datum(&settlement.network.network)),
-        None,
-        requesting_user(),
-        raw(6),
-        Some(Datum::from(false)),
-    ];
-    // SAFETY: the function manager says which function it calls.
-    let function = unsafe { (*(*call).flinfo).fn_oid };
-    let as_owner = AsOwner::of_function(function)?;
-    let connection = Connection::open()?;
-    // SAFETY: the values are of the ledger's types; the caller's memory outlives the connection.
-    unsafe {
-        let stored = match insert(&connection, &row)? {
-            Some(inserted) => {
-                publish(&connection, &settlement.tx_hash)?;
-                inserted
-            }
-            None => known(&connection, &row, &settlement.tx_hash, idempotent)?,
-        };
-        let answer = public_row(&stored, settlement.network, function)?;
-        connection.close();
-        as_owner.end();
-        Ok(answer)
-    }
-}
-
-/// A row of view x402_payments.
-///
-/// # Safety
-/// `stored` are the columns of the ledger; `function` returns rows of the view.
-unsafe fn public_row(
-    stored: &[Option<Datum>],
-    network: &Network,
-    function: pg_sys::Oid,
-) -> Result<Datum> {
-    let [
-        id,
-        created_at,
-        _,
-        tx_hash,
-        payer_address,
+    let endpoint = text(2)
+        .filter(|endpoint| !endpoint.is_empty())
+        .ok_or(Error::EndpointMissing)?;
+    let user_id = super::sys::identity::user_id()?;
+    let entry = Entry {
+        id: None,
+        created_at: None,
+        reservation_id: None,
+        tx_hash: &settlement.tx_hash,
+        payer_address: &settlement.payer,
         endpoint,
-        Some(amount),
-        network_id,
-        asset,
-        user_id,
-        response_summary,
-        is_mock,
-    ] = *stored
-    else {
-        return Err(internal("the ledger has other columns"));
+        amount: &settlement.amount,
+        network: &settlement.network.network,
+        asset: None,
+        user_id: user_id.as_deref(),
+        response_summary: text(6),
+        is_mock: false,
     };
-    // SAFETY: the column's type.
-    let (amount, hash) = unsafe {
-        (
-            pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(amount)]),
-            tx_hash.and_then(|hash| String::from_datum(hash, false)),
+    // SAFETY: reads the catalog.
+    let row_type = unsafe { pg_sys::get_func_rettype(function) };
+    let answer = with_rights_of(owner_of(function)?, 0, || {
+        Spi::connect(
+            |connection| match enter(connection, &entry, Some(settlement.network))? {
+                Entered::New(row) => {
+                    publish(entry.tx_hash)?;
+                    row.copy(1, row_type)
+                }
+                Entered::Known(row) => {
+                    let differences = row.text(1)?.unwrap_or_default();
+                    if !idempotent || !differences.is_empty() {
+                        return Err(Error::AlreadyRecorded {
+                            tx_hash: entry.tx_hash.to_owned(),
+                            recorded_at: row.text(2)?.unwrap_or_default(),
+                            differences,
+                        }
+                        .into());
+                    }
+                    row.copy(3, row_type)
+                }
+            },
         )
-    };
-    let amount = amount.map(|digits| {
-        // SAFETY: an output function returns a C string.
-        unsafe { pg_sys::cstring_to_text(digits.cast_mut_ptr()) }
-    });
-    let explorer_url = network.explorer_url(&hash.unwrap_or_default());
-    let values = [
-        id,
-        payer_address,
-        endpoint,
-        amount.map(Datum::from),
-        tx_hash,
-        Some(text_datum(&network.name)),
-        Some(text_datum("settled")),
-        response_summary,
-        created_at,
-        network_id,
-        asset,
-        explorer_url.as_deref().map(text_datum),
-        is_mock,
-        user_id,
-    ];
-    let mut nulls = values.map(|value| value.is_none());
-    let mut values = values.map(|value| value.unwrap_or(Datum::from(0)));
-    // SAFETY: the view has these columns; the tuple is copied to memory that outlives the connection.
-    unsafe {
-        let row_type = pg_sys::get_func_rettype(function);
-        let columns = pg_sys::lookup_rowtype_tupdesc(row_type, -1);
-        if (*columns).natts as usize != values.len() {
-            return Err(internal("view x402_payments has other columns"));
-        }
-        let tuple = pg_sys::heap_form_tuple(columns, values.as_mut_ptr(), nulls.as_mut_ptr());
-        let answer = pg_sys::SPI_returntuple(tuple, columns);
-        pg_sys::DecrTupleDescRefCount(columns);
-        Ok(Datum::from(answer))
-    }
-}
-
-/// The stored row, for a caller that wants it and gave the same.
-unsafe fn known(
-    connection: &Connection,
-    row: &Row,
-    tx_hash: &str,
-    idempotent: bool,
-) -> Result<Vec<Option<Datum>>> {
-    let lost = || Error::NotRecorded {
-        tx_hash: tx_hash.to_owned(),
-    };
-    // SAFETY: as of `insert`; the columns are texts.
-    unsafe {
-        let found = stored(connection, &DIFFERENCES, row)?.ok_or_else(lost)?;
-        let mut texts = found
-            .into_iter()
-            .map(|value| value.and_then(|text| String::from_datum(text, false)));
-        let mut text = || texts.next().flatten().unwrap_or_default();
-        let differences: Vec<String> = text()
-            .split(", ")
-            .filter(|column| !column.is_empty())
-            .map(str::to_owned)
-            .collect();
-        if !idempotent || !differences.is_empty() {
-            return Err(Error::AlreadyRecorded {
-                tx_hash: tx_hash.to_owned(),
-                recorded_at: text(),
-                differences,
-            }
-            .into());
-        }
-        stored(connection, &STORED, row)?.ok_or_else(|| lost().into())
-    }
-}
-
-/// Who asks, when the server acts for a user.
-fn requesting_user() -> Option<Datum> {
-    // SAFETY: a function without arguments that returns text or NULL.
-    unsafe { super::identity::user_id() }
-}
-
-fn id_of(tx_hash: &str) -> Datum {
-    pgrx::Uuid::from_bytes(row_id(tx_hash))
-        .into_datum()
-        .unwrap_or(Datum::from(0))
-}
-
-/// What `now()` answers.
-fn transaction_start() -> Datum {
-    // SAFETY: reads a variable of the transaction.
-    Datum::from(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
-}
-
-/// A `numeric` of decimal digits.
-fn numeric_datum(digits: &str) -> Result<Datum> {
-    let digits = std::ffi::CString::new(digits).map_err(internal)?;
-    let arguments = [
-        Some(Datum::from(digits.as_ptr())),
-        Some(Datum::from(pg_sys::InvalidOid)),
-        Some(Datum::from(-1_i32)),
-    ];
-    // SAFETY: the arguments of an input function.
-    unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) }
-        .ok_or_else(|| internal("an amount is NULL"))
+    })?;
+    answer.ok_or_else(|| internal("a row of the ledger is NULL"))
 }
 
 /// For the functions on reservations and the import: inserts a settlement whose parts are in the
@@ -366,58 +264,60 @@ fn numeric_datum(digits: &str) -> Result<Datum> {
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
-    tx_hash: &str,
-    payer_address: &str,
-    endpoint: &str,
-    amount: &str,
-    network: &str,
+    tx_hash: Option<&str>,
+    payer_address: Option<&str>,
+    endpoint: Option<&str>,
+    amount: Option<&str>,
+    network: Option<&str>,
     response_summary: Option<&str>,
     id: Option<pgrx::Uuid>,
     created_at: Option<TimestampWithTimeZone>,
     asset: Option<&str>,
     user_id: Option<&str>,
     reservation_id: Option<pgrx::Uuid>,
-    is_mock: bool,
-    is_imported: bool,
+    is_mock: Option<bool>,
+    is_imported: Option<bool>,
 ) -> Result<bool> {
-    let is_spelled = lower_case::<32>(tx_hash).as_deref() == Some(tx_hash)
-        && [Some(payer_address), asset]
-            .into_iter()
-            .flatten()
-            .all(|address| lower_case::<20>(address).as_deref() == Some(address))
-        && decimal(amount).is_some();
-    if !is_spelled {
-        return Err(internal("a settlement is not in the ledger's spelling"));
+    let tx_hash = tx_hash
+        .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
+        .ok_or(Error::InvalidTransactionHash)?;
+    let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
+    let no_address = Error::InvalidAddress {
+        problem: address::EXPECTED,
+    };
+    if !asset.as_ref().is_none_or(is_address) {
+        return Err(no_address.into());
     }
-    let row: Row = [
-        Some(id.into_datum().unwrap_or_else(|| id_of(tx_hash))),
-        Some(created_at.into_datum().unwrap_or_else(transaction_start)),
-        reservation_id.into_datum(),
-        Some(text_datum(tx_hash)),
-        Some(text_datum(payer_address)),
-        Some(text_datum(endpoint)),
-        Some(numeric_datum(amount)?),
-        Some(text_datum(network)),
-        asset.map(text_datum),
-        user_id.map(text_datum),
-        response_summary.map(text_datum),
-        Some(Datum::from(is_mock)),
-    ];
-    let connection = Connection::open()?;
-    // SAFETY: the values are of the ledger's types.
-    let is_new = unsafe { insert(&connection, &row) }?.is_some();
-    if is_new && !is_imported {
-        publish(&connection, tx_hash)?;
-    }
-    // SAFETY: as above.
-    if !is_new && unsafe { stored(&connection, &DIFFERENCES, &row) }?.is_none() {
-        return Err(Error::NotRecorded {
-            tx_hash: tx_hash.to_owned(),
+    let payer_address = payer_address.filter(is_address).ok_or(no_address)?;
+    let amount = amount
+        .filter(|amount| decimal(amount).is_some())
+        .ok_or(Error::InvalidAmount)?;
+    let networks = NETWORKS.current()?;
+    let network = networks.get(network.unwrap_or_default())?;
+    let endpoint = endpoint.ok_or(Error::EndpointMissing)?;
+    let entry = Entry {
+        id,
+        created_at,
+        reservation_id,
+        tx_hash,
+        payer_address,
+        endpoint,
+        amount,
+        network: &network.network,
+        asset,
+        user_id,
+        response_summary,
+        is_mock: is_mock == Some(true),
+    };
+    Spi::connect(|connection| match enter(connection, &entry, None)? {
+        Entered::New(_) => {
+            if is_imported != Some(true) {
+                publish(tx_hash)?;
+            }
+            Ok(true)
         }
-        .into());
-    }
-    connection.close();
-    Ok(is_new)
+        Entered::Known(_) => Ok(false),
+    })
 }
 
 /// Makes the commit of this transaction wait for the disk, whatever `synchronous_commit` says.

@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::function_info;
 use super::error::{Result, internal};
 use super::settings;
+use super::sys::fmgr::function_info;
 use crate::error::Error;
 
 /// Event trigger function (`ddl_command_start`); see sql/ledger_guard.sql.
@@ -21,9 +21,10 @@ pub unsafe extern "C-unwind" fn keep_x402_ledger(call: FunctionCallInfo) -> Datu
     let verdict = unsafe {
         let context = (*call).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
-            Err(internal(
-                "keep_x402_ledger() was not called as an event trigger",
-            ))
+            Err(Error::NotATrigger {
+                function: "keep_x402_ledger",
+            }
+            .into())
         } else {
             let data: *mut pg_sys::EventTriggerData = context.cast();
             check((*data).parsetree)

@@ -2,23 +2,15 @@
 
 // pgrx keeps the SQLSTATE of an error only when it is exactly an ErrorReport, not a box of one.
 #![allow(clippy::result_large_err)]
+#![deny(ffi_unwind_calls)]
 
-mod as_owner;
-mod backend;
 mod better_auth;
-mod bound_identity;
-mod claims_variable;
 mod clock;
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-mod direct_insert;
-mod encoding;
 mod error;
 mod evm;
 mod exchange;
-mod identity;
 mod imports;
 mod jsonb;
-mod kept_plan;
 mod ledger;
 mod ledger_guard;
 mod pre_request;
@@ -31,13 +23,13 @@ mod rows;
 mod secret_search;
 mod sessions;
 mod settings;
-mod table_cache;
-mod variables;
+mod sys;
+mod verdict;
 mod verification;
 mod verified_tokens;
 mod x402;
 
 /// What the library does when a session loads it.
 pub fn init() {
-    bound_identity::define();
+    sys::bound_identity::define();
 }

@@ -2,11 +2,15 @@
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
-use super::backend::function_info;
 use super::error::{Result, internal};
-use super::request::{self, Answer};
-use super::verification::{Accepted, Refusal, attempt};
-use super::{clock, encoding, settings, variables};
+use super::request;
+use super::sys::encoding::utf8;
+use super::sys::fmgr::function_info;
+use super::sys::status_error::{Answer, answer};
+use super::sys::{bound_identity, guc};
+use super::verdict::{Accepted, Refusal};
+use super::verification::attempt;
+use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::grant::{ClaimsSet, Terms};
 use crate::jwt::identity::Identity;
@@ -24,12 +28,14 @@ const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { request::answer(call, admit) }
+    unsafe { answer(call, admit) }
 }
 
 function_info!(pg_finfo_pre_request);
 
 fn admit(_: FunctionCallInfo) -> Answer {
+    // PostgREST may have left the transaction of the request before this one open.
+    bound_identity::unbind()?;
     let settings = settings::current()?;
     let role = current_role()?;
     let is_anonymous = role == ANONYMOUS;
@@ -52,10 +58,10 @@ fn admit(_: FunctionCallInfo) -> Answer {
     };
     let claims = serde_json::to_string(&claims).map_err(internal)?;
     let context = pg_sys::GucContext::PGC_USERSET;
-    variables::set_local(c"request.jwt.claims", &claims, context)?;
+    guc::set_local(c"request.jwt.claims", &claims, context)?;
     accepted.bind()?;
     if is_anonymous {
-        variables::set_local(c"role", &settings.token_role, context)?;
+        guc::set_local(c"role", &settings.token_role, context)?;
     }
     Ok(Ok(None))
 }
@@ -80,7 +86,7 @@ fn claims(
     if is_anonymous {
         return Ok(Ok(claims));
     }
-    let present = variables::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
+    let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
         return Ok(Err(Rejection::new(
             Reason::SubjectRejected,
@@ -103,6 +109,6 @@ fn current_role() -> Result<String> {
     // SAFETY: the name of the current role, a new text.
     unsafe {
         let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
-        Ok(encoding::from_server(std::ffi::CStr::from_ptr(name))?.into_owned())
+        Ok(utf8(std::ffi::CStr::from_ptr(name))?.to_owned())
     }
 }

@@ -9,11 +9,10 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::backend::BackendLocal;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};
@@ -77,18 +76,20 @@ impl Secrets {
 /// The policy of the built-in provider, which follows the settings.
 pub fn built_in_policy() -> Result<Rc<Policy>> {
     type Kept = Option<(Rc<Settings>, Rc<Policy>)>;
-    static POLICY: BackendLocal<RefCell<Kept>> = BackendLocal::new(RefCell::new(None));
+    thread_local! {
+        static POLICY: RefCell<Kept> = const { RefCell::new(None) };
+    }
     let settings = settings::current()?;
-    // SAFETY: the one thread of the backend; the cell guards itself against reentry.
-    let mut kept = unsafe { &*POLICY.get() }.borrow_mut();
-    if let Some((of, policy)) = &*kept
-        && Rc::ptr_eq(of, &settings)
-    {
-        return Ok(Rc::clone(policy));
+    let kept = POLICY.with_borrow(|kept| match kept {
+        Some((of, policy)) if Rc::ptr_eq(of, &settings) => Some(Rc::clone(policy)),
+        _ => None,
+    });
+    if let Some(policy) = kept {
+        return Ok(policy);
     }
     let rules = preset::insforge(&settings.token_role, &settings.token_audience);
     let policy = Rc::new(Policy::new(rules).map_err(internal)?);
-    *kept = Some((settings, Rc::clone(&policy)));
+    POLICY.set(Some((settings, Rc::clone(&policy))));
     Ok(policy)
 }
 
@@ -107,7 +108,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(internal)?;
         let policy = serde_json::from_str::<Rules>(text)
-            .map_err(|error| error.to_string())
+            .map_err(|error| preset::unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // To the built-in provider's rules alone it means any issuer.

@@ -2,31 +2,22 @@
 
 use pgrx::prelude::*;
 
-use super::as_owner::AsOwner;
-use super::encoding::text_datum;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
-use super::kept_plan::{Connection, KeptPlan};
 use super::settings;
+use super::sys::as_owner::with_rights_of;
+use crate::error::Error;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
-pub fn publish(connection: &Connection, tx_hash: &str) -> Result<()> {
+pub fn publish(tx_hash: &str) -> Result<()> {
     if !settings::current()?.realtime {
         return Ok(());
     }
-    static PUBLISH: KeptPlan = KeptPlan::new(
-        c"SELECT insforge_integrations.publish_x402_settlement($1)",
-        &[pg_sys::TEXTOID],
-    );
-    // SAFETY: the statement's type; it writes.
-    unsafe {
-        PUBLISH.first_row(
-            connection,
-            &[Some(text_datum(tx_hash))],
-            std::ptr::null_mut(),
-        )
-    }?;
-    Ok(())
+    Spi::run_with_args(
+        "SELECT insforge_integrations.publish_x402_settlement($1)",
+        &[tx_hash.into()],
+    )
+    .map_err(internal)
 }
 
 /// Calls a function (text, text, jsonb) with the rights of its owner alone, in a state in which it can
@@ -38,31 +29,25 @@ fn call_as_its_owner(
     event: &str,
     payload: Jsonb,
 ) -> Result<()> {
-    let owner = Spi::get_one_with_args::<pg_sys::Oid>(
-        "SELECT proowner FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) $1",
-        &[function.into()],
-    )
-    .map_err(internal)?;
-    let name = Spi::get_one_with_args::<String>(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, p.proname)
+    let found = Spi::get_two_with_args::<pg_sys::Oid, String>(
+        "SELECT pg_catalog.min(p.proowner), pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, p.proname))
          FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
          WHERE p.oid OPERATOR(pg_catalog.=) $1",
         &[function.into()],
-    )
-    .map_err(internal)?;
-    let (Some(owner), Some(name)) = (owner, name) else {
-        return Err(internal("the function to call is gone"));
-    };
-    let as_owner = AsOwner::begin(owner, pg_sys::SECURITY_RESTRICTED_OPERATION);
-    let called = Spi::run_with_args(
-        &format!("SELECT {name}($1, $2, $3)"),
-        &[
-            channel.into(),
-            event.into(),
-            // SAFETY: a new value of the type that is named.
-            unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
-        ],
     );
-    as_owner.end();
-    called.map_err(internal)
+    let (Some(owner), Some(name)) = found.map_err(internal)? else {
+        return Err(Error::FunctionMissing.into());
+    };
+    with_rights_of(owner, pg_sys::SECURITY_RESTRICTED_OPERATION, || {
+        Spi::run_with_args(
+            &format!("SELECT {name}($1, $2, $3)"),
+            &[
+                channel.into(),
+                event.into(),
+                // SAFETY: a new value of the type that is named.
+                unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
+            ],
+        )
+        .map_err(internal)
+    })
 }

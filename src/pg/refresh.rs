@@ -6,7 +6,7 @@ use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
 #[cfg(feature = "jwks-fetch")]
-use super::settings;
+use super::{settings, sys::threads};
 use crate::error::Error;
 
 /// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
@@ -105,13 +105,14 @@ fn fetch(url: &str) -> Result<std::result::Result<String, String>> {
     const WAIT_MILLISECONDS: i64 = 20;
     let (url, authority) = (url.to_owned(), settings::current()?.jwks_ca.clone());
     let (sender, answer) = channel();
-    without_signals(|| {
+    let thread = {
+        let _blocked = threads::BlockedSignals::all();
         std::thread::Builder::new().spawn(move || {
             // Nobody listens any more when the statement was cancelled.
             let _ = sender.send(crate::jwks_fetch::fetch(&url, authority.as_deref()));
         })
-    })
-    .map_err(internal)?;
+    };
+    threads::end_before_exit(thread.map_err(internal)?);
     loop {
         match answer.try_recv() {
             Ok(outcome) => return Ok(outcome),
@@ -129,21 +130,6 @@ fn fetch(url: &str) -> Result<std::result::Result<String, String>> {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
         pgrx::check_for_interrupts!();
-    }
-}
-
-/// A thread inherits what its maker blocks: Postgres' signal handlers belong to the main thread.
-#[cfg(feature = "jwks-fetch")]
-fn without_signals<T>(make_thread: impl FnOnce() -> T) -> T {
-    // SAFETY: the sets are initialised before they are read, and the mask is put back.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let made = make_thread();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        made
     }
 }
 

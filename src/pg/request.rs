@@ -1,21 +1,16 @@
-//! The request that PostgREST is about to serve, and errors that it turns into an HTTP status.
+//! The request that PostgREST is about to serve.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_char};
 
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
-use pgrx::prelude::*;
 use serde_json::value::RawValue;
 
-use super::backend::unguarded;
-use super::encoding::to_server;
-use super::error::{Result, internal};
-use super::variables;
+use super::error::Result;
+use super::sys::guc;
 use crate::error::Error;
 
 /// The HTTP method; `None` when no request is served.
 fn method() -> Result<Option<String>> {
-    variables::get(c"request.method")
+    guc::get(c"request.method")
 }
 
 /// Whether `function` may be called: in plain SQL, and by POST.
@@ -28,7 +23,7 @@ pub fn require_post(function: &'static str) -> Result<std::result::Result<(), Er
 
 /// A header of the request, by its name in lower case; `None` when it is not there or empty.
 pub fn header(name: &str) -> Result<std::result::Result<Option<String>, Error>> {
-    let Some(headers) = variables::get(c"request.headers")? else {
+    let Some(headers) = guc::get(c"request.headers")? else {
         return Ok(Ok(None));
     };
     let Ok(headers) = serde_json::from_str::<HashMap<String, Box<RawValue>>>(&headers) else {
@@ -41,114 +36,4 @@ pub fn header(name: &str) -> Result<std::result::Result<Option<String>, Error>> 
         Ok(value) => Ok(value.filter(|text: &String| !text.is_empty())),
         Err(_) => Err(Error::HeadersNotJson),
     })
-}
-
-/// What a function answers a request with: a value, or an error that may have an HTTP status.
-pub type Answer = Result<std::result::Result<Option<Datum>, Error>>;
-
-/// An error as Postgres' C functions take it, with a SQLSTATE that pgrx has no name for.
-#[derive(Clone, Copy)]
-struct StatusError {
-    code: i32,
-    message: *const c_char,
-    detail: *const c_char,
-    hint: *const c_char,
-}
-
-/// The SQLSTATE with which PostgREST answers a request of somebody else's making.
-const fn status(error: &Error) -> Option<&'static [u8; 5]> {
-    match error {
-        Error::TokenRejected(_) => Some(b"PT401"),
-        Error::MethodNotAllowed { .. } => Some(b"PT405"),
-        _ => None,
-    }
-}
-
-/// Runs the body of a function and raises its error, with an HTTP status while PostgREST serves a
-/// request and with the usual SQLSTATE otherwise.
-///
-/// # Safety
-/// `call` is a valid call by Postgres' function manager. The frames of the caller and of this
-/// function own nothing: an error leaves them by `longjmp`.
-pub unsafe fn answer(call: FunctionCallInfo, body: fn(FunctionCallInfo) -> Answer) -> Datum {
-    let mut error: *const StatusError = std::ptr::null();
-    // SAFETY: as the caller promises; what `error` then points to is in the caller's memory context.
-    unsafe {
-        let datum = guarded(call, body, &raw mut error);
-        if !error.is_null() {
-            raise(*error);
-        }
-        datum
-    }
-}
-
-/// The part of [`answer`] that may own things. Only `#[pg_guard]` wants the C convention.
-#[pg_guard]
-#[allow(improper_ctypes_definitions)]
-unsafe extern "C-unwind" fn guarded(
-    call: FunctionCallInfo,
-    body: fn(FunctionCallInfo) -> Answer,
-    status_error: *mut *const StatusError,
-) -> Datum {
-    let raised = |error: pg_sys::panic::ErrorReport| -> Datum {
-        error.report(PgLogLevel::ERROR);
-        Datum::from(0)
-    };
-    let error = match body(call) {
-        // SAFETY: the call is valid.
-        Ok(Ok(answer)) => unsafe {
-            (*call).isnull = answer.is_none();
-            return answer.unwrap_or(Datum::from(0));
-        },
-        Ok(Err(error)) => error,
-        Err(error) => return raised(error),
-    };
-    let code = match (status(&error), method()) {
-        (Some(code), Ok(Some(_))) => code,
-        (_, Err(error)) => return raised(error),
-        _ => return raised(error.into()),
-    };
-    match StatusError::new(code, error.into()) {
-        // SAFETY: the caller's variable.
-        Ok(error) => unsafe {
-            *status_error =
-                pgrx::PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(error)
-        },
-        Err(error) => return raised(error),
-    }
-    Datum::from(0)
-}
-
-impl StatusError {
-    fn new(code: &[u8; 5], report: pg_sys::panic::ErrorReport) -> Result<Self> {
-        let text = |text: &str| -> Result<*const c_char> {
-            let text = CString::new(to_server(text)).map_err(internal)?;
-            // SAFETY: copies a text that ends with NUL.
-            Ok(unsafe { pg_sys::pstrdup(text.as_ptr()) })
-        };
-        Ok(Self {
-            // As Postgres packs them, six bits a character.
-            code: code.iter().rev().fold(0, |packed, byte| {
-                packed << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f)
-            }),
-            message: text(report.message())?,
-            detail: text(report.detail().unwrap_or_default())?,
-            hint: text(report.hint().unwrap_or_default())?,
-        })
-    }
-}
-
-/// # Safety
-/// No frame up to the next one of C owns anything.
-unsafe fn raise(error: StatusError) {
-    const TEXT: &CStr = c"%s";
-    // SAFETY: the texts end with NUL and are arguments of a format that wants one text.
-    unsafe {
-        unguarded::errstart(PgLogLevel::ERROR as i32, std::ptr::null());
-        unguarded::errcode(error.code);
-        unguarded::errmsg(TEXT.as_ptr(), error.message);
-        unguarded::errdetail(TEXT.as_ptr(), error.detail);
-        unguarded::errhint(TEXT.as_ptr(), error.hint);
-        unguarded::errfinish(c"".as_ptr(), 0, c"insforge_integrations".as_ptr());
-    }
 }

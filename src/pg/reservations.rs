@@ -8,8 +8,8 @@ use super::x402::{Loaded, NETWORKS, text_of, timestamp};
 use super::{clock, settings};
 use crate::error::Error;
 use crate::evm::address::Address;
-use crate::evm::hexadecimal;
 use crate::evm::integer::{decimal, digits};
+use crate::evm::{hexadecimal, transaction_hash};
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::reservable::Reservable;
 use crate::x402::settlement::Given;
@@ -69,9 +69,9 @@ fn read_x402_payment(
 #[allow(clippy::type_complexity)]
 fn read_x402_answer(
     answer: Option<Jsonb>,
-    network: &str,
-    payer_address: &str,
-    amount: &str,
+    network: Option<&str>,
+    payer_address: Option<&str>,
+    amount: Option<&str>,
 ) -> Result<
     TableIterator<
         'static,
@@ -84,12 +84,12 @@ fn read_x402_answer(
     >,
 > {
     let networks = NETWORKS.current()?;
-    let payer =
-        Address::parse(payer_address).map_err(|problem| Error::InvalidAddress { problem })?;
+    let payer = Address::parse(payer_address.unwrap_or_default())
+        .map_err(|problem| Error::InvalidAddress { problem })?;
     let expected = Expected {
-        network: networks.get(network)?,
+        network: networks.get(network.unwrap_or_default())?,
         payer,
-        amount: decimal(amount).ok_or(Error::InvalidAmount)?,
+        amount: amount.and_then(decimal).ok_or(Error::InvalidAmount)?,
     };
     let answer = Answer::read(&text_of(answer), &expected);
     Ok(TableIterator::once((
@@ -109,6 +109,7 @@ fn read_x402_settlement(
     amount: Option<&str>,
     chain: Option<&str>,
     status: Option<&str>,
+    created_at: Option<&str>,
 ) -> Result<
     TableIterator<
         'static,
@@ -117,6 +118,7 @@ fn read_x402_settlement(
             name!(payer_address, Option<String>),
             name!(amount, Option<String>),
             name!(network, Option<String>),
+            name!(created_at, Option<TimestampWithTimeZone>),
             name!(problem, Option<String>),
         ),
     >,
@@ -129,20 +131,80 @@ fn read_x402_settlement(
         chain: chain.unwrap_or_default(),
         status: status.unwrap_or_default(),
     };
-    Ok(TableIterator::once(match given.read(&networks) {
-        Ok(read) => (
-            Some(read.tx_hash),
-            Some(read.payer),
-            Some(read.amount),
-            Some(read.network.network.clone()),
-            None,
-        ),
-        Err(problem) => (None, None, None, None, Some(problem.to_string())),
-    }))
+    let created_at = created_at.map(str::parse::<TimestampWithTimeZone>);
+    let unread = |problem| (None, None, None, None, None, Some(problem));
+    Ok(TableIterator::once(
+        match (given.read(&networks), created_at.transpose()) {
+            (Ok(read), Ok(created_at)) => (
+                Some(read.tx_hash),
+                Some(read.payer),
+                Some(read.amount),
+                Some(read.network.network.clone()),
+                created_at,
+                None,
+            ),
+            (Err(problem), _) => unread(problem.to_string()),
+            (Ok(_), Err(_)) => unread("created_at is no time".to_owned()),
+        },
+    ))
+}
+
+/// A transaction's hash in the ledger's spelling.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn x402_transaction_hash(hash: &str) -> Option<String> {
+    transaction_hash(hash).map(|hash| hexadecimal(&hash))
 }
 
 /// Setting `allow_mock_settlements`.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
 fn mock_settlements_are_allowed() -> Result<bool> {
     Ok(settings::current()?.allow_mock_settlements)
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn text(expression: &str) -> Option<String> {
+        Spi::get_one(&format!("SELECT ({expression})::text")).unwrap()
+    }
+
+    #[pg_test]
+    fn a_transactions_hash_has_one_spelling() {
+        let ledger = format!("0x{}", "ab".repeat(32));
+        for (given, expected) in [
+            ("'0x' || repeat('AB', 32)", Some(ledger.clone())),
+            ("repeat('aB', 32)", Some(ledger)),
+            ("'0x' || repeat('00', 32)", None),
+            ("repeat('ab', 31)", None),
+            ("NULL", None),
+        ] {
+            let hash = format!("insforge_integrations.x402_transaction_hash({given})");
+            assert_eq!(text(&hash), expected, "{given}");
+        }
+    }
+
+    #[pg_test]
+    fn a_settlement_is_read_or_its_problem_is_told() {
+        let problem = |hash: &str, created_at: &str| {
+            text(&format!(
+                "SELECT problem FROM insforge_integrations.read_x402_settlement({hash}, '0x' || repeat('ab', 20), '1', 'xlayer', 'settled', {created_at})"
+            ))
+        };
+        let hash = "repeat('ab', 32)";
+        assert_eq!(problem(hash, "'2025-05-05 05:05+00'"), None);
+        assert_eq!(problem(hash, "'infinity'"), None);
+        assert_eq!(problem(hash, "NULL"), None);
+        for time in ["'yesterday or so'", "'294277-01-01'", "''"] {
+            assert_eq!(
+                problem(hash, time).as_deref(),
+                Some("created_at is no time")
+            );
+        }
+        assert_eq!(
+            problem("'0x'", "NULL").as_deref(),
+            Some("invalid transaction hash")
+        );
+    }
 }

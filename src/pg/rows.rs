@@ -8,8 +8,8 @@ use std::ffi::{CStr, CString};
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde::de::DeserializeOwned;
 
-use super::encoding::{from_server, to_server};
 use super::error::{Result, internal};
+use super::sys::encoding::utf8;
 
 /// The relation of this name, or an invalid OID.
 ///
@@ -127,7 +127,7 @@ impl Rows {
         column: &CStr,
         value: &str,
     ) -> Result<Option<Self>> {
-        let value = CString::new(to_server(value)).map_err(internal)?;
+        let value = CString::new(value).map_err(internal)?;
         // SAFETY: the column is one of the table's, of a built-in type that has an input function.
         unsafe {
             let number = pg_sys::SPI_fnumber((*table).rd_att, column.as_ptr());
@@ -177,7 +177,7 @@ impl Rows {
         unsafe { Self::read(table, pg_sys::Oid::INVALID, &mut []) }
     }
 
-    /// Reads a table as [`Rows::scan`] does, and gives each row's JSON away, in the server's encoding.
+    /// Reads a table as [`Rows::scan`] does, and gives each row's JSON away.
     /// What `give` allocates in the current memory context is freed after each row.
     ///
     /// # Safety
@@ -197,7 +197,7 @@ impl Rows {
     ) -> Result<Self> {
         let mut rows = Vec::new();
         let mut keep = |row: &CStr| {
-            rows.push(from_server(row)?.into_owned());
+            rows.push(utf8(row)?.to_owned());
             Ok(())
         };
         // SAFETY: as the callers promise.

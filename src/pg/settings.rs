@@ -7,11 +7,11 @@ use pgrx::prelude::*;
 
 use super::error::{Result, internal};
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use crate::error::Error;
 use crate::settings::{Settings, check};
 
-pub static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
+static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
 
 fn load(rows: &Rows) -> Result<Settings> {
     #[derive(serde::Deserialize)]

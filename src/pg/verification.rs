@@ -4,80 +4,20 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::bound_identity::{BoundIdentity, bind};
 use super::error::Result;
 use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
-use super::verified_tokens::{generations, memory_key, remember, remembered};
+use super::sys::bound_identity::unbind;
+use super::sys::table_cache::changes;
+use super::verdict::{Accepted, Attempt, Refusal, is_about_the_content};
+use super::verified_tokens::{memory_key, remember, remembered};
 use super::{better_auth, clock};
 use crate::error::Error;
-use crate::jwt::grant::Grant;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Reason, Rejection};
 use crate::jwt::verify::{Verified, unverified_issuer, verify};
-
-/// A token that passed, and whose it is.
-#[derive(Clone)]
-pub struct Accepted {
-    pub provider: Rc<str>,
-    pub verified: Rc<Verified>,
-    /// Seconds since 1970 at which it ends.
-    ends: f64,
-    /// Seconds for which it is accepted after that.
-    leeway: f64,
-}
-
-impl Accepted {
-    /// What the token grants.
-    pub fn grant(&self) -> std::result::Result<Grant, Rejection> {
-        Grant::from_token(&self.provider, &self.verified, self.ends)
-    }
-
-    /// Binds the identity to the transaction.
-    pub fn bind(&self) -> Result<()> {
-        let identity = self.verified.identity.clone();
-        bind(Some(&BoundIdentity {
-            provider: self.provider.to_string(),
-            user_id: identity.user_id,
-            org_id: identity.org_id,
-            org_role: identity.org_role,
-            permissions: identity.permissions,
-            expires: clock::microseconds(self.ends + self.leeway),
-        }))
-    }
-}
-
-/// Why a token did not pass.
-pub enum Refusal {
-    Rejected(Rejection),
-    /// The provider cannot verify anything: an operator's matter, not the token's.
-    NotReady {
-        provider: String,
-        problem: String,
-    },
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Rejected(rejection) => Self::TokenRejected(rejection),
-            Refusal::NotReady {
-                provider: name,
-                problem,
-            } => Self::ProviderNotReady { name, problem },
-        }
-    }
-}
-
-pub type Attempt = std::result::Result<Accepted, Refusal>;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
@@ -88,7 +28,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
     if let Some(attempt) = remembered(&key)? {
         return Ok(attempt);
     }
-    let before = generations();
+    let before = changes();
     let jws = match Jws::parse(token) {
         Ok(jws) => jws,
         Err(rejection) => return Ok(Err(rejection.into())),
@@ -127,7 +67,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
         match attempt_with(&jws, name, registry.get(name))? {
             Ok((accepted, is_lasting)) => {
                 // What changed meanwhile may not have been seen.
-                if is_lasting && before == generations() {
+                if is_lasting && before == changes() {
                     remember(key, &accepted);
                 }
                 return Ok(Ok(accepted));
@@ -144,13 +84,6 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
         is_first = false;
     }
     Ok(Err(refusal))
-}
-
-/// Whether it was the provider's own credential that was refused.
-pub fn is_about_the_content(refusal: &Refusal) -> bool {
-    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownKey};
-    matches!(refusal, Refusal::Rejected(rejection)
-        if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownKey))
 }
 
 /// One provider's verdict, and whether it holds for as long as no table of ours changes.
@@ -278,7 +211,7 @@ fn inspect_provider_jwt(
     Ok(TableIterator::once(row))
 }
 
-/// Verifies a token and binds its identity to the transaction; returns the user id.
+/// Verifies a token and binds its identity to the request; returns the user id.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn authenticate(
     token: Option<&str>,
@@ -289,10 +222,10 @@ fn authenticate(
     Ok(accepted.verified.identity.user_id.clone())
 }
 
-/// Unbinds the identity of the transaction.
+/// Unbinds the identity that is bound.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn deauthenticate() -> Result<()> {
-    bind(None)
+    unbind()
 }
 
 #[cfg(feature = "pg_test")]

@@ -8,7 +8,7 @@ use super::clock;
 use super::error::{Result, internal};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
-use super::table_cache::TableCache;
+use super::sys::table_cache::TableCache;
 use crate::error::Error;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, digits};
@@ -184,8 +184,8 @@ fn verify_x402_payment(
         is_valid,
         authorization.map(|authorization| authorization.from.to_string()),
         amount.transpose().map_err(internal)?,
-        verdict.against.map(|(network, _)| network.network.clone()),
-        verdict.against.map(|(_, asset)| asset.address.to_string()),
+        verdict.network.clone(),
+        verdict.asset.clone(),
         authorization.map(|authorization| hexadecimal(&authorization.nonce)),
         authorization.map(|authorization| timestamp(&authorization.valid_before)),
         refusal.map(|refusal| refusal.reason.name().to_owned()),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::registry::Network;
 use crate::evm::address::Address;
 use crate::evm::integer::{U256, decimal, digits};
-use crate::evm::{Word, fixed_bytes};
+use crate::evm::{Word, fixed_bytes, transaction_hash};
 use crate::json::{Json, Members};
 
 /// What an answer is held against.
@@ -114,6 +114,21 @@ const NOTHING_SENT: &[&str] = &[
     "unsupported_scheme",
 ];
 
+/// Members of an answer that are read and are strings.
+const STRINGS: &[&str] = &[
+    "transaction",
+    "txHash",
+    "payer",
+    "network",
+    "status",
+    "errorReason",
+    "errorMessage",
+    "errorMsg",
+];
+
+/// Members that are read and are strings or numbers: OKX has sent both.
+const STRINGS_OR_NUMBERS: &[&str] = &["chainIndex", "amount"];
+
 /// Codes of OKX for requests that it did not look into: limits, missing or wrong headers, keys.
 const OKX_REFUSED: &[&str] = &[
     "400", "429", "50011", "50014", "50038", "50103", "50104", "50105", "50106", "50107", "50111",
@@ -132,9 +147,17 @@ impl Answer {
         let Some(outer) = Json::parse(response).and_then(Json::members) else {
             return unreadable();
         };
-        let Some(code) = outer.get("code").and_then(|code| scalar(*code)) else {
+        let Some(code) = present(&outer, "code") else {
             return Self::of_settlement(&outer, expected).unwrap_or_else(unreadable);
         };
+        let of_another_kind = |name| Self::conflict("malformed_answer", another_kind(name), None);
+        let Some(code) = scalar(code) else {
+            return of_another_kind("code");
+        };
+        let is_data = |data: &Json| data.text().starts_with(['{', '[']);
+        if !present(&outer, "data").as_ref().is_none_or(is_data) {
+            return of_another_kind("data");
+        }
         // OKX's envelope: {code, msg, data}, data a list of one in its first interface.
         let data = outer.get("data").and_then(|data| match data.items() {
             Some(items) => match items.as_slice() {
@@ -171,12 +194,31 @@ impl Answer {
         }
     }
 
+    fn conflict(reason: &str, message: String, transaction: Option<Word>) -> Self {
+        Self {
+            outcome: Outcome::Conflict,
+            transaction,
+            reason: Some(reason.to_owned()),
+            message: Some(message),
+        }
+    }
+
     /// Reads a `SettleResponse`; `None` when it is none.
     fn of_settlement(answer: &Members, expected: &Expected) -> Option<Self> {
-        let is_success = answer.get("success")?.boolean()?;
+        let is_success = present(answer, "success")?.boolean();
+        let (transaction, problem) = match transaction(answer) {
+            Ok(transaction) => (transaction, None),
+            Err(message) => (None, Some(("transaction_mismatch", message))),
+        };
+        let problem = problem
+            .or_else(|| mismatch(answer, expected))
+            .or_else(|| Some(("malformed_answer", another_kind(malformed(answer)?))));
+        if let Some((reason, message)) = problem {
+            return Some(Self::conflict(reason, message, transaction));
+        }
         let said = Self {
             outcome: Outcome::Pending,
-            transaction: None,
+            transaction,
             reason: text(
                 answer,
                 &["errorReason", "error_reason", "invalidReason", "error"],
@@ -186,28 +228,13 @@ impl Answer {
                 &["errorMessage", "errorMsg", "error_message", "msg"],
             ),
         };
-        let conflict = |reason: &str, message: String, transaction| {
-            Some(Self {
-                outcome: Outcome::Conflict,
-                transaction,
-                reason: Some(reason.to_owned()),
-                message: Some(message),
-            })
-        };
-        let transaction = match transaction(answer) {
-            Ok(transaction) => transaction,
-            Err(message) => return conflict("transaction_mismatch", message, None),
-        };
-        if let Some((reason, message)) = mismatch(answer, expected) {
-            return conflict(reason, message, transaction);
-        }
         let status = text(answer, &["status"]);
         // "Unexpected error: insufficient funds" is not that reason: what is named decides.
         let why = said.reason.as_deref().or(said.message.as_deref());
         let is_before_sending = why.is_some_and(is_before_sending)
             && matches!(status.as_deref(), None | Some("failed"));
         let status = status.as_deref().unwrap_or("success");
-        let (outcome, reason) = match (is_success, transaction) {
+        let (outcome, reason) = match (is_success == Some(true), transaction) {
             (true, Some(_)) if status == "success" => (Outcome::Settled, None),
             (true, Some(_)) => (Outcome::Pending, Some(format!("settlement_{status}"))),
             (true, None) => (Outcome::Pending, Some("no_transaction".to_owned())),
@@ -216,7 +243,6 @@ impl Answer {
         };
         Some(Self {
             outcome,
-            transaction,
             reason: said.reason.or(reason),
             ..said
         })
@@ -230,8 +256,9 @@ fn transaction(answer: &Members) -> Result<Option<Word>, String> {
         let Some(text) = text(answer, &[name]) else {
             continue;
         };
-        let hash: Word = fixed_bytes(&text)
-            .ok_or_else(|| format!("{name}: It is not 0x and 64 hexadecimal digits."))?;
+        let hash = transaction_hash(&text).ok_or_else(|| {
+            format!("{name}: It is not 0x and 64 hexadecimal digits, or it is all zeros.")
+        })?;
         if found.is_some_and(|other| other != hash) {
             return Err("transaction and txHash: They differ.".to_owned());
         }
@@ -272,6 +299,30 @@ fn mismatch(answer: &Members, expected: &Expected) -> Option<(&'static str, Stri
         return Some(("amount_mismatch", differs("amount", &own)));
     }
     None
+}
+
+/// The first member that is read and is of another kind than it must be.
+fn malformed(answer: &Members) -> Option<&'static str> {
+    type Is = fn(Json) -> bool;
+    let kinds: [(&[&'static str], Is); 3] = [
+        (&["success"], |value| value.boolean().is_some()),
+        (STRINGS, |value| value.string().is_some()),
+        (STRINGS_OR_NUMBERS, |value| scalar(value).is_some()),
+    ];
+    kinds
+        .into_iter()
+        .flat_map(|(names, is)| names.iter().map(move |name| (*name, is)))
+        .find(|(name, is)| present(answer, name).is_some_and(|value| !is(value)))
+        .map(|(name, _)| name)
+}
+
+fn another_kind(name: &str) -> String {
+    format!("{name}: It is of another kind of JSON than it must be.")
+}
+
+/// A member that says something: facilitators send null for nothing.
+fn present<'a>(members: &Members<'a>, name: &str) -> Option<Json<'a>> {
+    members.get(name).copied().filter(|value| !value.is_null())
 }
 
 /// Whether a reason is one that is given before anything is sent. Whoever checks addresses puts its own

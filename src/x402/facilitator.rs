@@ -74,7 +74,7 @@ pub fn request(
             problem: "Give the one that the payment is for.".to_owned(),
         });
     };
-    if offer.terms.version != read.version {
+    if offer.version.is_some_and(|version| version != read.version) {
         return Err(Error::InvalidRequirements {
             problem: format!(
                 "The payment is of version {}, and they are not.",
@@ -86,9 +86,19 @@ pub fn request(
         problem: error.to_string(),
     };
     let is_okx_v1 = is_okx && read.version == Version::V1;
+    // Whoever settles a payment of a kind that is not known here needs no terms of ours.
+    let chain_index = match (&offer.terms, is_okx_v1) {
+        (Ok(terms), true) => Some(terms.network.chain_id()),
+        (Err(unknown), true) => {
+            return Err(Error::InvalidRequirements {
+                problem: unknown.refusal.message.clone(),
+            });
+        }
+        (_, false) => None,
+    };
     let request = Request {
         x402_version: read.version as u8,
-        chain_index: is_okx_v1.then(|| offer.terms.network.chain_id()),
+        chain_index,
         sync_settle: is_okx.then_some(true),
         payment_payload: serde_json::from_str(&text).map_err(bug)?,
         payment_requirements: match is_okx_v1 {

@@ -12,7 +12,7 @@ use super::requirements::{Offer, offers};
 use super::{MAX_TEXT, Version};
 use crate::error::Error;
 use crate::evm::address::Address;
-use crate::evm::{fixed_bytes, hexadecimal};
+use crate::evm::{hexadecimal, transaction_hash};
 use crate::json::Json;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -32,10 +32,9 @@ pub fn decode(header: &str) -> Result<String, &'static str> {
     let header: String = header.split_ascii_whitespace().collect();
     let bytes = BASE64.decode(header).map_err(|_| "It is not base64.")?;
     let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 in base64.")?;
-    match Json::parse(&text) {
-        Some(_) => Ok(text),
-        None => Err("It is not JSON in base64."),
-    }
+    let json = Json::parse(&text).ok_or("It is not JSON in base64.")?;
+    json.check_jsonb()?;
+    Ok(text)
 }
 
 fn encode(json: &impl Serialize) -> Result<String, Error> {
@@ -85,10 +84,9 @@ pub fn payment_required(
         problem: problem.to_owned(),
     };
     let offers = offers(requirements, registry)?;
-    let version = offers
-        .first()
-        .map_or(Version::V1, |offer| offer.terms.version);
-    if offers.iter().any(|offer| offer.terms.version != version) {
+    let mut versions = offers.iter().filter_map(|offer| offer.version);
+    let version = versions.next().unwrap_or(Version::V1);
+    if versions.any(|other| other != version) {
         return Err(invalid(
             "They are of versions 1 and 2; one header has those of one version.",
         ));
@@ -130,8 +128,7 @@ pub fn payment_response(
     registry: Registry,
 ) -> Result<String, Error> {
     let found = registry.networks.get(network)?;
-    let hash: [u8; 32] =
-        fixed_bytes(&transaction.to_ascii_lowercase()).ok_or(Error::InvalidTransactionHash)?;
+    let hash = transaction_hash(transaction).ok_or(Error::InvalidTransactionHash)?;
     let payer = Address::parse(payer).map_err(|problem| Error::InvalidAddress { problem })?;
     // A version 1 client knows its own name for the network.
     let network = if network == found.v1_network {

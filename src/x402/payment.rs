@@ -21,10 +21,10 @@ pub fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
     if payment.len() > MAX_TEXT {
         return Err("It has more than 64 KiB.");
     }
-    match Json::parse(payment) {
-        Some(_) => Ok(Cow::Borrowed(payment)),
-        None => Err("It is neither JSON nor base64."),
-    }
+    let json = Json::parse(payment).ok_or("It is neither JSON nor base64.")?;
+    // What is taken is handed on to a facilitator, as jsonb.
+    json.check_jsonb()?;
+    Ok(Cow::Borrowed(payment))
 }
 
 /// A payment.
@@ -141,6 +141,10 @@ impl<'a> Payment<'a> {
     /// [`Refusal`].
     pub fn signed(&self) -> Result<Signed, Refusal> {
         let payload = object(self.payload, "payload")?;
+        if payload.contains_key("permit2Authorization") {
+            let message = "payload.permit2Authorization: EIP-3009 authorizations are the payments that are known here.";
+            return Err(Refusal::new(Reason::UnsupportedScheme, message));
+        }
         let Some(authorization) = payload.get("authorization") else {
             return Err(invalid(
                 "payload.authorization: It is missing: EIP-3009 authorizations are the payments that are known here.",

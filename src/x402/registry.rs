@@ -90,6 +90,8 @@ pub struct AssetRow {
     name: String,
     version: String,
     domain_separator: Option<String>,
+    salt: Option<String>,
+    has_chain_id: bool,
     is_builtin: bool,
 }
 
@@ -106,6 +108,8 @@ pub struct Asset {
     pub name: String,
     /// The domain's version.
     pub version: String,
+    /// The domain's salt, which few have.
+    pub salt: Option<String>,
     /// The domain's hash.
     pub separator: Word,
 }
@@ -114,12 +118,19 @@ impl AssetRow {
     /// The asset, if the row is one and its domain hashes to the separator that was read on chain.
     fn asset(self) -> Option<Asset> {
         let address = Address::parse(&self.address).ok()?;
-        let domain = serde_json::json!({
+        let mut domain = serde_json::json!({
             "name": self.name,
             "version": self.version,
-            "chainId": self.network.strip_prefix("eip155:")?,
             "verifyingContract": self.address,
         });
+        let members = domain.as_object_mut()?;
+        if self.has_chain_id {
+            let chain_id = self.network.strip_prefix("eip155:")?;
+            members.insert("chainId".to_owned(), chain_id.into());
+        }
+        if let Some(salt) = &self.salt {
+            members.insert("salt".to_owned(), salt.as_str().into());
+        }
         let separator = domain_separator(&domain.to_string()).ok()?;
         let is_as_on_chain = self
             .domain_separator
@@ -130,6 +141,7 @@ impl AssetRow {
             symbol: self.symbol,
             name: self.name,
             version: self.version,
+            salt: self.salt,
             separator,
         })
     }

@@ -1,14 +1,21 @@
 //! What a seller asks for (`PaymentRequirements`).
 
+use std::borrow::Cow;
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::reason::{Reason, Refusal};
 use super::registry::{Asset, Network, Registry};
 use super::{EXACT, MAX_TEXT, Version};
 use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::integer::{U256, decimal, digits};
 use crate::json::{Json, Members};
+
+/// Where a requirement says how the token is moved, and the one way that is known here.
+const TRANSFER_METHOD: &str = "assetTransferMethod";
+const EIP_3009: &str = "eip3009";
 
 /// What a payment is held against.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,18 +34,47 @@ pub struct Terms<'r> {
     max_timeout_seconds: Option<String>,
 }
 
-/// Terms, and the object that they were read from.
+/// One thing that is offered.
 #[derive(Debug)]
 pub struct Offer<'a, 'r> {
     json: Json<'a>,
+    /// By the name that the amount goes by; `None`: it goes by none, as in schemes that are not known here.
+    pub version: Option<Version>,
     /// What it says.
-    pub terms: Terms<'r>,
+    pub terms: Result<Terms<'r>, Unknown>,
+}
+
+/// An offer that others may know: buyers are told of it, and a payment that takes it is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// What a payment is refused with.
+    pub refusal: Refusal,
+    /// On which chain, as the offer says it.
+    pub network: Option<String>,
+    /// In which token, as the offer says it.
+    pub asset: Option<String>,
+}
+
+/// Why there are no terms.
+enum NoTerms {
+    Invalid(Error),
+    Unknown(Refusal),
+}
+
+impl From<Error> for NoTerms {
+    fn from(error: Error) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+fn unknown(reason: Reason, message: impl Into<String>) -> NoTerms {
+    NoTerms::Unknown(Refusal::new(reason, message))
 }
 
 /// Reads one requirement, a list of them, or a whole `{accepts: […]}`.
 ///
 /// # Errors
-/// [`Error::InvalidRequirements`] with the place, [`Error::UnknownNetwork`], [`Error::UnknownAsset`].
+/// [`Error::InvalidRequirements`] with the place.
 pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer<'a, 'r>>, Error> {
     if text.len() > MAX_TEXT {
         return Err(invalid("They have more than 64 KiB."));
@@ -52,16 +88,37 @@ pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer
         return Err(invalid("The list is empty."));
     }
     list.into_iter()
-        .map(|json| {
-            Ok(Offer {
-                json,
-                terms: Terms::read(json, registry)?,
-            })
-        })
+        .map(|json| Offer::read(json, registry))
         .collect()
 }
 
-impl Offer<'_, '_> {
+impl<'a, 'r> Offer<'a, 'r> {
+    pub(super) fn read(json: Json<'a>, registry: Registry<'r>) -> Result<Self, Error> {
+        let members = json.members().ok_or_else(|| {
+            invalid("A requirement is a JSON object, each name in it given once.")
+        })?;
+        let version = match (members.get("maxAmountRequired"), members.get("amount")) {
+            (Some(_), None) => Some(Version::V1),
+            (None, Some(_)) => Some(Version::V2),
+            _ => None,
+        };
+        let said = |name| members.get(name)?.string().map(Cow::into_owned);
+        let terms = match Terms::read(&members, version, registry) {
+            Ok(terms) => Ok(terms),
+            Err(NoTerms::Invalid(error)) => return Err(error),
+            Err(NoTerms::Unknown(refusal)) => Err(Unknown {
+                refusal,
+                network: said("network"),
+                asset: said("asset"),
+            }),
+        };
+        Ok(Self {
+            json,
+            version,
+            terms,
+        })
+    }
+
     /// The object as it was given, its network named where it was not.
     pub(super) fn with_network(&self) -> Result<Box<RawValue>, Error> {
         let text = self.json.text();
@@ -69,9 +126,9 @@ impl Offer<'_, '_> {
             .json
             .members()
             .is_some_and(|members| members.contains_key("network"));
-        let text = match text.strip_prefix('{') {
-            Some(rest) if !has_network => {
-                format!("{{\"network\": \"{}\", {rest}", self.terms.network_name())
+        let text = match (text.strip_prefix('{'), &self.terms) {
+            (Some(rest), Ok(terms)) if !has_network => {
+                format!("{{\"network\": \"{}\", {rest}", terms.network_name())
             }
             _ => text.to_owned(),
         };
@@ -88,51 +145,94 @@ impl Offer<'_, '_> {
 }
 
 impl<'r> Terms<'r> {
-    pub(super) fn read(json: Json, registry: Registry<'r>) -> Result<Self, Error> {
-        let members = json.members().ok_or_else(|| {
-            invalid("A requirement is a JSON object, each name in it given once.")
-        })?;
-        if string(&members, "scheme")?.as_deref() != Some(EXACT) {
-            return Err(invalid(
+    fn read(
+        members: &Members,
+        version: Option<Version>,
+        registry: Registry<'r>,
+    ) -> Result<Self, NoTerms> {
+        let scheme = string(members, "scheme")?;
+        let scheme = scheme.ok_or_else(|| invalid("scheme: It is missing."))?;
+        if scheme != EXACT {
+            return Err(unknown(
+                Reason::UnsupportedScheme,
                 "scheme: The one scheme that is known here is \"exact\".",
             ));
         }
-        let asset = string(&members, "asset")?.unwrap_or_default();
-        let address =
-            Address::parse(&asset).map_err(|problem| invalid(&format!("asset: {problem}")))?;
-        // The guide's object says no network.
-        let network = match string(&members, "network")? {
-            Some(network) => registry.networks.get(&network)?,
-            None => match registry.assets.only_network_of(address) {
+        let address = || {
+            let asset = string(members, "asset")?.unwrap_or_default();
+            Address::parse(&asset).map_err(|problem| invalid(&format!("asset: {problem}")))
+        };
+        let network = match string(members, "network")? {
+            Some(name) => registry.networks.find(&name).ok_or_else(|| {
+                unknown(
+                    Reason::InvalidNetwork,
+                    format!("network: View x402_networks does not have \"{name}\"."),
+                )
+            })?,
+            // The guide's object says no network.
+            None => match registry.assets.only_network_of(address()?) {
                 Some(network) => registry.networks.get(network)?,
                 None => {
-                    return Err(invalid(
-                        "network: It is missing, and the asset does not say it.",
-                    ));
+                    return Err(
+                        invalid("network: It is missing, and the asset does not say it.").into(),
+                    );
                 }
             },
         };
-        let asset = registry.assets.get(network, &address.to_string())?;
-        check_domain(&members, asset)?;
-        let pay_to = string(&members, "payTo")?.unwrap_or_default();
-        let (version, name) = match (members.get("maxAmountRequired"), members.get("amount")) {
-            (Some(_), None) => (Version::V1, "maxAmountRequired"),
-            (None, Some(_)) => (Version::V2, "amount"),
-            _ => {
-                return Err(invalid(
-                    "A requirement has maxAmountRequired (version 1) or amount (version 2).",
+        let extra = match members.get("extra").filter(|extra| !extra.is_null()) {
+            None => Members::new(),
+            Some(extra) => extra
+                .members()
+                .ok_or_else(|| invalid("extra: It is an object, each name in it given once."))?,
+        };
+        match extra.get(TRANSFER_METHOD).map(|method| method.string()) {
+            None => {}
+            Some(Some(method)) if method == EIP_3009 => {}
+            Some(Some(method)) => {
+                return Err(unknown(
+                    Reason::UnsupportedScheme,
+                    format!(
+                        "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\", not \"{method}\"."
+                    ),
                 ));
             }
+            Some(None) => {
+                return Err(
+                    invalid(&format!("extra.{TRANSFER_METHOD}: It is not a string.")).into(),
+                );
+            }
+        }
+        let address = address()?;
+        let asset = registry.assets.find(network, address).ok_or_else(|| {
+            unknown(
+                Reason::InvalidRequirements,
+                format!(
+                    "asset: View x402_assets does not have {address} on {}.",
+                    network.network
+                ),
+            )
+        })?;
+        check_domain(&extra, asset)?;
+        let pay_to = string(members, "payTo")?.unwrap_or_default();
+        let (version, name) = match version {
+            Some(Version::V1) => (Version::V1, "maxAmountRequired"),
+            Some(Version::V2) => (Version::V2, "amount"),
+            None => {
+                return Err(invalid(
+                    "A requirement has maxAmountRequired (version 1) or amount (version 2).",
+                )
+                .into());
+            }
         };
-        let amount = string(&members, name)?.and_then(|amount| decimal(&amount));
+        let amount = string(members, name)?.and_then(|amount| decimal(&amount));
         let max_timeout_seconds = match members.get("maxTimeoutSeconds") {
             None => None,
             Some(seconds) => match seconds.number().filter(|number| decimal(number).is_some()) {
                 Some(number) => Some(number.to_owned()),
                 None => {
-                    return Err(invalid(
-                        "maxTimeoutSeconds: It is a number of whole seconds.",
-                    ));
+                    return Err(
+                        invalid("maxTimeoutSeconds: It is a number of whole seconds.").into(),
+                    );
                 }
             },
         };
@@ -159,27 +259,21 @@ impl<'r> Terms<'r> {
 
 /// Insists that the buyer is told the domain that the contract has: a signature under another one cannot
 /// be settled.
-fn check_domain(members: &Members, asset: &Asset) -> Result<(), Error> {
-    let Some(extra) = members.get("extra").filter(|extra| !extra.is_null()) else {
-        return Ok(());
-    };
-    let extra = extra
-        .members()
-        .ok_or_else(|| invalid("extra: It is an object, each name in it given once."))?;
+fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
     for (name, own) in [
-        ("name", asset.name.as_str()),
-        ("version", &asset.version),
-        ("assetTransferMethod", "eip3009"),
+        ("name", Some(&asset.name)),
+        ("version", Some(&asset.version)),
+        ("salt", asset.salt.as_ref()),
     ] {
-        match extra.get(name).map(|value| value.string()) {
-            None => {}
-            Some(Some(value)) if value == own => {}
-            Some(_) => {
-                return Err(invalid(&format!(
-                    "extra.{name}: The asset {} on {} has \"{own}\"; buyers who sign anything else cannot be settled.",
-                    asset.symbol, asset.network
-                )));
-            }
+        let Some(value) = extra.get(name).map(|value| value.string()) else {
+            continue;
+        };
+        if value.as_deref() != own.map(String::as_str) {
+            let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
+            return Err(invalid(&format!(
+                "extra.{name}: The asset {} on {} has {own}; buyers who sign anything else cannot be settled.",
+                asset.symbol, asset.network
+            )));
         }
     }
     Ok(())
@@ -251,7 +345,10 @@ impl Wanted<'_> {
             digits(&amount),
             asset.address.to_string(),
         );
-        let extra = json!({"name": asset.name, "version": asset.version});
+        let mut extra = json!({"name": asset.name, "version": asset.version});
+        if let (Some(salt), Some(extra)) = (&asset.salt, extra.as_object_mut()) {
+            extra.insert("salt".to_owned(), json!(salt));
+        }
         let requirements = match (self.version, self.resource) {
             (1, Some(resource)) => json!({
                 "scheme": EXACT,

@@ -8,6 +8,11 @@ use super::requirements::offers;
 use super::verify::verify;
 use crate::error::Error;
 use crate::evm::address::Address;
+use crate::evm::integer::U256;
+
+/// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
+/// `timestamptz` has.
+const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 
 /// What a reservation holds.
 #[derive(Debug)]
@@ -47,11 +52,21 @@ impl<'r> Reservable<'r> {
         {
             return Err(Error::PaymentRejected(refusal));
         }
-        let (Some(authorization), Some((network, asset)), Some(offer)) =
-            (verdict.authorization, verdict.against, verdict.offer)
-        else {
+        let offers = offers(requirements, registry)?;
+        let offer = verdict.offer.and_then(|offer| offers.get(offer));
+        let (Some(authorization), Some(offer), Some(Ok(terms))) = (
+            verdict.authorization,
+            offer,
+            offer.map(|offer| &offer.terms),
+        ) else {
             return Err(bug("a payment fits no offer and was not refused"));
         };
+        if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
+            return Err(Error::PaymentRejected(Refusal::new(
+                Reason::ValidBefore,
+                "payload.authorization.validBefore: It is beyond the last time that Postgres computes with, in the year 294276.",
+            )));
+        }
         if authorization.from == Address::ZERO {
             return Err(Error::PaymentRejected(Refusal::new(
                 Reason::InvalidSignature,
@@ -62,14 +77,12 @@ impl<'r> Reservable<'r> {
         let identifier = Payment::read(&text)
             .and_then(|payment| payment.identifier())
             .map_err(Error::PaymentRejected)?;
-        let offers = offers(requirements, registry)?;
-        let requirement = offers.get(offer).ok_or_else(|| bug("no such offer"))?;
         Ok(Self {
-            requirement: requirement.with_network()?.get().to_owned(),
+            requirement: offer.with_network()?.get().to_owned(),
             payment: text.into_owned(),
             authorization,
-            network,
-            asset,
+            network: terms.network,
+            asset: terms.asset,
             is_signature_verified,
             identifier,
         })

@@ -3,7 +3,7 @@
 use super::registry::{Network, Networks};
 use crate::error::Error;
 use crate::evm::integer::{Integer, decimal, without_leading_zeros};
-use crate::evm::{address, fixed_bytes, lower_case};
+use crate::evm::{address, fixed_bytes, hexadecimal, lower_case, transaction_hash};
 
 /// What is recorded of a payment that moved, each part in the one spelling that the ledger has for it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Settlement<'r> {
 /// A settlement as it is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
-    /// In any case.
+    /// In any case, with `0x` or without.
     pub tx_hash: &'a str,
     /// In any case; facilitators write addresses with the checksum, without, and in upper case.
     pub payer: &'a str,
@@ -40,7 +40,7 @@ impl Given<'_> {
     /// [`Error::InvalidTransactionHash`], [`Error::InvalidAddress`], [`Error::InvalidAmount`],
     /// [`Error::AmountOutOfRange`], [`Error::UnknownNetwork`], [`Error::NotSettled`].
     pub fn read<'r>(&self, networks: &'r Networks) -> Result<Settlement<'r>, Error> {
-        let tx_hash = lower_case::<32>(self.tx_hash).ok_or(Error::InvalidTransactionHash)?;
+        let tx_hash = transaction_hash(self.tx_hash).ok_or(Error::InvalidTransactionHash)?;
         let payer = lower_case::<20>(self.payer).ok_or(Error::InvalidAddress {
             problem: address::EXPECTED,
         })?;
@@ -56,7 +56,7 @@ impl Given<'_> {
             });
         }
         Ok(Settlement {
-            tx_hash,
+            tx_hash: hexadecimal(&tx_hash),
             payer,
             amount: without_leading_zeros(self.amount).to_owned(),
             network,

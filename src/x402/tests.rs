@@ -18,6 +18,7 @@ use crate::evm::keccak::keccak256;
 mod answers;
 mod any_answer;
 mod any_input;
+mod any_offer;
 mod reservable;
 mod sellers;
 
@@ -45,6 +46,10 @@ impl Rows {
                    "version": "1", "domain_separator": null, "is_builtin": true}),
         ];
         assets.extend_from_slice(more);
+        for asset in &mut assets {
+            let has_chain_id = asset.get("has_chain_id").cloned().unwrap_or(json!(true));
+            asset["has_chain_id"] = has_chain_id;
+        }
         let networks: Vec<Network> = serde_json::from_value(networks).unwrap();
         let assets: Vec<AssetRow> = serde_json::from_value(json!(assets)).unwrap();
         Self(Networks::new(networks), Assets::new(assets))
@@ -277,7 +282,7 @@ fn a_permit2_payload_is_not_an_authorization() {
     let payload = payment["payload"].as_object_mut().unwrap();
     let authorization = payload.remove("authorization").unwrap();
     payload.insert("permit2Authorization".to_owned(), authorization);
-    assert_eq!(reason(&payment, THEN), "invalid_payload");
+    assert_eq!(reason(&payment, THEN), "unsupported_scheme");
 }
 
 #[test]
@@ -318,7 +323,7 @@ fn requirements_that_make_no_sense_are_the_sellers_error() {
     offer["amount"] = json!("1");
     invalid_requirements(&offer, "A requirement has maxAmountRequired");
     for (name, wrong, place) in [
-        ("scheme", json!("upto"), "scheme:"),
+        ("scheme", json!(7), "scheme:"),
         ("scheme", Value::Null, "scheme:"),
         ("payTo", json!("0x1"), "payTo:"),
         ("asset", json!("USDC"), "asset:"),
@@ -338,8 +343,13 @@ fn requirements_that_make_no_sense_are_the_sellers_error() {
         ),
         (
             "extra",
-            json!({"assetTransferMethod": "permit2"}),
+            json!({"assetTransferMethod": 2}),
             "extra.assetTransferMethod:",
+        ),
+        (
+            "extra",
+            json!({"salt": format!("0x{}", "11".repeat(32))}),
+            "extra.salt:",
         ),
         ("extra", json!("USDC"), "extra:"),
     ] {
@@ -364,4 +374,26 @@ fn an_operators_row_stands_before_a_built_in_one_and_a_spoiled_row_is_none() {
     assert_eq!(rows.1.get(network, "usdc").unwrap().name, "USD Coin");
     let spoiled = Rows::with(&[own(json!(format!("0x{}", "11".repeat(32))))]);
     assert_eq!(spoiled.1.get(network, address).unwrap().name, "USDC");
+}
+
+/// v is 27 or 28 to `ecrecover` (Ethereum's Yellow Paper, appendix F), and so to Circle's FiatToken
+/// (contracts/util/ECRecover.sol); facilitators hand it on as it is (`@x402/evm` 2.27).
+#[test]
+fn a_v_that_the_chain_refuses_is_refused() {
+    let signature = payment()["payload"]["signature"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (v, expected) in [
+        ("1c", "valid"),
+        ("1b", "invalid_exact_evm_payload_signature"),
+        ("01", "invalid_exact_evm_payload_signature"),
+        ("00", "invalid_exact_evm_payload_signature"),
+    ] {
+        let mut payment = payment();
+        payment["payload"]["signature"] = json!(format!("{}{v}", &signature[..130]));
+        let (reason, message) = verdict(&payment.to_string(), &requirements(), THEN);
+        assert_eq!(reason, expected, "{v}");
+        assert_eq!(message.contains("add 27 to it"), v.starts_with('0'));
+    }
 }

@@ -7,13 +7,14 @@ use std::sync::LazyLock;
 use insforge_integrations::x402::facilitator;
 use insforge_integrations::x402::header::{Resource, decode, payment_required, payment_response};
 use insforge_integrations::x402::registry::{Assets, Networks, Registry};
+use insforge_integrations::x402::reservable::Reservable;
 use insforge_integrations::x402::verify::verify;
 use libfuzzer_sys::fuzz_target;
 
 static ROWS: LazyLock<(Networks, Assets)> = LazyLock::new(|| {
     let networks = r#"[{"network": "eip155:84532", "name": "base-sepolia", "v1_network": "base-sepolia", "is_builtin": true}]"#;
     let assets = r#"[{"network": "eip155:84532", "address": "0x036cbd53842c5426634e7929541ec2318f3dcf7e", "symbol": "USDC",
-        "name": "USDC", "version": "2", "domain_separator": null, "is_builtin": true}]"#;
+        "name": "USDC", "version": "2", "domain_separator": null, "has_chain_id": true, "is_builtin": true}]"#;
     (
         Networks::new(serde_json::from_str(networks).unwrap()),
         Assets::new(serde_json::from_str(assets).unwrap()),
@@ -31,6 +32,10 @@ fuzz_target!(|text: &str| {
         let _ = verify(payment, requirements, registry, 1_740_672_100);
         let _ = facilitator::request(payment, requirements, "okx", registry);
         let _ = payment_required(requirements, &Resource::default(), None, registry);
+    }
+    // What can be reserved can be sent on.
+    if let Ok(kept) = Reservable::read(payment, requirements, registry, 1_740_672_100) {
+        assert!(facilitator::request(&kept.payment, &kept.requirement, "okx", registry).is_ok());
     }
     // No seed has a signature for this payee.
     if let Ok(verdict) = verify(payment, REQUIREMENTS, registry, 1_740_672_100) {

@@ -84,7 +84,7 @@ fn token_role_unsafe() {
             "GRANT heir TO \"app \"\"user\"",
             "is a member of free, which has BYPASSRLS",
         ),
-        ("DROP ROLE \"app \"\"user\"", "There is no role"),
+        ("DROP ROLE \"app \"\"user\"", "There is no such role"),
         // With the default, and that one not to be had either.
         (
             "SELECT insforge_integrations.configure('token_role', NULL); ALTER ROLE authenticated BYPASSRLS SUPERUSER",
@@ -96,7 +96,7 @@ fn token_role_unsafe() {
         ),
         (
             "ALTER ROLE authenticated RENAME TO somebody; SELECT insforge_integrations.register_workos('client_1')",
-            "There is no role authenticated",
+            "There is no such role",
         ),
     ] {
         superuser.batch_execute(broken).unwrap();

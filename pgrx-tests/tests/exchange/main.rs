@@ -4,7 +4,7 @@
 mod changes;
 
 use insforge_integrations_tests::postgrest::Request;
-use insforge_integrations_tests::provider_tokens::{providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
 use insforge_integrations_tests::{Cluster, Database, Fixture, node, request, shared_cluster};
 use postgres::Client;
 use postgres::error::DbError;
@@ -38,11 +38,6 @@ fn verified(secret: &str, tokens: &[Value]) -> Vec<Value> {
         &[secret, &json!(tokens).to_string()],
     );
     serde_json::from_str(&printed.unwrap()).unwrap()
-}
-
-fn a_token_of(name: &str) -> &'static Value {
-    let cases = providers()[name]["tokens"].as_array().unwrap();
-    cases.iter().find(|case| case["accept"] == true).unwrap()
 }
 
 /// The claims of a token, without a look at its signature.

@@ -125,6 +125,58 @@ fn what_could_run_something_is_not_imported() {
     }
 }
 
+/// A table of texts, as people make them.
+#[test]
+fn a_row_that_cannot_be_imported_keeps_no_other_from_it() {
+    let (database, _) = database();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute("CREATE TABLE public.texts (payer_address text, endpoint text, amount text, tx_hash text, created_at text)")
+        .unwrap();
+    for (number, created_at) in [
+        "2025-05-05 05:05+00",
+        "last week",
+        "294277-01-01",
+        "infinity",
+    ]
+    .iter()
+    .enumerate()
+    {
+        client
+            .execute(
+                "INSERT INTO public.texts VALUES ($1, $2, '10000', $3, $4)",
+                &[
+                    &PAYER,
+                    &ENDPOINT,
+                    &hash(number as u64 + 1)[2..].to_owned(),
+                    created_at,
+                ],
+            )
+            .unwrap();
+    }
+    let import = "SELECT * FROM insforge_integrations.import_x402_payments('public.texts')";
+    for _ in 0..2 {
+        let rows = client.query(import, &[]).unwrap();
+        let refused: Vec<(String, String)> =
+            rows.iter().map(|row| (row.get(1), row.get(2))).collect();
+        let expected = [2, 3].map(|number| {
+            (
+                hash(number)[2..].to_owned(),
+                "created_at is no time".to_owned(),
+            )
+        });
+        assert_eq!(refused, expected);
+    }
+    let kept: i64 = client
+        .query_one(
+            "SELECT count(*) FROM x402_payments WHERE tx_hash LIKE '0x%'",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(kept, 2);
+}
+
 /// The most memory that a server process has had, in KiB: what it maps, which its share of the server's
 /// shared memory is part of from the beginning.
 fn peak_memory(backend: i32) -> u64 {

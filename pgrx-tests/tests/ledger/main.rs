@@ -2,8 +2,11 @@
 
 mod adversity;
 mod answers;
+mod batches;
+mod corrections;
 mod crash;
 mod full_disk;
+mod hostile;
 mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
@@ -19,6 +22,7 @@ use serde_json::{Value, json};
 
 const PAYER: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 const ENDPOINT: &str = "https://api.example.com/report";
+const ISOLATION_LEVELS: [&str; 3] = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"];
 
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
@@ -67,9 +71,13 @@ impl Buyer {
 
     /// A header, and who signed it.
     fn pay(&mut self) -> (String, String) {
+        self.pay_with("viem")
+    }
+
+    fn pay_with(&mut self, client: &str) -> (String, String) {
         let paid = self
             .process
-            .ask(&json!({"client": "viem", "header": self.header}))
+            .ask(&json!({"client": client, "header": self.header}))
             .unwrap();
         let text = |name: &str| paid[name].as_str().unwrap().to_owned();
         (text("header"), text("payer"))
@@ -80,15 +88,22 @@ impl Buyer {
 fn a_settlement_is_recorded_in_one_spelling_and_returned() {
     let (_database, mut client) = database();
     let upper = format!("0x{}", "AB".repeat(32));
-    for (hash, chain) in [(upper.as_str(), "xlayer"), (&hash(1), "eip155:8453")] {
+    // PyPI's x402 facilitator up to 2.20 writes hashes without 0x.
+    let bare = "CD".repeat(32);
+    for (given, chain) in [
+        (upper.as_str(), "xlayer"),
+        (&hash(1), "eip155:8453"),
+        (&bare, "eip155:8453"),
+    ] {
+        let hash = format!("0x{}", given.trim_start_matches("0x").to_lowercase());
         let row = client
             .query_one(
                 "SELECT tx_hash, payer_address, amount, chain, status, network, explorer_url, is_mock
                  FROM record_x402_settlement($1, $2, $3, $4, $5)",
-                &[&hash, &PAYER, &ENDPOINT, &format!("{}", u128::MAX), &chain],
+                &[&given, &PAYER, &ENDPOINT, &format!("{}", u128::MAX), &chain],
             )
             .unwrap();
-        assert_eq!(row.get::<_, String>(0), hash.to_lowercase());
+        assert_eq!(row.get::<_, String>(0), hash);
         assert_eq!(row.get::<_, String>(1), PAYER.to_lowercase());
         assert_eq!(row.get::<_, String>(2), u128::MAX.to_string());
         let expected = match chain {
@@ -102,10 +117,7 @@ fn a_settlement_is_recorded_in_one_spelling_and_returned() {
         assert_eq!(row.get::<_, String>(3), expected.0);
         assert_eq!(row.get::<_, String>(4), "settled");
         assert_eq!(row.get::<_, String>(5), expected.1);
-        assert_eq!(
-            row.get::<_, String>(6),
-            format!("{}{}", expected.2, hash.to_lowercase())
-        );
+        assert_eq!(row.get::<_, String>(6), format!("{}{hash}", expected.2));
         assert!(!row.get::<_, bool>(7));
     }
 }
@@ -126,7 +138,9 @@ fn what_is_no_settlement_is_refused_with_its_place() {
     for (place, value, code) in [
         (0, "", "22P02"),
         (0, "0xabc", "22P02"),
-        (0, &hash(1)[2..], "22P02"),
+        (0, &hash(1)[4..], "22P02"),
+        (0, &hash(0), "22P02"),
+        (0, &hash(0)[2..], "22P02"),
         (0, &format!("{}00", hash(1)), "22P02"),
         (1, "0x10", "22P02"),
         (2, "", "22023"),
@@ -192,24 +206,27 @@ fn a_known_transaction_is_refused_or_given_back() {
 fn no_path_returns_without_a_row_or_an_error() {
     let (database, mut client) = database();
     let mut superuser = database.connect().unwrap();
-    for (install, remove) in [
+    for (install, code, remove) in [
         (
             "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
              CREATE TRIGGER swallow BEFORE INSERT ON insforge_integrations.x402_settlements
                FOR EACH ROW EXECUTE FUNCTION public.swallow()",
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
             "DROP FUNCTION public.swallow CASCADE",
         ),
         (
             "CREATE RULE swallow AS ON INSERT TO insforge_integrations.x402_settlements DO INSTEAD NOTHING",
+            SqlState::FEATURE_NOT_SUPPORTED,
             "DROP RULE swallow ON insforge_integrations.x402_settlements",
         ),
     ] {
         superuser.batch_execute(install).unwrap();
-        for isolation in ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"] {
+        for isolation in ISOLATION_LEVELS {
             client
                 .batch_execute(&format!("BEGIN ISOLATION LEVEL {isolation}"))
                 .unwrap();
-            assert!(record(&mut client, &hash(1)).is_err(), "{install} {isolation}");
+            let error = record(&mut client, &hash(1)).unwrap_err();
+            assert_eq!(refused(&error).code(), &code, "{install} {isolation}");
             client.batch_execute("ROLLBACK").unwrap();
         }
         superuser.batch_execute(remove).unwrap();
@@ -223,7 +240,6 @@ fn no_path_returns_without_a_row_or_an_error() {
     record(&mut client, &hash(1)).unwrap();
 }
 
-/// A row is put into the ledger without a statement where nothing of the operator's would notice one.
 #[test]
 fn what_an_operator_adds_to_the_ledger_holds() {
     let (database, mut client) = database();
@@ -242,6 +258,16 @@ fn what_an_operator_adds_to_the_ledger_holds() {
             "DROP FUNCTION public.refuse CASCADE",
         ),
         (
+            "ALTER TABLE insforge_integrations.x402_settlements ALTER user_id SET NOT NULL",
+            SqlState::NOT_NULL_VIOLATION,
+            "ALTER TABLE insforge_integrations.x402_settlements ALTER user_id DROP NOT NULL",
+        ),
+        (
+            "ALTER DOMAIN insforge_integrations.evm_amount ADD CONSTRAINT small CHECK (VALUE < 10000)",
+            SqlState::CHECK_VIOLATION,
+            "ALTER DOMAIN insforge_integrations.evm_amount DROP CONSTRAINT small",
+        ),
+        (
             "ALTER TABLE insforge_integrations.x402_settlements ADD shop text NOT NULL DEFAULT nullif('', '')",
             SqlState::NOT_NULL_VIOLATION,
             "ALTER TABLE insforge_integrations.x402_settlements DROP shop",
@@ -253,14 +279,95 @@ fn what_an_operator_adds_to_the_ledger_holds() {
         superuser.batch_execute(remove).unwrap();
     }
     record(&mut client, &hash(1)).unwrap();
-    superuser
-        .batch_execute("CREATE UNIQUE INDEX one_of_each ON insforge_integrations.x402_settlements (payer_address)")
-        .unwrap();
-    assert!(record(&mut client, &hash(2)).is_err());
     let rows = superuser
         .query("SELECT FROM insforge_integrations.x402_settlements", &[])
         .unwrap();
     assert_eq!(rows.len(), 1);
+}
+
+/// What is said of a conflict is about the index that found it, and never that a row was taken away.
+#[test]
+fn a_conflict_on_another_index_names_that_index() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    record(&mut client, &hash(1)).unwrap();
+    superuser
+        .batch_execute(
+            "CREATE UNIQUE INDEX one_of_each ON insforge_integrations.x402_settlements (payer_address)",
+        )
+        .unwrap();
+    for isolation in ISOLATION_LEVELS {
+        let mut transaction = client.transaction().unwrap();
+        transaction
+            .batch_execute(&format!("SET TRANSACTION ISOLATION LEVEL {isolation}"))
+            .unwrap();
+        let error = record(&mut transaction, &hash(2)).unwrap_err();
+        let error = refused(&error);
+        assert_eq!(error.code(), &SqlState::UNIQUE_VIOLATION, "{isolation}");
+        assert!(error.message().contains("\"one_of_each\""), "{error:?}");
+        let detail = error.detail().unwrap();
+        assert!(
+            detail.contains(&format!("(payer_address)=({})", PAYER.to_lowercase())),
+            "{detail}"
+        );
+        drop(transaction);
+        // And one that both find is about the transaction.
+        let error = record(&mut client, &hash(1)).unwrap_err();
+        assert!(refused(&error).detail().unwrap().contains("identical"));
+    }
+}
+
+/// Without its unique key the ledger takes no row, rather than one twice.
+#[test]
+fn a_ledger_without_its_key_takes_nothing() {
+    let (database, mut client) = database();
+    let mut superuser = database.connect().unwrap();
+    record(&mut client, &hash(1)).unwrap();
+    superuser
+        .batch_execute(
+            "ALTER TABLE insforge_integrations.x402_settlements DROP CONSTRAINT x402_settlements_tx_hash_key",
+        )
+        .unwrap();
+    for isolation in ISOLATION_LEVELS {
+        let mut transaction = client.transaction().unwrap();
+        transaction
+            .batch_execute(&format!("SET TRANSACTION ISOLATION LEVEL {isolation}"))
+            .unwrap();
+        for number in [1, 2] {
+            let mut savepoint = transaction.transaction().unwrap();
+            let error = record(&mut savepoint, &hash(number)).unwrap_err();
+            assert_eq!(
+                refused(&error).code(),
+                &SqlState::INVALID_COLUMN_REFERENCE,
+                "{isolation}"
+            );
+        }
+    }
+}
+
+/// Who asks is written beside each settlement, so what cannot be read stops the record. Nothing of it stays.
+#[test]
+fn claims_that_cannot_be_read_stop_a_record_and_nothing_else() {
+    let (_database, mut client) = database();
+    client
+        .batch_execute("SET request.jwt.claims = '{'")
+        .unwrap();
+    for _ in 0..1_000 {
+        let error = record(&mut client, &hash(1)).unwrap_err();
+        let error = refused(&error);
+        assert_eq!(error.code(), &SqlState::INVALID_TEXT_REPRESENTATION);
+        assert!(
+            error
+                .detail()
+                .unwrap()
+                .starts_with("The JSON parser reports")
+        );
+    }
+    client
+        .batch_execute(r#"SET request.jwt.claims = '{"sub": "alice"}'"#)
+        .unwrap();
+    let row = record(&mut client, &hash(1)).unwrap();
+    assert_eq!(row.get::<_, &str>("user_id"), "alice");
 }
 
 /// A value that another table keeps apart (TOAST) is not the ledger's to point at.
@@ -300,7 +407,8 @@ fn logical_decoding_shows_each_row_once() {
         .batch_execute("SELECT pg_create_logical_replication_slot('ledger', 'test_decoding')")
         .unwrap();
     record(&mut client, &hash(1)).unwrap();
-    assert!(record(&mut client, &hash(1)).is_err());
+    let error = record(&mut client, &hash(1)).unwrap_err();
+    assert_eq!(refused(&error).code(), &SqlState::UNIQUE_VIOLATION);
     let mut aborted = client.transaction().unwrap();
     record(&mut aborted, &hash(2)).unwrap();
     aborted.rollback().unwrap();

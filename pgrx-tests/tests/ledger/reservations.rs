@@ -128,7 +128,7 @@ fn a_row_that_the_server_recorded_first_is_adopted_once() {
         ("conflict", Some("transaction_taken"))
     );
     assert_eq!(state.tx_hash.as_deref(), Some(hash.as_str()));
-    // A transaction that carried both: the operator says so, and the totals count both.
+    // A transaction that carried both: the operator says so, and the totals count both; see batches.rs.
     shop.client
         .query_one(
             "SELECT FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, 'conflict', $2, 'one batch')",
@@ -154,7 +154,7 @@ fn a_row_that_the_server_recorded_first_is_adopted_once() {
             shop.settle(&id, &late).state.as_str(),
             shop.ledger(&another)
         ),
-        ("conflict", 0)
+        ("settled", 0)
     );
     let total: String = shop
         .client

@@ -3,7 +3,7 @@
 use super::*;
 
 pub struct Shop {
-    _database: Database<'static>,
+    database: Database<'static>,
     pub superuser: Client,
     pub client: Client,
     pub buyer: Buyer,
@@ -23,7 +23,7 @@ impl Shop {
         Self {
             superuser: database.connect().unwrap(),
             buyer: Buyer::new(&mut client),
-            _database: database,
+            database,
             client,
             transactions: 0,
         }
@@ -65,6 +65,29 @@ impl Shop {
             tx_hash: row.get(1),
             reason: row.get(2),
         }
+    }
+
+    pub fn config(&self) -> postgres::Config {
+        self.database.config()
+    }
+
+    /// The payment in a header.
+    pub fn decoded(&mut self, header: &str) -> Value {
+        let decode = "SELECT insforge_integrations.x402_decode_header($1)";
+        self.client.query_one(decode, &[&header]).unwrap().get(0)
+    }
+
+    pub fn resolve(
+        &mut self,
+        id: &str,
+        outcome: &str,
+        hash: Option<&str>,
+    ) -> Result<String, postgres::Error> {
+        let row = self.client.query_one(
+            "SELECT state FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, $2, $3, 'looked up')",
+            &[&id, &outcome, &hash],
+        )?;
+        Ok(row.get(0))
     }
 
     pub fn ledger(&mut self, hash: &str) -> usize {

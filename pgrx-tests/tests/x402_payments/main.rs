@@ -115,6 +115,112 @@ fn payments_of_real_clients_are_valid_as_they_come() {
     }
 }
 
+/// What sellers offer beside a payment that is known here: OKX's example has `aggr_deferred`, others Solana and
+/// Permit2.
+fn others(wanted: &Value) -> Vec<Value> {
+    let with = |name: &str, value: Value| {
+        let mut offer = wanted.clone();
+        offer[name] = value;
+        offer
+    };
+    let mut solana = with("network", json!("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"));
+    solana["asset"] = json!("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v");
+    solana["payTo"] = json!("2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4");
+    solana["extra"] = json!({"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"});
+    vec![
+        solana,
+        with("scheme", json!("aggr_deferred")),
+        with("scheme", json!("upto")),
+        with("network", json!("eip155:143")),
+        with(
+            "extra",
+            json!({"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}),
+        ),
+    ]
+}
+
+#[test]
+fn an_offer_that_is_not_known_is_carried_and_refused_when_a_payment_takes_it() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    let wanted = requirements(&mut client, 2, "base-sepolia", "USDC");
+    let others = others(&wanted);
+    let mut offers = vec![wanted.clone()];
+    offers.extend(others.iter().cloned());
+    // npm @x402/core takes what it knows of them.
+    let offers = json!(offers);
+    let header: String = client
+        .query_one(
+            "SELECT insforge_integrations.x402_payment_required_header($1, resource => 'https://api.example.com/report')",
+            &[&offers],
+        )
+        .unwrap()
+        .get(0);
+    let shown: Value = client
+        .query_one(
+            "SELECT insforge_integrations.x402_decode_header($1)",
+            &[&header],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(shown["accepts"], offers);
+    let paid = buyers
+        .ask(&json!({"client": "core", "header": header}))
+        .unwrap();
+    let verdict = verify(&mut client, paid["header"].as_str().unwrap(), &offers).unwrap();
+    assert_eq!(verdict.is_valid, Some(true), "{verdict:?}");
+    // One that takes another is refused with its reason, and the row shows which.
+    let reasons = [
+        "invalid_network",
+        "unsupported_scheme",
+        "unsupported_scheme",
+        "invalid_network",
+        "unsupported_scheme",
+    ];
+    for (offer, reason) in others.iter().zip(reasons) {
+        let mut payment = paid["payment"].clone();
+        payment["accepted"] = offer.clone();
+        let row = client
+            .query_one(
+                "SELECT is_valid, invalid_reason, network, asset FROM insforge_integrations.verify_x402_payment($1, $2)",
+                &[&payment.to_string(), &offers],
+            )
+            .unwrap();
+        assert_eq!(
+            (row.get(0), row.get(1)),
+            (Some(false), Some(reason)),
+            "{offer}"
+        );
+        assert_eq!(
+            json!([row.get::<_, String>(2), row.get::<_, String>(3)]),
+            json!([offer["network"], offer["asset"]])
+        );
+    }
+}
+
+#[test]
+fn a_v_of_0_or_1_is_refused_as_the_chain_refuses_it() {
+    let (_database, mut client) = database();
+    let mut buyers = Process::start("x402_clients.mjs", &[]).unwrap();
+    let wanted = requirements(&mut client, 1, "xlayer", "USDG");
+    let paid = pay(&mut client, &mut buyers, "viem", &wanted);
+    let mut payment = paid["payment"].clone();
+    let signature = payment["payload"]["signature"].as_str().unwrap().to_owned();
+    let v = if signature.ends_with("1b") {
+        "00"
+    } else {
+        "01"
+    };
+    payment["payload"]["signature"] = json!(format!("{}{v}", &signature[..130]));
+    let verdict = verify(&mut client, &payment.to_string(), &wanted).unwrap();
+    assert_eq!(verdict.is_valid, Some(false));
+    assert_eq!(
+        verdict.reason.as_deref(),
+        Some("invalid_exact_evm_payload_signature")
+    );
+    assert!(verdict.message.unwrap().contains("add 27 to it"));
+}
+
 #[test]
 fn the_row_has_what_the_payment_says() {
     let (_database, mut client) = database();

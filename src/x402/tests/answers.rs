@@ -220,7 +220,6 @@ fn a_failure_that_does_not_say_that_nothing_was_sent_is_pending() {
         json!({"success": false}),
         json!({"success": false, "errorReason": null}),
         json!({"success": false, "errorReason": "", "transaction": ""}),
-        json!({"success": false, "errorReason": 7}),
         // It contradicts itself: a transaction, or a status that says otherwise.
         json!({"success": false, "errorReason": "insufficient_funds", "transaction": HASH}),
         json!({"success": false, "errorReason": "insufficient_funds", "txHash": HASH}),
@@ -305,8 +304,6 @@ fn what_is_no_answer_to_a_settlement_is_pending() {
         "[]",
         "{}",
         "[{\"success\": true}]",
-        "{\"success\": \"true\"}",
-        "{\"success\": 1}",
         "{\"success\": null}",
         "{\"isValid\": false, \"invalidReason\": \"insufficient_funds\"}",
         "{\"x402Version\": 1, \"error\": \"payment required\", \"accepts\": []}",
@@ -316,7 +313,6 @@ fn what_is_no_answer_to_a_settlement_is_pending() {
         "{\"code\": \"0\"}",
         "{\"code\": 0, \"data\": null}",
         "{\"code\": 0, \"data\": []}",
-        "{\"code\": 0, \"data\": \"ok\"}",
         "{\"code\": 0, \"data\": {}}",
     ] {
         let answer = read_text(text);
@@ -346,7 +342,13 @@ fn an_answer_about_another_payment_is_a_conflict_that_says_where() {
         ("amount", json!("10001"), "amount_mismatch"),
         ("amount", json!("1e4"), "amount_mismatch"),
         ("txHash", json!(OTHER), "transaction_mismatch"),
-        ("txHash", json!(&HASH[2..]), "transaction_mismatch"),
+        ("txHash", json!(&HASH[4..]), "transaction_mismatch"),
+        (
+            "transaction",
+            json!(format!("0x{}", "0".repeat(64))),
+            "transaction_mismatch",
+        ),
+        ("txHash", json!("0".repeat(64)), "transaction_mismatch"),
         (
             "transaction",
             json!("5UfDuX7hXbTTQ5VZ"),
@@ -368,5 +370,73 @@ fn an_answer_about_another_payment_is_a_conflict_that_says_where() {
             let message = found.message.unwrap();
             assert!(message.contains(name), "{name}: {message}");
         }
+    }
+}
+
+/// PyPI's x402 facilitator up to 2.20 writes hashes so.
+#[test]
+fn a_transaction_without_0x_is_the_same_transaction() {
+    let bare = HASH.strip_prefix("0x").unwrap();
+    for transaction in [bare.to_owned(), bare.to_uppercase()] {
+        for answer in [
+            json!({"success": true, "transaction": transaction, "network": "xlayer", "payer": PAYER}),
+            json!({"success": true, "transaction": transaction, "txHash": HASH}),
+        ] {
+            assert_eq!(outcome(&answer), Settled, "{answer}");
+            assert_eq!(read(&answer).transaction, word(HASH));
+        }
+    }
+}
+
+/// The kinds of the specification's SettleResponse, and of OKX's envelope.
+#[test]
+fn a_member_of_another_kind_is_a_conflict_that_names_it() {
+    let (strings, others) = (
+        [
+            "transaction",
+            "txHash",
+            "payer",
+            "network",
+            "status",
+            "errorReason",
+            "errorMessage",
+            "errorMsg",
+        ],
+        ["chainIndex", "amount"],
+    );
+    let never = [json!(true), json!([]), json!({}), json!([HASH])];
+    let mut cases: Vec<(&str, Value)> = Vec::new();
+    for name in strings.iter().chain(&others).copied() {
+        cases.extend(never.iter().map(|kind| (name, kind.clone())));
+    }
+    cases.extend(strings.iter().map(|name| (*name, json!(7))));
+    cases.extend(
+        ["true", "false", ""]
+            .map(|text| ("success", json!(text)))
+            .into_iter()
+            .chain([json!(1), json!([true]), json!({})].map(|kind| ("success", kind))),
+    );
+    for (name, kind) in cases {
+        for (mut answer, has_hash) in [(success(), true), (failure("insufficient_funds"), false)] {
+            answer[name] = kind.clone();
+            assert_eq!(outcome(&answer), Conflict, "{answer}");
+            let found = read(&answer);
+            assert!(found.message.unwrap().starts_with(name), "{answer}");
+            let is_kept = has_hash && name != "transaction" && name != "txHash";
+            assert!(!is_kept || found.transaction == word(HASH), "{answer}");
+        }
+    }
+    for envelope in [
+        json!({"code": true, "data": success()}),
+        json!({"code": [], "success": true, "transaction": HASH}),
+        json!({"code": 0, "data": "ok"}),
+        json!({"code": 50011, "data": 7}),
+    ] {
+        let found = read(&envelope);
+        assert_eq!(
+            (found.outcome, found.reason.as_deref()),
+            (Conflict, Some("malformed_answer")),
+            "{envelope}"
+        );
     }
 }

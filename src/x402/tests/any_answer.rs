@@ -79,7 +79,7 @@ fn any_answer() -> impl Strategy<Value = Value> {
 fn is_nothing_or(answer: &Value, name: &str, right: impl Fn(&Value) -> bool) -> bool {
     answer
         .get(name)
-        .is_none_or(|value| value.is_null() || value == "" || value.is_boolean() || right(value))
+        .is_none_or(|value| value.is_null() || value == "" || right(value))
 }
 
 proptest! {
@@ -113,7 +113,10 @@ proptest! {
         let found = read(&answer);
         let hashes: Vec<Word> = ["transaction", "txHash"].iter()
             .filter_map(|name| fixed_bytes(answer[*name].as_str()?)).collect();
+        let are_texts = ["errorReason", "errorMessage", "errorMsg"].iter()
+            .all(|name| is_nothing_or(&answer, name, Value::is_string));
         let says_so = answer["success"] == true
+            && are_texts
             && !hashes.is_empty()
             && hashes.iter().all(|hash| *hash == hashes[0])
             && is_nothing_or(&answer, "transaction", |hash| hash == HASH || hash == OTHER)

@@ -13,6 +13,8 @@ use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
 use crate::evm::integer::digits;
+use crate::json::Json;
+use crate::x402::facilitator;
 use crate::x402::reservable::Reservable;
 
 /// What is kept of a payment, or the reason's name and its sentence.
@@ -295,6 +297,29 @@ proptest! {
         prop_assert_eq!(kept.map_err(|(reason, _)| reason), expected);
     }
 
+    /// Whatever stands in a part that nobody reads, a facilitator's body is made of what was reserved, and
+    /// `jsonb` holds it.
+    #[test]
+    fn what_is_reserved_can_be_sent_on(
+        text in r#"[a-z\\u08cd0"]{0,12}"#,
+        number in "-?(0|[1-9][0-9]{0,4})([.][0-9]{1,4})?([eE][+-]?[0-9]{1,6})?",
+        depth in 0usize..200,
+    ) {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        let more = format!("{{\"more\": [{open}{number}{close}, \"{text}\"],");
+        let payment = payment().to_string().replacen('{', &more, 1);
+        let rows = Rows::new();
+        let offer = requirements().to_string();
+        if let Ok(kept) = Reservable::read(&payment, &offer, rows.registry(), THEN) {
+            for facilitator in ["okx", "x402"] {
+                let body = facilitator::request(&kept.payment, &kept.requirement, facilitator, rows.registry());
+                let body = body.unwrap();
+                let sent = Json::parse(&body).and_then(Json::members).unwrap()["paymentPayload"];
+                prop_assert_eq!(sent.check_jsonb(), Ok(()));
+            }
+        }
+    }
+
     /// What is kept is all that is looked at later.
     #[test]
     fn what_is_kept_can_be_reserved_again_from_what_is_kept(
@@ -313,5 +338,52 @@ proptest! {
         let first = read(&header, &json!(offers), THEN, |kept| (kept.payment.clone(), kept.requirement.clone())).unwrap();
         let again = read(&first.0, &parsed(&first.1), THEN, |kept| (kept.payment.clone(), parsed(&kept.requirement)));
         prop_assert_eq!(again, Ok((first.0, parsed(&first.1))));
+    }
+}
+
+/// `timestamptz` ends with 294276-12-31, which is second 9224318015999, and a block may be five minutes late.
+#[test]
+fn a_time_beyond_what_can_be_computed_with_is_refused() {
+    let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+    let refused = "invalid_exact_evm_payload_authorization_valid_before";
+    for (valid_before, expected) in [
+        ("4102444800", "reserved"),
+        ("9224318015700", "reserved"),
+        ("9224318015701", refused),
+        ("9224318015999", refused),
+        ("9224318016000", refused),
+        ("18446744073709551616", refused),
+        (largest, refused),
+    ] {
+        let mut payment = payment();
+        payment["payload"]["signature"] = json!(format!("0x{}", "ab".repeat(66)));
+        payment["payload"]["authorization"]["validBefore"] = json!(valid_before);
+        assert_eq!(reason(&payment, THEN), expected, "{valid_before}");
+    }
+}
+
+/// Whatever else a payment holds, a facilitator's body can be made of what was reserved, and `jsonb` holds it.
+#[test]
+fn what_jsonb_does_not_hold_is_refused() {
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for (part, is_kept) in [
+        ("\"\\u0000\"", false),
+        ("\"\\ud800\"", false),
+        ("1e999999", false),
+        (deep.as_str(), false),
+        ("{\"x\": [1e3, \"\\ud83d\\ude00\", null]}", true),
+    ] {
+        let text = payment()
+            .to_string()
+            .replacen('{', &format!("{{\"more\": {part},"), 1);
+        for text in [text.clone(), STANDARD.encode(&text)] {
+            let kept = read(&text, &requirements(), THEN, |_| ());
+            let expected = if is_kept {
+                Ok(())
+            } else {
+                Err("invalid_payload".to_owned())
+            };
+            assert_eq!(kept.map_err(|(reason, _)| reason), expected, "{part:.30}");
+        }
     }
 }

@@ -155,6 +155,12 @@ fn facilitators_get_the_payment_unchanged() {
         request(&paid.to_string(), &second, "okx").unwrap(),
         json!({"x402Version": 2, "syncSettle": true, "paymentPayload": paid, "paymentRequirements": second})
     );
+    let deferred = json!({"scheme": "aggr_deferred", "network": "eip155:196", "amount": "1"});
+    let carried = json!({"x402Version": 2, "accepted": deferred, "payload": {"more": 1}});
+    assert_eq!(
+        request(&carried.to_string(), &deferred, "okx").unwrap(),
+        json!({"x402Version": 2, "syncSettle": true, "paymentPayload": carried, "paymentRequirements": deferred})
+    );
     assert!(matches!(
         request(&paid.to_string(), &requirements(), "okx"),
         Err(Error::InvalidRequirements { .. })

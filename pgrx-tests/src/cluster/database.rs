@@ -3,7 +3,7 @@
 use anyhow::Result;
 use postgres::{Client, NoTls};
 
-use crate::cluster::Cluster;
+use super::Cluster;
 
 /// What a new database looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct Database<'a> {
     name: String,
 }
 
-const INSFORGE: &str = include_str!("../fixtures/insforge.sql");
-const GUIDE: &str = include_str!("../fixtures/guide.sql");
+const INSFORGE: &str = include_str!("../../fixtures/insforge.sql");
+const GUIDE: &str = include_str!("../../fixtures/guide.sql");
 
 impl<'a> Database<'a> {
     pub(crate) fn create(cluster: &'a Cluster, name: String, fixture: Fixture) -> Result<Self> {

@@ -1,21 +1,23 @@
 //! `requesting_user_id()` and its family.
 //!
-//! RLS calls these once a row. The answers are kept as finished values; while the bound identity or
-//! `request.jwt.claims` holds the same text and the settings are the same, a call compares that text
+//! RLS calls these once a row. The answers are kept as finished values; while the bound identity and
+//! `request.jwt.claims` hold the same texts and the settings are the same, a call compares the texts
 //! and returns a copy. Everything else happens in [`recompute`].
 
-use std::ffi::{CStr, CString};
+use std::cell::RefCell;
+use std::ffi::CString;
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::backend::{BackendLocal, function_info, unguarded};
-use super::encoding::{from_server, text_datum};
-use super::error::Result;
-use super::settings;
-use super::{bound_identity, claims_variable};
+use super::bound_identity::{self, RequestSettings};
+use super::encoding::utf8;
+use super::fmgr::{function_info, unguarded};
+use super::table_cache::changes;
 use crate::error::Error;
 use crate::jwt::identity::Identity;
+use crate::pg::error::Result;
+use crate::pg::settings;
 use crate::settings::IdentitySource;
 
 /// What a function of the family answers with; the index of its answer.
@@ -31,16 +33,34 @@ enum Question {
 /// A value of a variable-length type, header included; `None` is NULL.
 type Answer = Option<Box<[u8]>>;
 
+/// Answers, and what they were made of.
 struct Known {
-    settings_generation: u64,
-    /// When a bound identity ends, on Postgres' clock; `None` for claims, which nobody verified here.
+    changes: u64,
+    /// The text of the identity that was bound, "" when there was none.
+    bound: CString,
+    claims: CString,
+    /// What a bound identity is held against besides the claims.
+    headers: CString,
+    cookies: CString,
+    /// When the bound identity ends, on Postgres' clock; `None` when it is void or there is none.
     ends: Option<pg_sys::TimestampTz>,
-    /// The bound identity or the claims that the answers are from.
-    source: CString,
     answers: [Answer; 4],
 }
 
-static KNOWN: BackendLocal<Option<Known>> = BackendLocal::new(None);
+/// What a backend keeps between two calls.
+struct State {
+    request: RequestSettings,
+    known: RefCell<Option<Known>>,
+}
+
+thread_local! {
+    static STATE: State = const {
+        State {
+            request: RequestSettings::new(),
+            known: RefCell::new(None),
+        }
+    };
+}
 
 /// One SQL function without arguments, called through the version 1 convention.
 macro_rules! sql_function {
@@ -69,65 +89,103 @@ sql_function!(
 );
 
 /// The answer of `requesting_user_id()`, for other code of this library.
-///
-/// # Safety
-/// Called in a transaction, under a guard.
-pub unsafe fn user_id() -> Option<Datum> {
-    // SAFETY: a call without arguments needs no more of the structure than where it says NULL.
-    unsafe {
-        let mut call = pg_sys::FunctionCallInfoBaseData::default();
-        let value = answer(Question::UserId, &raw mut call);
-        (!call.isnull).then_some(value)
-    }
+pub fn user_id() -> Result<Option<String>> {
+    Ok(STATE.with(|state| who(&state.request))?.0.user_id)
 }
 
 /// # Safety
 /// `call` is a valid call. The frame owns nothing: Postgres may leave it by `longjmp`.
 #[inline(always)]
 unsafe fn answer(question: Question, call: FunctionCallInfo) -> Datum {
-    // SAFETY: the claims pointer is used before anything can set the variable again, and `KNOWN`
-    // is borrowed while only `strcmp` and `palloc` run, which do not come back to it.
+    // SAFETY: the answer stays where it is until `recompute` replaces it.
     unsafe {
         unguarded::AcceptInvalidationMessages();
-        let (source, is_bound) = current_source();
-        if let Some(known) = &*KNOWN.get()
-            && known.settings_generation == settings::CACHE.generation()
-            && known.ends.is_some() == is_bound
-            && known
-                .ends
-                .is_none_or(|ends| unguarded::GetCurrentStatementStartTimestamp() < ends)
-            && unguarded::strcmp(source, known.source.as_ptr()) == 0
-        {
-            return give(known, question, call);
+        match STATE.with(|state| state.find(question)) {
+            Some(answer) => give(answer, call),
+            None => recompute(question, call),
         }
-        recompute(question, call)
     }
 }
 
-/// The text that says who is asking, and whether it is an identity that was bound.
-#[inline(always)]
-unsafe fn current_source() -> (*const std::ffi::c_char, bool) {
-    // SAFETY: as in `answer`.
-    unsafe {
-        match bound_identity::current() {
-            Some(text) => (text, true),
-            None => (claims_variable::current().unwrap_or(c"".as_ptr()), false),
-        }
+impl State {
+    /// The answer to a question (null is NULL), if the answers hold for the request as it is now.
+    #[inline(always)]
+    fn find(&self, question: Question) -> Option<Option<*const [u8]>> {
+        let known = self.known.borrow();
+        let known = known.as_ref()?;
+        let holds = known.changes == changes()
+            && bound_identity::is(&known.bound)
+            && self.request.claims.is(&known.claims)
+            && (known.bound.is_empty()
+                || (self.request.headers.is(&known.headers)
+                    && self.request.cookies.is(&known.cookies)
+                    && known.ends.is_none_or(|ends| statement_start() < ends)));
+        holds.then(|| known.answer(question))
     }
+
+    /// Reads settings and identity anew, keeps the answers and gives the one to a question.
+    fn renew(&self, question: Question) -> Result<Option<*const [u8]>> {
+        let changes = changes();
+        let (identity, ends) = who(&self.request)?;
+        let mut known = self.known.borrow_mut();
+        let known = known.insert(Known {
+            changes,
+            bound: bound_identity::copy(),
+            claims: self.request.claims.copy(),
+            headers: self.request.headers.copy(),
+            cookies: self.request.cookies.copy(),
+            ends,
+            answers: answers(identity),
+        });
+        Ok(known.answer(question))
+    }
+}
+
+impl Known {
+    fn answer(&self, question: Question) -> Option<*const [u8]> {
+        let answer = self.answers.get(question as usize)?.as_deref()?;
+        Some(std::ptr::from_ref(answer))
+    }
+}
+
+/// Who is asking, and when an identity that was bound ends.
+fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampTz>)> {
+    let settings = settings::current()?;
+    if let Some(bound) = bound_identity::current(request)? {
+        if statement_start() >= bound.expires {
+            return Err(Error::IdentityExpired.into());
+        }
+        return Ok((bound.identity, Some(bound.expires)));
+    }
+    let claims = request.claims.copy();
+    let identity = match settings.identity_source {
+        IdentitySource::Claims if !claims.is_empty() => Identity::from_claims(utf8(&claims)?)?,
+        _ => Identity::default(),
+    };
+    Ok((identity, None))
+}
+
+#[inline(always)]
+fn statement_start() -> pg_sys::TimestampTz {
+    // SAFETY: reads a variable of the backend.
+    unsafe { unguarded::GetCurrentStatementStartTimestamp() }
 }
 
 /// Returns a fresh copy: the executor frees what it is given.
+///
+/// # Safety
+/// As [`answer`]; the answer is there.
 #[inline(always)]
-unsafe fn give(known: &Known, question: Question, call: FunctionCallInfo) -> Datum {
+unsafe fn give(answer: Option<*const [u8]>, call: FunctionCallInfo) -> Datum {
     // SAFETY: `call` is valid; palloc returns room for as many bytes as asked for, or not at all.
     unsafe {
-        match known.answers.get(question as usize) {
-            Some(Some(value)) => {
+        match answer {
+            Some(value) => {
                 let copy = unguarded::palloc(value.len());
-                std::ptr::copy_nonoverlapping(value.as_ptr(), copy.cast(), value.len());
+                std::ptr::copy_nonoverlapping(value.cast::<u8>(), copy.cast(), value.len());
                 Datum::from(copy)
             }
-            _ => {
+            None => {
                 (*call).isnull = true;
                 Datum::from(0)
             }
@@ -138,9 +196,9 @@ unsafe fn give(known: &Known, question: Question, call: FunctionCallInfo) -> Dat
 #[cold]
 #[pg_guard]
 unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo) -> Datum {
-    match know() {
-        // SAFETY: as in `answer`.
-        Ok(known) => unsafe { give(known, question, call) },
+    match STATE.with(|state| state.renew(question)) {
+        // SAFETY: the call is valid, and the answer has just been kept.
+        Ok(answer) => unsafe { give(answer, call) },
         Err(report) => {
             report.report(PgLogLevel::ERROR);
             Datum::from(0)
@@ -148,60 +206,14 @@ unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo
     }
 }
 
-/// Reads settings and identity anew and keeps the answers.
-fn know() -> Result<&'static Known> {
-    let settings_generation = settings::CACHE.generation();
-    let settings = settings::current()?;
-    // SAFETY: the string is copied before anything else runs.
-    let (source, is_bound) = unsafe {
-        let (source, is_bound) = current_source();
-        (CStr::from_ptr(source).to_owned(), is_bound)
-    };
-    let (identity, ends) = if is_bound {
-        let bound = bound_identity::parse(&source)?;
-        let ends = bound.expires;
-        // SAFETY: reads a variable of the backend.
-        if unsafe { pg_sys::GetCurrentStatementStartTimestamp() } >= ends {
-            return Err(Error::IdentityExpired.into());
-        }
-        (bound.into_identity(), Some(ends))
-    } else if settings.identity_source == IdentitySource::Claims && !source.is_empty() {
-        (Identity::from_claims(&from_server(&source)?)?, None)
-    } else {
-        (Identity::default(), None)
-    };
-    let known = Known {
-        settings_generation,
-        ends,
-        source,
-        answers: answers(&identity),
-    };
-    // SAFETY: no reference into `KNOWN` outlives the call of the SQL function that took it.
-    unsafe { Ok((*KNOWN.get()).insert(known)) }
-}
-
-fn answers(identity: &Identity) -> [Answer; 4] {
-    let text = |value: &Option<String>| value.as_deref().map(|value| keep(text_datum(value)));
-    let permissions = identity.permissions.as_ref().map(|list| {
-        let mut elements: Vec<Datum> = list.iter().map(|element| text_datum(element)).collect();
-        // SAFETY: text is a variable-length type, passed by reference, aligned as an integer.
-        keep(unsafe {
-            Datum::from(pg_sys::construct_array(
-                elements.as_mut_ptr(),
-                elements.len() as i32,
-                pg_sys::TEXTOID,
-                -1,
-                false,
-                pg_sys::TYPALIGN_INT as std::ffi::c_char,
-            ))
-        })
-    });
+fn answers(identity: Identity) -> [Answer; 4] {
     [
-        text(&identity.user_id),
-        text(&identity.org_id),
-        text(&identity.org_role),
-        permissions,
+        identity.user_id.into_datum(),
+        identity.org_id.into_datum(),
+        identity.org_role.into_datum(),
+        identity.permissions.into_datum(),
     ]
+    .map(|value| value.map(keep))
 }
 
 /// Copies a value out of Postgres' memory, which ends with the statement, and frees it there.

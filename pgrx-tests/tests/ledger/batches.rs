@@ -1,0 +1,239 @@
+//! Several payments in one transaction, as batching facilitators settle them (x402 #1805: four in one).
+
+use super::shop::Shop;
+use super::*;
+
+/// A payment that settled, and one that the same transaction carried.
+fn batched(shop: &mut Shop) -> (String, [String; 2]) {
+    let hash = shop.new_hash();
+    let answer = json!({"success": true, "transaction": hash});
+    let ids = [(); 2].map(|()| {
+        let (id, _) = shop.reserved();
+        shop.settle(&id, &answer);
+        id
+    });
+    assert_eq!(
+        shop.resolve(&ids[1], "conflict", Some(&hash)).unwrap(),
+        "settled"
+    );
+    (hash, ids)
+}
+
+fn count(client: &mut Client, query: &str) -> i64 {
+    client
+        .query_one(&format!("SELECT count(*) FROM {query}"), &[])
+        .unwrap()
+        .get(0)
+}
+
+#[test]
+fn each_payment_of_a_transaction_is_shown_delivered_and_answered() {
+    let mut shop = Shop::new();
+    let (hash, ids) = batched(&mut shop);
+    // One row of the ledger for the transaction, and one of the view for each payment.
+    assert_eq!(
+        count(
+            &mut shop.superuser,
+            "insforge_integrations.x402_settlements"
+        ),
+        1
+    );
+    let rows = shop
+        .client
+        .query(
+            "SELECT DISTINCT id, tx_hash, amount, status, chain, explorer_url, endpoint, is_batched
+             FROM x402_payments WHERE NOT is_mock ORDER BY is_batched",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    for (row, is_batched) in rows.iter().zip([false, true]) {
+        let texts = ["tx_hash", "amount", "status", "chain", "endpoint"]
+            .map(|column| row.get::<_, &str>(column));
+        assert_eq!(
+            texts,
+            [hash.as_str(), "10000", "settled", "xlayer", ENDPOINT]
+        );
+        assert!(row.get::<_, &str>("explorer_url").ends_with(&hash));
+        assert_eq!(row.get::<_, bool>("is_batched"), is_batched);
+    }
+    for id in &ids {
+        assert!(!shop.is_listed(id));
+        let undelivered = format!(
+            "insforge_integrations.undelivered_x402_reservations WHERE reservation_id = '{id}' AND tx_hash = '{hash}'"
+        );
+        assert_eq!(count(&mut shop.client, &undelivered), 1);
+        for is_new in [true, false] {
+            let row = shop
+                .client
+                .query_one(
+                    "SELECT is_new, state FROM insforge_integrations.mark_x402_delivered($1::text::uuid)",
+                    &[id],
+                )
+                .unwrap();
+            assert_eq!((row.get(0), row.get(1)), (is_new, "settled"));
+        }
+        assert_eq!(count(&mut shop.client, &undelivered), 0);
+        let header: Value = shop
+            .client
+            .query_one(
+                "SELECT insforge_integrations.x402_decode_header(insforge_integrations.x402_payment_response_header($1::text::uuid))",
+                &[id],
+            )
+            .unwrap()
+            .get(0);
+        assert_eq!(
+            (&header["success"], &header["transaction"]),
+            (&json!(true), &json!(hash))
+        );
+    }
+}
+
+#[test]
+fn a_payer_sees_its_own_payment_in_anothers_transaction() {
+    let mut shop = Shop::new();
+    let claims = |user: &str| json!({"sub": user}).to_string();
+    let hash = shop.new_hash();
+    let answer = json!({"success": true, "transaction": hash});
+    // Alice is known by her claims, and Bob, who pays from another address, by his mapping.
+    let mut bob = Buyer::new(&mut shop.client);
+    let (of_bob, address) = bob.pay();
+    let (of_alice, _) = shop.buyer.pay();
+    shop.superuser
+        .execute(
+            "SELECT insforge_integrations.map_x402_payer($1, 'bob'),
+                    insforge_integrations.publish_x402_payments('authenticated', 'own')",
+            &[&address],
+        )
+        .unwrap();
+    let first = shop.reserved().0;
+    shop.settle(&first, &answer);
+    for (user, payment) in [("alice", of_alice), ("carol", of_bob)] {
+        shop.client
+            .execute(
+                "SELECT set_config('request.jwt.claims', $1, false)",
+                &[&claims(user)],
+            )
+            .unwrap();
+        let (id, _) = shop.reserve(&payment, None).unwrap();
+        assert_eq!(shop.settle(&id, &answer).state, "conflict");
+        shop.resolve(&id, "conflict", Some(&hash)).unwrap();
+    }
+    for (user, seen) in [("alice", 1), ("bob", 1), ("carol", 1), ("mallory", 0)] {
+        let mut transaction = shop.superuser.transaction().unwrap();
+        transaction
+            .execute(
+                "SELECT set_config('request.jwt.claims', $1, true)",
+                &[&claims(user)],
+            )
+            .unwrap();
+        transaction
+            .batch_execute("SET LOCAL ROLE authenticated")
+            .unwrap();
+        let rows = transaction
+            .query("SELECT tx_hash FROM x402_payments WHERE is_batched", &[])
+            .unwrap();
+        assert_eq!(rows.len(), seen, "{user}");
+        assert_eq!(
+            transaction
+                .query("SELECT FROM x402_payments", &[])
+                .unwrap()
+                .len(),
+            seen,
+            "{user}"
+        );
+    }
+}
+
+#[test]
+fn totals_count_each_payment_of_a_transaction_once() {
+    let mut shop = Shop::new();
+    let (hash, ids) = batched(&mut shop);
+    let totals = |shop: &mut Shop| -> Vec<(String, i64, String, String)> {
+        shop.client
+            .query(
+                "SELECT symbol, payments, amount::text, corrections::text FROM insforge_integrations.x402_totals",
+                &[],
+            )
+            .unwrap()
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+            .collect()
+    };
+    let expected = |payments, amount: &str, corrections: &str| {
+        [(
+            "USDG".to_owned(),
+            payments,
+            amount.to_owned(),
+            corrections.to_owned(),
+        )]
+    };
+    assert_eq!(totals(&mut shop), expected(2, "20000", "0"));
+    // Said again, by the operator and by the facilitator, it is the same.
+    shop.resolve(&ids[1], "conflict", Some(&hash)).unwrap();
+    shop.settle(&ids[1], &json!({"success": true, "transaction": hash}));
+    assert_eq!(totals(&mut shop), expected(2, "20000", "0"));
+    let another = shop.new_hash();
+    for (outcome, hash) in [
+        ("conflict", Some(another.as_str())),
+        ("settled", Some(&another)),
+        ("failed", None),
+    ] {
+        let error = shop.resolve(&ids[1], outcome, hash).unwrap_err();
+        let error = refused(&error);
+        assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        assert!(error.message().ends_with("is settled, and that is final"));
+        assert!(
+            error
+                .detail()
+                .unwrap()
+                .contains(&hash_of(&ids[1], &mut shop))
+        );
+    }
+    // The chain drops a transaction with all that it carried.
+    shop.client
+        .query_one(
+            "SELECT FROM insforge_integrations.correct_x402_settlement($1, 'reorg', 'gone')",
+            &[&hash],
+        )
+        .unwrap();
+    assert_eq!(totals(&mut shop), expected(2, "20000", "-20000"));
+}
+
+fn hash_of(id: &str, shop: &mut Shop) -> String {
+    let stored =
+        "SELECT tx_hash::text FROM insforge_integrations.x402_reservations WHERE id::text = $1";
+    shop.superuser.query_one(stored, &[&id]).unwrap().get(0)
+}
+
+#[test]
+fn only_a_transaction_of_another_payment_on_the_same_chain_carries_one() {
+    let mut shop = Shop::new();
+    let elsewhere = shop.new_hash();
+    shop.client
+        .query_one(
+            "SELECT FROM record_x402_settlement($1, $2, $3, '10000', 'base')",
+            &[&elsewhere, &PAYER, &ENDPOINT],
+        )
+        .unwrap();
+    let (id, _) = shop.reserved();
+    let unknown = shop.new_hash();
+    for hash in [&elsewhere, &unknown] {
+        let error = shop.resolve(&id, "conflict", Some(hash)).unwrap_err();
+        let error = refused(&error);
+        assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE);
+        assert_eq!(
+            error.detail(),
+            Some("tx_hash: The ledger has no such transaction on eip155:196.")
+        );
+    }
+    assert!(shop.is_listed(&id));
+    // A settled payment is not in somebody else's transaction beside its own.
+    let own = shop.new_hash();
+    shop.settle(&id, &json!({"success": true, "transaction": own}));
+    let error = shop.resolve(&id, "conflict", Some(&own)).unwrap_err();
+    assert_eq!(
+        refused(&error).code(),
+        &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+    );
+}

@@ -1,0 +1,251 @@
+//! A PostgREST process in front of a test database, and requests to it.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use insforge_integrations_tests::Database;
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::Request;
+
+/// What PostgREST verifies its tokens with, and the extension signs with.
+pub const SECRET: &str = "insforge's JWT_SECRET, 32 bytes or more";
+
+/// A PostgREST that this machine has.
+pub struct Program {
+    path: PathBuf,
+    /// As `postgrest --version` says it, `PostgREST 12.2.12` for example.
+    pub version: String,
+}
+
+/// The programs that POSTGREST names, separated by colons, or else the one on PATH. A run without any says
+/// so where the test runner does not hide it.
+pub fn programs() -> &'static [Program] {
+    static PROGRAMS: OnceLock<Vec<Program>> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
+        let named = std::env::var_os("POSTGREST").filter(|value| !value.is_empty());
+        let paths: Vec<PathBuf> = match &named {
+            Some(named) => std::env::split_paths(named).collect(),
+            None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+                .map(|directory| directory.join("postgrest"))
+                .find(|path| path.is_file())
+                .into_iter()
+                .collect(),
+        };
+        if paths.is_empty() {
+            say("not run: there is no `postgrest` on PATH, and POSTGREST names none");
+        }
+        paths
+            .into_iter()
+            .map(|path| {
+                let output = Command::new(&path).arg("--version").output();
+                let output = output.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+                assert!(
+                    version.starts_with("PostgREST "),
+                    "{}: {output:?}",
+                    path.display()
+                );
+                say(&format!("runs {version} at {}", path.display()));
+                Program { path, version }
+            })
+            .collect()
+    })
+}
+
+/// A line for who runs the tests, shown whether they pass or not.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "real PostgREST: {line}");
+}
+
+/// Ends the program when its own standard input does, so that none is left behind.
+const KEEPER: &str = r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill "$server"; wait"#;
+
+/// A running PostgREST, gone with its owner.
+pub struct Server {
+    url: String,
+    agent: Agent,
+    keeper: Child,
+    input: Option<ChildStdin>,
+    log: tempfile::NamedTempFile,
+}
+
+/// How the server is set up besides what all of them have.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub pre_request: Option<&'a str>,
+    pub pool: u32,
+}
+
+impl Server {
+    pub fn start(program: &Program, database: &Database, setup: Setup) -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let port = {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let uri = format!(
+            "host='{}' user=postgres dbname={}",
+            database.cluster().socket_directory().display(),
+            database.name()
+        );
+        let mut keeper = Command::new("bash")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&program.path)
+            .arg(log.path())
+            .env("PGRST_DB_URI", uri)
+            .env("PGRST_DB_SCHEMAS", "public")
+            .env("PGRST_DB_ANON_ROLE", "anon")
+            .env(
+                "PGRST_DB_PRE_REQUEST",
+                setup.pre_request.unwrap_or_default(),
+            )
+            .env("PGRST_DB_POOL", setup.pool.to_string())
+            .env("PGRST_DB_CONFIG", "false")
+            .env("PGRST_JWT_SECRET", SECRET)
+            .env("PGRST_SERVER_HOST", "127.0.0.1")
+            .env("PGRST_SERVER_PORT", port.to_string())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .build();
+        let server = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            agent: agent.into(),
+            input: keeper.stdin.take(),
+            keeper,
+            log,
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !server.is_ready() {
+            assert!(Instant::now() < deadline, "no answer: {}", server.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    /// Whether it has read the database's schema.
+    fn is_ready(&self) -> bool {
+        let request = Call::get("/rpc/who").build(&self.url);
+        let answer = self.agent.run(request);
+        answer.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap_or_default()
+    }
+
+    pub fn answer(&self, call: &Call) -> Answer {
+        let answer = self.agent.run(call.build(&self.url));
+        let mut answer = answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
+        let challenge = answer.headers().get("www-authenticate");
+        let challenge = challenge
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let text = answer.body_mut().read_to_string().unwrap();
+        Answer {
+            status: answer.status().as_u16(),
+            challenge,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// What came back.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    /// The header WWW-Authenticate.
+    pub challenge: Option<String>,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The status, and the SQLSTATE in PostgREST's error.
+    pub fn error(&self) -> (u16, &str) {
+        (self.status, self.body["code"].as_str().unwrap_or_default())
+    }
+}
+
+/// One HTTP request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: &'static str,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Call {
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: "GET",
+            path: path.into(),
+            headers: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    pub fn post(path: impl Into<String>, body: &Value) -> Self {
+        Self {
+            method: "POST",
+            body: body.to_string(),
+            ..Self::get(path)
+        }
+        .header("content-type", "application/json")
+    }
+
+    /// A form, as a browser without JavaScript sends it.
+    pub fn form(path: impl Into<String>, body: &str) -> Self {
+        Self {
+            method: "POST",
+            body: body.to_owned(),
+            ..Self::get(path)
+        }
+        .header("content-type", "application/x-www-form-urlencoded")
+    }
+
+    pub fn method(mut self, method: &'static str) -> Self {
+        self.method = method;
+        self
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With an InsForge token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    fn build(&self, url: &str) -> Request<String> {
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(format!("{url}{}", self.path));
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request.body(self.body.clone()).unwrap()
+    }
+}

@@ -1,0 +1,191 @@
+//! Statements that each session plans once, and that can see what a transaction's own snapshot does not have.
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::pg_sys::{self, Datum};
+use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
+
+use crate::pg::error::{Result, internal};
+
+/// A statement, and its plan once the session has made it. A `thread_local!`.
+pub struct Statement {
+    text: fn() -> Result<String>,
+    types: &'static [pg_sys::Oid],
+    plan: Cell<pg_sys::SPIPlanPtr>,
+}
+
+/// What a statement sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Sees {
+    /// What any statement of the transaction does. It may write.
+    Usual,
+    /// All that is committed, at every isolation level. It reads only.
+    Newest,
+}
+
+impl Statement {
+    /// `types`: those of the parameters `$1`, `$2` and so on.
+    pub const fn new(text: fn() -> Result<String>, types: &'static [pg_sys::Oid]) -> Self {
+        Self {
+            text,
+            types,
+            plan: Cell::new(std::ptr::null_mut()),
+        }
+    }
+
+    fn plan(&self) -> Result<pg_sys::SPIPlanPtr> {
+        if self.plan.get().is_null() {
+            let text = CString::new((self.text)()?).map_err(internal)?;
+            let mut types = self.types.to_vec();
+            // SAFETY: SPI is connected. A plan that is kept lives as long as the session.
+            unsafe {
+                let plan =
+                    pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+                if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                    return Err(internal("a statement cannot be prepared"));
+                }
+                self.plan.set(plan);
+            }
+        }
+        Ok(self.plan.get())
+    }
+
+    /// Runs it, and answers with its first row, which is there as long as the connection.
+    pub fn first_row<'conn>(
+        &self,
+        _connection: &'conn SpiClient<'_>,
+        values: &[DatumWithOid],
+        sees: Sees,
+    ) -> Result<Option<Row<'conn>>> {
+        if !values
+            .iter()
+            .map(DatumWithOid::oid)
+            .eq(self.types.iter().copied())
+        {
+            return Err(internal("a statement has other parameters"));
+        }
+        let mut datums: Vec<Datum> = values
+            .iter()
+            .map(|value| {
+                value
+                    .datum()
+                    .map_or(Datum::from(0), |datum| datum.sans_lifetime())
+            })
+            .collect();
+        let nulls: Vec<std::ffi::c_char> = values
+            .iter()
+            .map(|value| if value.datum().is_some() { b' ' } else { b'n' } as std::ffi::c_char)
+            .collect();
+        let plan = self.plan()?;
+        // SAFETY: SPI is connected; there are as many values as parameters, each of its parameter's type.
+        unsafe {
+            let snapshot = match sees {
+                Sees::Usual => std::ptr::null_mut(),
+                Sees::Newest => pg_sys::GetLatestSnapshot(),
+            };
+            let outcome = pg_sys::SPI_execute_snapshot(
+                plan,
+                datums.as_mut_ptr(),
+                nulls.as_ptr(),
+                snapshot,
+                std::ptr::null_mut(),
+                sees == Sees::Newest,
+                true,
+                0,
+            );
+            if outcome < 0 {
+                return Err(internal("a statement cannot be run"));
+            }
+            let rows = pg_sys::SPI_tuptable;
+            if pg_sys::SPI_processed == 0 || rows.is_null() {
+                return Ok(None);
+            }
+            Ok(Some(Row {
+                columns: (*rows).tupdesc,
+                row: *(*rows).vals,
+                connection: PhantomData,
+            }))
+        }
+    }
+}
+
+/// A row that a statement returned.
+pub struct Row<'conn> {
+    columns: pg_sys::TupleDesc,
+    row: pg_sys::HeapTuple,
+    connection: PhantomData<&'conn ()>,
+}
+
+impl Row<'_> {
+    /// The text in a column, counted from 1.
+    pub fn text(&self, column: i32) -> Result<Option<String>> {
+        let (value, of_type) = self.value(column);
+        if of_type != pg_sys::TEXTOID {
+            return Err(internal("a column is not text"));
+        }
+        // SAFETY: the value's type has just been looked at.
+        Ok(value.and_then(|value| unsafe { String::from_datum(value, false) }))
+    }
+
+    /// A copy of the value in a column, in the memory of who connected to SPI, if it is of the type `wanted`.
+    pub fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
+        let (value, of_type) = self.value(column);
+        if of_type != wanted {
+            return Err(internal("a column is of another type"));
+        }
+        // SAFETY: the length and the way of passing are the type's own.
+        Ok(value.map(|value| unsafe {
+            let (mut length, mut by_value) = (0, false);
+            pg_sys::get_typlenbyval(of_type, &raw mut length, &raw mut by_value);
+            pg_sys::SPI_datumTransfer(value, by_value, i32::from(length))
+        }))
+    }
+
+    fn value(&self, column: i32) -> (Option<Datum>, pg_sys::Oid) {
+        let mut is_null = true;
+        // SAFETY: the row is there as long as the connection. A column that is not there is NULL, of no type.
+        unsafe {
+            let value = pg_sys::SPI_getbinval(self.row, self.columns, column, &raw mut is_null);
+            let of_type = pg_sys::SPI_gettypeid(self.columns, column);
+            ((!is_null).then_some(value), of_type)
+        }
+    }
+}
+
+/// Runs `work` in a subtransaction. An error with the SQLSTATE `code` undoes it and is handed over; any other is raised.
+pub fn in_subtransaction<T>(
+    code: PgSqlErrorCode,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<std::result::Result<T, CaughtError>> {
+    // SAFETY: as PL/pgSQL does it. Each way out either ends the subtransaction or raises, which ends it, too.
+    unsafe {
+        let (memory, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        let put_back = move || {
+            pg_sys::MemoryContextSwitchTo(memory);
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(memory);
+        PgTryBuilder::new(AssertUnwindSafe(|| {
+            let worked = work();
+            match worked {
+                Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+                Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            }
+            put_back();
+            worked.map(Ok)
+        }))
+        .catch_when(code, move |error| {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            put_back();
+            Ok(Err(error))
+        })
+        .execute()
+    }
+}

@@ -1,0 +1,145 @@
+//! Backend-local copies of the extension's small tables.
+//!
+//! A copy holds until any session changes a table that is copied: row triggers (and one for TRUNCATE) on
+//! each of them send a relcache invalidation, which reaches every backend at commit, standbys and
+//! parallel workers too. What is copied is therefore as fresh as Postgres' own catalog caches. A table is
+//! watched from the moment it is first read; nothing has to list it.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::fmgr::function_info;
+use crate::error::Error;
+use crate::pg::error::Result;
+use crate::pg::rows::{Rows, relation_in_schema};
+
+const SCHEMA: &CStr = c"insforge_integrations";
+
+/// A table, and what is made of its rows.
+pub struct TableCache<T> {
+    table: &'static CStr,
+    load: fn(&Rows) -> Result<T>,
+}
+
+/// A copy, and the count of changes when it was begun.
+type Copied = (u64, Rc<dyn Any>);
+
+thread_local! {
+    /// The tables that are watched.
+    static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+    static COPIES: RefCell<HashMap<&'static CStr, Copied>> = RefCell::default();
+}
+
+/// Grows with every change of a watched table, as of the last invalidation that was accepted. What was derived
+/// under another count is void.
+#[inline(always)]
+pub fn changes() -> u64 {
+    CHANGES.get()
+}
+
+impl<T: 'static> TableCache<T> {
+    pub const fn new(table: &'static CStr, load: fn(&Rows) -> Result<T>) -> Self {
+        Self { table, load }
+    }
+
+    /// The table's content as of now, whatever the transaction's snapshot is.
+    pub fn current(&self) -> Result<Rc<T>> {
+        register_callback();
+        // SAFETY: called in a transaction, as everything here is.
+        unsafe { pg_sys::AcceptInvalidationMessages() };
+        let changes = changes();
+        let copy = COPIES.with_borrow(|copies| match copies.get(self.table) {
+            Some((of, copy)) if *of == changes => Some(Rc::clone(copy)),
+            _ => None,
+        });
+        if let Some(copy) = copy.and_then(|copy| copy.downcast().ok()) {
+            return Ok(copy);
+        }
+        let rows = self.scan()?;
+        let copy = Rc::new((self.load)(&rows)?);
+        // A change that came during the scan has made `changes` an old count.
+        let kept: Copied = (changes, copy.clone());
+        COPIES.with_borrow_mut(|copies| copies.insert(self.table, kept));
+        Ok(copy)
+    }
+
+    fn scan(&self) -> Result<Rows> {
+        // SAFETY: look-ups in the catalog; the table stays open and locked for the scan.
+        unsafe {
+            let relation = relation_in_schema(SCHEMA, self.table);
+            if relation == pg_sys::Oid::INVALID {
+                let table = self.table.to_str().unwrap_or_default();
+                return Err(Error::TableMissing { table }.into());
+            }
+            watch(relation);
+            let table = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
+            let rows = Rows::scan(table);
+            pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
+            rows
+        }
+    }
+}
+
+fn watch(relation: pg_sys::Oid) {
+    WATCHED.with_borrow_mut(|watched| {
+        if !watched.contains(&relation) {
+            watched.push(relation);
+        }
+    });
+}
+
+/// One callback serves all tables: Postgres has room for ten of them in a backend.
+fn register_callback() {
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: registers a function that lives as long as the library, which is never unloaded.
+    REGISTERED.call_once(|| unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(on_invalidation), pg_sys::Datum::from(0));
+    });
+}
+
+/// Runs inside Postgres' invalidation processing: counts, and calls nothing of Postgres'.
+unsafe extern "C-unwind" fn on_invalidation(_: pg_sys::Datum, relation: pg_sys::Oid) {
+    let is_watched = || {
+        // Nothing is called while it is borrowed; if it were, a change too many does no harm.
+        WATCHED.with(|watched| {
+            watched
+                .try_borrow()
+                .map_or(true, |watched| watched.contains(&relation))
+        })
+    };
+    if relation == pg_sys::Oid::INVALID || is_watched() {
+        CHANGES.set(CHANGES.get() + 1);
+    }
+}
+
+/// Trigger function of every cached table, for each row and for TRUNCATE; see sql/settings.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn invalidate_table_cache(
+    call: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: a trigger manager's call has TriggerData for its context, whose relation is open.
+    unsafe {
+        if pgrx::trigger_support::called_as_trigger(call) {
+            let data: *mut pg_sys::TriggerData = (*call).context.cast();
+            pg_sys::CacheInvalidateRelcache((*data).tg_relation);
+        } else {
+            let error = Error::NotATrigger {
+                function: "invalidate_table_cache",
+            };
+            pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+        }
+    }
+    pg_sys::Datum::from(0)
+}
+
+function_info!(pg_finfo_invalidate_table_cache);

@@ -1,0 +1,59 @@
+//! Threads of a backend besides its own: they touch nothing of Postgres.
+
+use std::cell::{Cell, RefCell};
+use std::thread::JoinHandle;
+
+use pgrx::{pg_guard, pg_sys};
+
+/// While it lives, this thread takes no signal, nor does a thread that it makes. Postgres' signal handlers belong
+/// to the main thread.
+pub struct BlockedSignals(libc::sigset_t);
+
+impl BlockedSignals {
+    pub fn all() -> Self {
+        // SAFETY: both sets are initialised before they are read.
+        unsafe {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            Self(before)
+        }
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: the mask is the one that was.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut());
+        }
+    }
+}
+
+thread_local! {
+    static RUNNING: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has the backend wait for a thread before it exits: exit() takes away what the thread may be using.
+pub fn end_before_exit(thread: JoinHandle<()>) {
+    thread_local! {
+        static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    }
+    if !REGISTERED.replace(true) {
+        // SAFETY: registers a function that lives as long as the library, which is never unloaded.
+        unsafe { pg_sys::on_proc_exit(Some(end_all), pg_sys::Datum::from(0)) };
+    }
+    RUNNING.with_borrow_mut(|running| {
+        running.retain(|thread| !thread.is_finished());
+        running.push(thread);
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn end_all(_code: i32, _argument: pg_sys::Datum) {
+    for thread in RUNNING.take() {
+        // A thread that panicked has ended, too.
+        let _ = thread.join();
+    }
+}

@@ -1,0 +1,167 @@
+//! Offers that are not known here: carried, shown, and refused when a payment takes one.
+
+use serde_json::{Value, json};
+
+use super::{PAY_TO, Rows, THEN, payment, requirements, verdict};
+use crate::x402::header::{Resource, decode, payment_required};
+use crate::x402::verify::verify;
+
+/// The requirement of the specification's payment in version 2.
+fn second() -> Value {
+    let mut offer = requirements();
+    let members = offer.as_object_mut().unwrap();
+    let amount = members.remove("maxAmountRequired").unwrap();
+    members.insert("amount".to_owned(), amount);
+    members.insert("network".to_owned(), json!("eip155:84532"));
+    offer
+}
+
+/// Offers of version 2 that sellers make beside one that is known here, and the reason for which a payment
+/// that takes one is refused.
+fn unknown() -> Vec<(Value, &'static str)> {
+    let with = |changes: &[(&str, Value)]| {
+        let mut offer = second();
+        for (name, value) in changes {
+            offer[*name] = value.clone();
+        }
+        offer
+    };
+    vec![
+        // The specification's, for Solana.
+        (
+            json!({"scheme": "exact", "network": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "amount": "1000", "maxTimeoutSeconds": 60,
+                   "asset": "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "payTo": "2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4",
+                   "extra": {"feePayer": "EwWqGE4ZFKLofuestmU4LDdK7XM1N4ALgdZccwYugwGd"}}),
+            "invalid_network",
+        ),
+        (with(&[("scheme", json!("upto"))]), "unsupported_scheme"),
+        // OKX's example offers it beside exact.
+        (
+            with(&[
+                ("scheme", json!("aggr_deferred")),
+                ("network", json!("eip155:196")),
+            ]),
+            "unsupported_scheme",
+        ),
+        (
+            json!({"scheme": "batch-settlement", "more": {"nested": [1]}}),
+            "unsupported_scheme",
+        ),
+        (
+            with(&[(
+                "extra",
+                json!({"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}),
+            )]),
+            "unsupported_scheme",
+        ),
+        (with(&[("network", json!("eip155:143"))]), "invalid_network"),
+        (
+            with(&[("asset", json!("0x808456652fdb597867f38412077A9182bf77359F"))]),
+            "invalid_payment_requirements",
+        ),
+    ]
+}
+
+#[test]
+fn an_unknown_offer_beside_a_known_one_changes_nothing_for_who_takes_the_known_one() {
+    let rows = Rows::new();
+    let mut paid = payment();
+    paid["x402Version"] = json!(2);
+    paid["accepted"] = second();
+    let resource = Resource {
+        url: Some("https://api.example.com"),
+        ..Resource::default()
+    };
+    for (offer, _) in unknown() {
+        for offers in [json!([offer, second()]), json!([second(), offer])] {
+            assert_eq!(
+                verdict(&paid.to_string(), &offers, THEN).0,
+                "valid",
+                "{offer}"
+            );
+            let header =
+                payment_required(&offers.to_string(), &resource, None, rows.registry()).unwrap();
+            let shown: Value = serde_json::from_str(&decode(&header).unwrap()).unwrap();
+            assert_eq!(shown["accepts"], offers);
+        }
+    }
+}
+
+#[test]
+fn a_payment_that_takes_an_unknown_offer_is_refused_and_the_offer_is_shown() {
+    let rows = Rows::new();
+    for (offer, expected) in unknown() {
+        let mut paid = payment();
+        paid["x402Version"] = json!(2);
+        paid["accepted"] = offer.clone();
+        // What a payment of that scheme has is nothing that is known here.
+        paid["payload"] = json!({"transaction": "AAAAAAAAAAAAA"});
+        for (offers, is_shown) in [
+            (json!([offer, second()]), true),
+            (json!([second(), offer]), true),
+            (json!(offer), true),
+            (json!([second()]), false),
+        ] {
+            let found = verify(
+                &paid.to_string(),
+                &offers.to_string(),
+                rows.registry(),
+                THEN,
+            )
+            .unwrap();
+            let is_payment = offer.get("network").is_some();
+            let reason = found.refusal.as_ref().unwrap().reason.name();
+            let expected = if is_payment {
+                expected
+            } else {
+                "invalid_payload"
+            };
+            assert_eq!(reason, expected, "{offer} {offers}");
+            assert_eq!(found.is_valid(), Some(false));
+            let shown = json!({"network": found.network, "asset": found.asset});
+            let member = |name: &str| match is_shown && is_payment {
+                true => offer[name].clone(),
+                false => Value::Null,
+            };
+            assert_eq!(
+                shown,
+                json!({"network": member("network"), "asset": member("asset")})
+            );
+        }
+    }
+}
+
+#[test]
+fn a_payment_of_version_1_takes_an_offer_by_its_scheme_and_network() {
+    let rows = Rows::new();
+    for (scheme, network, more, expected) in [
+        ("exact", "solana", json!({}), "invalid_network"),
+        ("exact", "monad", json!({}), "invalid_network"),
+        ("upto", "base-sepolia", json!({}), "unsupported_scheme"),
+        (
+            "exact",
+            "base-sepolia",
+            json!({"assetTransferMethod": "permit2"}),
+            "unsupported_scheme",
+        ),
+    ] {
+        let offer = json!({"scheme": scheme, "network": network, "maxAmountRequired": "1", "asset": "x", "payTo": PAY_TO,
+                           "extra": more});
+        let mut paid = payment();
+        paid["scheme"] = json!(scheme);
+        paid["network"] = json!(network);
+        let found = verify(&paid.to_string(), &offer.to_string(), rows.registry(), THEN).unwrap();
+        assert_eq!(found.refusal.unwrap().reason.name(), expected, "{offer}");
+        assert_eq!(
+            (found.network.as_deref(), found.asset.as_deref()),
+            (Some(network), Some("x"))
+        );
+        // Who pays the known one beside it is not concerned.
+        let offers = json!([offer, requirements()]);
+        assert_eq!(
+            verdict(&payment().to_string(), &offers, THEN).0,
+            "valid",
+            "{offers}"
+        );
+    }
+}
