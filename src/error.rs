@@ -119,6 +119,20 @@ pub enum Error {
         problem: String,
     },
 
+    /// A provider whose keys are not stored with it, or have no address.
+    #[error("invalid JWK set")]
+    KeysElsewhere {
+        /// Where they are, a sentence.
+        problem: &'static str,
+    },
+
+    /// Another server was asked for keys and gave none.
+    #[error("the keys of an identity provider cannot be fetched")]
+    KeysNotFetched {
+        /// What came of it, a sentence.
+        problem: String,
+    },
+
     /// A token was read and refused.
     #[error("token rejected")]
     TokenRejected(crate::jwt::rejection::Rejection),
@@ -288,6 +302,13 @@ pub enum Error {
     #[error("invalid EIP-712 typed data")]
     InvalidTypedData(crate::eip712::Invalid),
 
+    /// A text that Postgres gave is not what its encoding says.
+    #[error("a text of this database or session is not valid UTF-8")]
+    NotUtf8 {
+        /// What the reader says: a place.
+        problem: String,
+    },
+
     /// A trigger function was called in a query.
     #[error("{function}() was not called as a trigger")]
     NotATrigger {
@@ -298,6 +319,21 @@ pub enum Error {
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,
+}
+
+impl From<crate::jwt::rejection::Rejection> for Error {
+    fn from(rejection: crate::jwt::rejection::Rejection) -> Self {
+        Self::TokenRejected(rejection)
+    }
+}
+
+impl Error {
+    /// What must not happen.
+    pub fn bug(problem: impl std::fmt::Display) -> Self {
+        Self::Bug {
+            problem: problem.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]

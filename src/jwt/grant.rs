@@ -145,9 +145,7 @@ impl Grant {
 }
 
 fn claim<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
-    to_raw_value(value).map_err(|error| Error::Bug {
-        problem: format!("cannot make a token: {error}"),
-    })
+    to_raw_value(value).map_err(Error::bug)
 }
 
 fn issuer_claims(user_id: &str, terms: Terms) -> Result<ClaimsSet, Error> {
@@ -192,9 +190,7 @@ pub fn requested_claims(user_id: &str, claims: &str, terms: Terms) -> Result<Cla
 /// # Errors
 /// [`Error::Bug`], which no input can cause.
 pub fn sign(claims: &ClaimsSet, key: &EncodingKey) -> Result<String, Error> {
-    jsonwebtoken::encode(&Header::default(), claims, key).map_err(|error| Error::Bug {
-        problem: format!("cannot make a token: {error}"),
-    })
+    jsonwebtoken::encode(&Header::default(), claims, key).map_err(Error::bug)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The one mapping of [`Error`] to SQLSTATE, DETAIL and HINT.
 
+use pgrx::PgLogLevel;
 use pgrx::PgSqlErrorCode::{
-    self, ERRCODE_INTERNAL_ERROR, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-    ERRCODE_INVALID_PARAMETER_VALUE, ERRCODE_INVALID_TEXT_REPRESENTATION,
-    ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_UNDEFINED_FUNCTION, ERRCODE_UNDEFINED_TABLE,
-    ERRCODE_UNIQUE_VIOLATION, ERRCODE_WRONG_OBJECT_TYPE,
+    self, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, ERRCODE_INTERNAL_ERROR,
+    ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, ERRCODE_INVALID_PARAMETER_VALUE,
+    ERRCODE_INVALID_TEXT_REPRESENTATION, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    ERRCODE_UNDEFINED_FUNCTION, ERRCODE_UNDEFINED_TABLE, ERRCODE_UNIQUE_VIOLATION,
+    ERRCODE_WRONG_OBJECT_TYPE,
 };
 use pgrx::pg_sys::panic::ErrorReport;
 
@@ -12,8 +14,11 @@ use crate::error::{Error, shown};
 use crate::jwt::rejection::Reason;
 use crate::settings;
 
+/// What everything in the glue returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
 /// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type.
-pub type Result<T> = std::result::Result<T, ErrorReport>;
+pub type Reported<T> = std::result::Result<T, ErrorReport>;
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
@@ -72,6 +77,16 @@ impl From<Error> for ErrorReport {
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 format!("{problem} The keys stored before are unchanged."),
                 "Give the JWK set as the provider publishes it, with its public keys.".to_owned(),
+            ),
+            Error::KeysElsewhere { problem } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{problem} Nothing was changed."),
+                "Register the provider with the address of its JWK set, or give the set with set_provider_jwks().".to_owned(),
+            ),
+            Error::KeysNotFetched { problem } => (
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{problem} The keys stored before are unchanged."),
+                "Give the keys with insforge_integrations.set_provider_jwks() meanwhile.".to_owned(),
             ),
             Error::TokenRejected(rejection) => (
                 match rejection.reason {
@@ -235,6 +250,11 @@ impl From<Error> for ErrorReport {
                 invalid.to_string(),
                 "Give what the wallet was given: {types, primaryType, domain, message} of eth_signTypedData_v4. docs/payments.md says what is refused.".to_owned(),
             ),
+            Error::NotUtf8 { problem } => (
+                ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+                format!("The reader reports: {problem}."),
+                "The extension works in databases whose encoding is UTF8. Set the value again from a client whose client_encoding is right.".to_owned(),
+            ),
             Error::NotATrigger { .. } => (
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
                 "It is a trigger function, which Postgres calls.".to_owned(),
@@ -258,10 +278,9 @@ impl From<Error> for ErrorReport {
     }
 }
 
-/// An error that only a bug of this extension can cause.
-pub fn internal(problem: impl std::fmt::Display) -> ErrorReport {
-    Error::Bug {
-        problem: problem.to_string(),
+impl Error {
+    /// Raises it, for functions that cannot return one. Called where pgrx guards the frame.
+    pub fn raise(self) {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
     }
-    .into()
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::Result;
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::sys::fmgr::function_info;
 use crate::eip712::{self, Memory};
@@ -22,54 +22,54 @@ fn keccak256(data: &[u8]) -> Vec<u8> {
 
 /// An address with the checksum of ERC-55.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn to_checksum_address(address: &str) -> Result<String> {
+fn to_checksum_address(address: &str) -> Reported<String> {
     Ok(parse_address(address)?.checksummed())
 }
 
 /// The address of the key that signed a digest.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn recover_signer(digest: &[u8], signature: &str) -> Result<String> {
+fn recover_signer(digest: &[u8], signature: &str) -> Reported<String> {
     let digest: Word = digest.try_into().map_err(|_| Error::InvalidDigest {
         length: digest.len(),
     })?;
-    signer(parse_signature(signature)?.signer(&digest))
+    Ok(signer(parse_signature(signature)?.signer(&digest))?)
 }
 
 /// `encodeType` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_encode_type(types: Jsonb, primary_type: &str) -> Result<String> {
+fn eip712_encode_type(types: Jsonb, primary_type: &str) -> Reported<String> {
     Ok(eip712::encode_type(&types.0, primary_type).map_err(Error::InvalidTypedData)?)
 }
 
 /// `domainSeparator` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_domain_separator(domain: Jsonb) -> Result<Vec<u8>> {
+fn eip712_domain_separator(domain: Jsonb) -> Reported<Vec<u8>> {
     let separator = eip712::domain_separator(&domain.0).map_err(Error::InvalidTypedData)?;
     Ok(separator.to_vec())
 }
 
 /// `hashStruct` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_hash_struct(types: Jsonb, primary_type: &str, message: Jsonb) -> Result<Vec<u8>> {
+fn eip712_hash_struct(types: Jsonb, primary_type: &str, message: Jsonb) -> Reported<Vec<u8>> {
     let hash = eip712::hash_struct(&types.0, primary_type, &message.0);
     Ok(hash.map_err(Error::InvalidTypedData)?.to_vec())
 }
 
 /// The digest that a wallet signs.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_digest(typed_data: Jsonb) -> Result<Vec<u8>> {
+fn eip712_digest(typed_data: Jsonb) -> Reported<Vec<u8>> {
     Ok(digest(&typed_data)?.to_vec())
 }
 
 /// The address of the key that signed typed data.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_recover(typed_data: Jsonb, signature: &str) -> Result<String> {
-    signer(recover(&typed_data, signature)?)
+fn eip712_recover(typed_data: Jsonb, signature: &str) -> Reported<String> {
+    Ok(signer(recover(&typed_data, signature)?)?)
 }
 
 /// Whether the key of an address signed typed data.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> Result<bool> {
+fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> Reported<bool> {
     let signer = parse_address(signer)?;
     Ok(recover(&typed_data, signature)? == Some(signer))
 }

@@ -7,17 +7,16 @@ use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::providers::SECRETS;
 use super::request;
 use super::sys::fmgr::function_info;
-use super::sys::status_error::{Answer, answer};
-use super::verdict::Refusal;
+use super::sys::status_error::answer;
 use super::verification::attempt;
 use super::{clock, sessions, settings};
 use crate::error::Error;
-use crate::jwt::grant::{self, Grant, Terms};
+use crate::jwt::grant::{self, Terms};
 use crate::settings::TTL_SECONDS;
 
 /// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
@@ -32,10 +31,8 @@ pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) 
 
 function_info!(pg_finfo_exchange_provider_token);
 
-fn exchange(call: FunctionCallInfo) -> Answer {
-    if let Err(error) = request::require_post("exchange_provider_token")? {
-        return Ok(Err(error));
-    }
+fn exchange(call: FunctionCallInfo) -> Result<Option<Datum>> {
+    request::require_post("exchange_provider_token")?;
     // SAFETY: both arguments are declared as text.
     let (token, provider): (Option<&str>, Option<&str>) = unsafe {
         (
@@ -43,35 +40,26 @@ fn exchange(call: FunctionCallInfo) -> Answer {
             pgrx::fcinfo::pg_getarg(call, 1),
         )
     };
-    match token_response(token, provider)? {
-        Ok(response) => Ok(Ok(Jsonb(response).into_datum())),
-        Err(refusal) => Ok(Err(refusal.into())),
-    }
+    Ok(Jsonb(token_response(token, provider)?).into_datum())
 }
 
 /// A successful answer of RFC 8693 section 2.2.1, as JSON.
-fn token_response(
-    token: Option<&str>,
-    provider: Option<&str>,
-) -> Result<std::result::Result<String, Refusal>> {
-    let grant = match grant(token, provider)? {
-        Ok(grant) => grant,
-        Err(refusal) => return Ok(Err(refusal)),
+fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String> {
+    let grant = match sessions::attempt(token, provider)? {
+        Some(grant) => grant,
+        None => attempt(token, provider)?.grant()?,
     };
     let key = signing_key()?;
     let settings = settings::current()?;
     let now = clock::now();
-    let expires = match grant.expiry(now, settings.token_ttl) {
-        Ok(expires) => expires,
-        Err(rejection) => return Ok(Err(rejection.into())),
-    };
+    let expires = grant.expiry(now, settings.token_ttl)?;
     let claims = grant.claims(Terms {
         role: &settings.token_role,
         audience: &settings.token_audience,
         issued: now,
         expires,
     })?;
-    Ok(Ok(json!({
+    Ok(json!({
         "access_token": grant::sign(&claims, &key)?,
         "issued_token_type": "urn:ietf:params:oauth:token-type:jwt",
         "token_type": "Bearer",
@@ -79,18 +67,7 @@ fn token_response(
         "user_id": grant.identity.user_id,
         "provider": grant.provider,
     })
-    .to_string()))
-}
-
-/// What a token or a session grants.
-fn grant(
-    token: Option<&str>,
-    provider: Option<&str>,
-) -> Result<std::result::Result<Grant, Refusal>> {
-    if let Some(verdict) = sessions::attempt(token, provider)? {
-        return Ok(verdict);
-    }
-    Ok(attempt(token, provider)?.and_then(|accepted| Ok(accepted.grant()?)))
+    .to_string())
 }
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
@@ -106,13 +83,13 @@ fn issue_insforge_token(
     user_id: Option<&str>,
     claims: default!(Option<Jsonb>, "'{}'"),
     ttl: default!(Option<Interval>, "NULL"),
-) -> Result<String> {
+) -> Reported<String> {
     let key = signing_key()?;
     let settings = settings::current()?;
     let ttl = match ttl {
         None => i64::from(settings.token_ttl),
         Some(ttl) => {
-            let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(internal)?;
+            let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
                 return Err(Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::Result;
 use super::rows::{Rows, is_ordinary, name_of};
 use super::sys::fmgr::function_info;
 use crate::error::Error;
@@ -18,8 +18,8 @@ use crate::error::Error;
 #[pg_guard]
 pub unsafe extern "C-unwind" fn rows_of_ordinary_table(call: FunctionCallInfo) -> Datum {
     // SAFETY: as the caller promises.
-    if let Err(report) = unsafe { keep_rows(call) } {
-        report.report(PgLogLevel::ERROR);
+    if let Err(error) = unsafe { keep_rows(call) } {
+        error.raise();
     }
     Datum::from(0)
 }
@@ -40,7 +40,7 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
             || (*caller).type_ != pg_sys::NodeTag::T_ReturnSetInfo
             || (*caller).allowedModes & mode as i32 == 0
         {
-            return Err(internal("the rows are asked for where no set fits"));
+            return Err(Error::bug("the rows are asked for where no set fits"));
         }
         let table = pg_sys::try_relation_open(source, pg_sys::ShareLock as i32);
         if table.is_null() {

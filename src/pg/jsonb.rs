@@ -53,7 +53,7 @@ impl FromDatum for Jsonb {
         match utf8(text) {
             Ok(text) => Some(Self(text.to_owned())),
             Err(error) => {
-                error.report(PgLogLevel::ERROR);
+                error.raise();
                 None
             }
         }

@@ -5,7 +5,7 @@ use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::realtime::publish;
 use super::sys::as_owner::{owner_of, with_rights_of};
 use super::sys::fmgr::function_info;
@@ -55,7 +55,7 @@ impl Entry<'_> {
     /// The parameters of the statements: the columns of the ledger, then what the view adds of the network.
     fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; TYPES.len()]> {
         let id = pgrx::Uuid::from_bytes(row_id(self.tx_hash));
-        let amount = AnyNumeric::try_from(self.amount).map_err(internal)?;
+        let amount = AnyNumeric::try_from(self.amount).map_err(Error::bug)?;
         Ok([
             self.id.unwrap_or(id).into(),
             self.created_at.unwrap_or_else(pgrx::datum::now).into(),
@@ -128,7 +128,7 @@ fn public_row() -> Result<String> {
         )?;
         found.first().get_one::<String>()
     });
-    let view = view.map_err(internal)?.unwrap_or_default();
+    let view = view.map_err(Error::bug)?.unwrap_or_default();
     Ok(format!(
         "ROW(id, payer_address::text, endpoint, amount::text, tx_hash::text, $13, 'settled', response_summary,
              created_at, network, asset::text, $14, is_mock, user_id, false)::{view}"
@@ -187,8 +187,8 @@ pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -
     // SAFETY: the function is declared with these arguments.
     match unsafe { record(call) } {
         Ok(row) => row,
-        Err(report) => {
-            report.report(PgLogLevel::ERROR);
+        Err(error) => {
+            error.raise();
             Datum::from(0)
         }
     }
@@ -256,7 +256,7 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
             },
         )
     })?;
-    answer.ok_or_else(|| internal("a row of the ledger is NULL"))
+    answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
 /// For the functions on reservations and the import: inserts a settlement whose parts are in the
@@ -277,7 +277,7 @@ fn insert_x402_settlement(
     reservation_id: Option<pgrx::Uuid>,
     is_mock: Option<bool>,
     is_imported: Option<bool>,
-) -> Result<bool> {
+) -> Reported<bool> {
     let tx_hash = tx_hash
         .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
         .ok_or(Error::InvalidTransactionHash)?;

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::Result;
 use super::settings;
 use super::sys::fmgr::function_info;
 use crate::error::Error;
@@ -30,8 +30,8 @@ pub unsafe extern "C-unwind" fn keep_x402_ledger(call: FunctionCallInfo) -> Datu
             check((*data).parsetree)
         }
     };
-    if let Err(report) = verdict {
-        report.report(PgLogLevel::ERROR);
+    if let Err(error) = verdict {
+        error.raise();
     }
     Datum::from(0)
 }
@@ -68,7 +68,7 @@ fn unschedule() -> Result<()> {
            END IF;
          END $$",
     )
-    .map_err(internal)
+    .map_err(Error::bug)
 }
 
 fn require_empty_ledger() -> Result<()> {
@@ -81,7 +81,7 @@ fn require_empty_ledger() -> Result<()> {
     match content {
         Ok(Some(content)) => Err(Error::LedgerNotEmpty { content }.into()),
         Ok(None) | Err(pgrx::spi::Error::InvalidPosition) => Ok(()),
-        Err(error) => Err(internal(error)),
+        Err(error) => Err(Error::bug(error)),
     }
 }
 
@@ -114,7 +114,7 @@ unsafe fn reaches_extension(statement: *mut pg_sys::DropStmt) -> Result<bool> {
          FROM pg_catalog.unnest($2) AS name",
         &[kind.into(), names.into()],
     );
-    Ok(answer.map_err(internal)? == Some(true))
+    Ok(answer.map_err(Error::bug)? == Some(true))
 }
 
 /// The characters of a String node.
@@ -135,7 +135,7 @@ unsafe fn owns_ledger(statement: *mut pg_sys::DropOwnedStmt) -> Result<bool> {
         "SELECT relowner FROM pg_catalog.pg_class
          WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('insforge_integrations.x402_settlements')",
     )
-    .map_err(internal)?;
+    .map_err(Error::bug)?;
     // SAFETY: the statement's list has a RoleSpec for each role.
     let owners = unsafe {
         let roles = pgrx::PgList::<pg_sys::RoleSpec>::from_pg((*statement).roles);

@@ -2,13 +2,13 @@
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 
-use super::error::{Result, internal};
+use super::error::Result;
 use super::request;
 use super::sys::encoding::utf8;
 use super::sys::fmgr::function_info;
-use super::sys::status_error::{Answer, answer};
+use super::sys::status_error::answer;
 use super::sys::{bound_identity, guc};
-use super::verdict::{Accepted, Refusal};
+use super::verdict::Accepted;
 use super::verification::attempt;
 use super::{clock, settings};
 use crate::error::Error;
@@ -33,7 +33,7 @@ pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
 
 function_info!(pg_finfo_pre_request);
 
-fn admit(_: FunctionCallInfo) -> Answer {
+fn admit(_: FunctionCallInfo) -> Result<Option<Datum>> {
     // PostgREST may have left the transaction of the request before this one open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
@@ -41,29 +41,21 @@ fn admit(_: FunctionCallInfo) -> Answer {
     let is_anonymous = role == ANONYMOUS;
     if !is_anonymous && role != settings.token_role {
         // An administrator's request is not for a user's token to change.
-        return Ok(Ok(None));
+        return Ok(None);
     }
-    let token = match request::header(&settings.provider_token_header)? {
-        Ok(Some(token)) => token,
-        Ok(None) => return Ok(Ok(None)),
-        Err(error) => return Ok(Err(error)),
+    let Some(token) = request::header(&settings.provider_token_header)? else {
+        return Ok(None);
     };
-    let accepted = match attempt(Some(&token), None)? {
-        Ok(accepted) => accepted,
-        Err(refusal) => return Ok(Err(refusal.into())),
-    };
-    let claims = match claims(&accepted, is_anonymous, &settings)? {
-        Ok(claims) => claims,
-        Err(refusal) => return Ok(Err(refusal.into())),
-    };
-    let claims = serde_json::to_string(&claims).map_err(internal)?;
+    let accepted = attempt(Some(&token), None)?;
+    let claims = claims(&accepted, is_anonymous, &settings)?;
+    let claims = serde_json::to_string(&claims).map_err(Error::bug)?;
     let context = pg_sys::GucContext::PGC_USERSET;
     guc::set_local(c"request.jwt.claims", &claims, context)?;
     accepted.bind()?;
     if is_anonymous {
         guc::set_local(c"role", &settings.token_role, context)?;
     }
-    Ok(Ok(None))
+    Ok(None)
 }
 
 /// The claims of the request from now on.
@@ -71,28 +63,21 @@ fn claims(
     accepted: &Accepted,
     is_anonymous: bool,
     settings: &crate::settings::Settings,
-) -> Result<std::result::Result<ClaimsSet, Refusal>> {
-    let now = clock::now();
-    let grant = match accepted.grant() {
-        Ok(grant) => grant,
-        Err(rejection) => return Ok(Err(rejection.into())),
-    };
+) -> Result<ClaimsSet> {
+    let grant = accepted.grant()?;
     let mut claims = grant.claims(Terms {
         role: &settings.token_role,
         audience: &settings.token_audience,
-        issued: now,
+        issued: clock::now(),
         expires: grant.ends as i64,
     })?;
     if is_anonymous {
-        return Ok(Ok(claims));
+        return Ok(claims);
     }
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
-        return Ok(Err(Rejection::new(
-            Reason::SubjectRejected,
-            "The request is another user's than the provider's token in its header.",
-        )
-        .into()));
+        let detail = "The request is another user's than the provider's token in its header.";
+        return Err(Rejection::new(Reason::SubjectRejected, detail).into());
     }
     for name in TOKEN_CLAIMS {
         claims.remove(name);
@@ -102,7 +87,7 @@ fn claims(
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);
-    Ok(Ok(merged))
+    Ok(merged)
 }
 
 fn current_role() -> Result<String> {

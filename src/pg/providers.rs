@@ -9,10 +9,11 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
+use super::verdict::not_ready;
 use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};
@@ -37,6 +38,18 @@ pub struct Provider {
     pub jwks_url: Option<String>,
     /// Whether the bare token of a session is a credential.
     pub allow_bare_sessions: bool,
+}
+
+impl Provider {
+    /// Its policy, if it may be applied.
+    pub fn ready_policy(&self, name: &str) -> Result<&Policy> {
+        if !self.enabled {
+            return Err(not_ready(name, "It is disabled."));
+        }
+        self.policy
+            .as_ref()
+            .map_err(|problem| not_ready(name, problem))
+    }
 }
 
 /// Where the keys of a provider are.
@@ -88,7 +101,7 @@ pub fn built_in_policy() -> Result<Rc<Policy>> {
         return Ok(policy);
     }
     let rules = preset::insforge(&settings.token_role, &settings.token_audience);
-    let policy = Rc::new(Policy::new(rules).map_err(internal)?);
+    let policy = Rc::new(Policy::new(rules).map_err(Error::bug)?);
     POLICY.set(Some((settings, Rc::clone(&policy))));
     Ok(policy)
 }
@@ -106,7 +119,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
 
     let mut providers = HashMap::new();
     for text in rows.texts() {
-        let row: Head = serde_json::from_str(text).map_err(internal)?;
+        let row: Head = serde_json::from_str(text).map_err(Error::bug)?;
         let policy = serde_json::from_str::<Rules>(text)
             .map_err(|error| preset::unreadable(&error))
             .and_then(Policy::new)
@@ -164,10 +177,10 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
 /// The rules that a preset makes of the arguments of its `register_…` function.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
-fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
+fn provider_registration(preset: &str, arguments: Jsonb) -> Reported<Jsonb> {
     let registration = preset::register(preset, &arguments.0)?;
     Ok(Jsonb(
-        serde_json::to_string(&registration).map_err(internal)?,
+        serde_json::to_string(&registration).map_err(Error::bug)?,
     ))
 }
 
@@ -175,7 +188,7 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> Result<Jsonb> {
 /// the provider's tokens.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32> {
+fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Reported<i32> {
     let provider = provider.unwrap_or_default();
     let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
     let usable = check_jwks(provider, &*with_stored_keys(provider)?, &jwks.0)?;
@@ -184,7 +197,7 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> Result<i32>
          WHERE name OPERATOR(pg_catalog.=) $1",
         &[provider.into(), jwks.into()],
     )
-    .map_err(internal)?;
+    .map_err(Error::bug)?;
     Ok(usable)
 }
 
@@ -196,15 +209,14 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     })?;
     match provider.keys {
         Keys::Stored(_) => Ok(Rc::clone(provider)),
-        Keys::BetterAuth(_) => Err(Error::InvalidKeySet {
-            problem: "This provider's keys are read from Better Auth's own table.".to_owned(),
-        }
-        .into()),
+        Keys::BetterAuth(_) => Err(Error::KeysElsewhere {
+            problem: "This provider's keys are read from Better Auth's own table.",
+        }),
     }
 }
 
 /// How many keys of a JWK set can verify a provider's tokens: one at least.
-pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> std::result::Result<i32, Error> {
+pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
     let parsed = KeySet::parse(jwks).map_err(|error| Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
@@ -217,10 +229,7 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> std::result::R
     let policy = provider
         .policy
         .as_ref()
-        .map_err(|problem| Error::ProviderNotReady {
-            name: name.to_owned(),
-            problem: problem.clone(),
-        })?;
+        .map_err(|problem| not_ready(name, problem))?;
     let usable = parsed.keys.count_for(policy.algorithms());
     if usable == 0 {
         return Err(Error::InvalidKeySet {

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::settings;
 use super::sys::as_owner::with_rights_of;
@@ -17,7 +17,7 @@ pub fn publish(tx_hash: &str) -> Result<()> {
         "SELECT insforge_integrations.publish_x402_settlement($1)",
         &[tx_hash.into()],
     )
-    .map_err(internal)
+    .map_err(Error::bug)
 }
 
 /// Calls a function (text, text, jsonb) with the rights of its owner alone, in a state in which it can
@@ -28,17 +28,17 @@ fn call_as_its_owner(
     channel: &str,
     event: &str,
     payload: Jsonb,
-) -> Result<()> {
+) -> Reported<()> {
     let found = Spi::get_two_with_args::<pg_sys::Oid, String>(
         "SELECT pg_catalog.min(p.proowner), pg_catalog.min(pg_catalog.format('%I.%I', n.nspname, p.proname))
          FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
          WHERE p.oid OPERATOR(pg_catalog.=) $1",
         &[function.into()],
     );
-    let (Some(owner), Some(name)) = found.map_err(internal)? else {
+    let (Some(owner), Some(name)) = found.map_err(Error::bug)? else {
         return Err(Error::FunctionMissing.into());
     };
-    with_rights_of(owner, pg_sys::SECURITY_RESTRICTED_OPERATION, || {
+    let call = || {
         Spi::run_with_args(
             &format!("SELECT {name}($1, $2, $3)"),
             &[
@@ -48,6 +48,11 @@ fn call_as_its_owner(
                 unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
             ],
         )
-        .map_err(internal)
-    })
+        .map_err(Error::bug)
+    };
+    Ok(with_rights_of(
+        owner,
+        pg_sys::SECURITY_RESTRICTED_OPERATION,
+        call,
+    )?)
 }

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
 #[cfg(feature = "jwks-fetch")]
@@ -15,7 +15,7 @@ use crate::error::Error;
 #[allow(clippy::type_complexity)]
 fn refresh_provider_jwks(
     provider: default!(Option<&str>, "NULL"),
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -31,20 +31,25 @@ fn refresh_provider_jwks(
     };
     let mut rows = Vec::new();
     for name in names {
-        let outcome = refresh(&name)?;
-        let error = outcome.as_ref().err().cloned();
+        let (count, error) = match refresh(&name) {
+            Ok(count) => (Some(count), None),
+            Err(Error::InvalidKeySet { problem } | Error::KeysNotFetched { problem }) => {
+                (None, Some(problem))
+            }
+            Err(error) => return Err(error.into()),
+        };
         Spi::run_with_args(
             "INSERT INTO insforge_integrations.jwks_fetches VALUES ($1, pg_catalog.clock_timestamp(), $2)
              ON CONFLICT (provider) DO UPDATE SET fetched_at = excluded.fetched_at, error = excluded.error",
             &[name.as_str().into(), error.as_deref().into()],
         )
-        .map_err(internal)?;
+        .map_err(Error::bug)?;
         if let Some(error) = &error {
             warning!(
                 "the keys of provider \"{name}\" were not refreshed, those stored before are unchanged: {error}"
             );
         }
-        rows.push((name, outcome.ok(), error));
+        rows.push((name, count, error));
     }
     Ok(TableIterator::new(rows))
 }
@@ -62,24 +67,14 @@ fn with_an_address() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Stores a provider's keys as they are published, if they hold: how many, or why not.
-fn refresh(name: &str) -> Result<std::result::Result<i32, String>> {
+/// Stores a provider's keys as they are published, if they hold, and says how many they are.
+fn refresh(name: &str) -> Result<i32> {
     let provider = with_stored_keys(name)?;
-    let Some(url) = provider.jwks_url.as_deref() else {
-        return Err(Error::InvalidKeySet {
-            problem: "This provider has no address to fetch keys from.".to_owned(),
-        }
-        .into());
-    };
-    let jwks = match fetch(url)? {
-        Ok(jwks) => jwks,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let count = match check_jwks(name, &provider, &jwks) {
-        Ok(count) => count,
-        Err(Error::InvalidKeySet { problem }) => return Ok(Err(problem)),
-        Err(error) => return Err(error.into()),
-    };
+    let url = provider.jwks_url.as_deref().ok_or(Error::KeysElsewhere {
+        problem: "This provider has no address to fetch keys from.",
+    })?;
+    let jwks = fetch(url)?;
+    let count = check_jwks(name, &provider, &jwks)?;
     // Keys that are the same leave the row alone, and with it every session's copy of the registry.
     Spi::run_with_args(
         "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
@@ -87,19 +82,19 @@ fn refresh(name: &str) -> Result<std::result::Result<i32, String>> {
            AND (jwks IS NULL OR jwks OPERATOR(pg_catalog.<>) $2)",
         &[name.into(), Jsonb(jwks).into(), url.into()],
     )
-    .map_err(internal)?;
-    Ok(Ok(count))
+    .map_err(Error::bug)?;
+    Ok(count)
 }
 
 #[cfg(not(feature = "jwks-fetch"))]
-fn fetch(_: &str) -> Result<std::result::Result<String, String>> {
-    Err(Error::FetchingNotBuilt.into())
+fn fetch(_: &str) -> Result<String> {
+    Err(Error::FetchingNotBuilt)
 }
 
 /// Fetches on a thread of its own, which touches nothing of Postgres, while this one waits where it
 /// can be cancelled. A thread that nobody waits for any more ends with its own timeout.
 #[cfg(feature = "jwks-fetch")]
-fn fetch(url: &str) -> Result<std::result::Result<String, String>> {
+fn fetch(url: &str) -> Result<String> {
     use std::sync::mpsc::{TryRecvError, channel};
 
     const WAIT_MILLISECONDS: i64 = 20;
@@ -112,11 +107,11 @@ fn fetch(url: &str) -> Result<std::result::Result<String, String>> {
             let _ = sender.send(crate::jwks_fetch::fetch(&url, authority.as_deref()));
         })
     };
-    threads::end_before_exit(thread.map_err(internal)?);
+    threads::end_before_exit(thread.map_err(Error::bug)?);
     loop {
         match answer.try_recv() {
-            Ok(outcome) => return Ok(outcome),
-            Err(TryRecvError::Disconnected) => return Err(internal("the fetching thread ended")),
+            Ok(outcome) => return outcome.map_err(|problem| Error::KeysNotFetched { problem }),
+            Err(TryRecvError::Disconnected) => return Err(Error::bug("the fetching thread ended")),
             Err(TryRecvError::Empty) => {}
         }
         // SAFETY: waits as Postgres' own functions do, then raises what has been asked for.

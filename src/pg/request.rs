@@ -13,27 +13,25 @@ fn method() -> Result<Option<String>> {
     guc::get(c"request.method")
 }
 
-/// Whether `function` may be called: in plain SQL, and by POST.
-pub fn require_post(function: &'static str) -> Result<std::result::Result<(), Error>> {
-    let is_allowed = method()?.is_none_or(|method| method == "POST");
-    Ok(is_allowed
-        .then_some(())
-        .ok_or(Error::MethodNotAllowed { function }))
+/// Refuses a call of `function` by another method than POST. In plain SQL there is none.
+pub fn require_post(function: &'static str) -> Result<()> {
+    match method()?.is_none_or(|method| method == "POST") {
+        true => Ok(()),
+        false => Err(Error::MethodNotAllowed { function }),
+    }
 }
 
 /// A header of the request, by its name in lower case; `None` when it is not there or empty.
-pub fn header(name: &str) -> Result<std::result::Result<Option<String>, Error>> {
+pub fn header(name: &str) -> Result<Option<String>> {
     let Some(headers) = guc::get(c"request.headers")? else {
-        return Ok(Ok(None));
+        return Ok(None);
     };
-    let Ok(headers) = serde_json::from_str::<HashMap<String, Box<RawValue>>>(&headers) else {
-        return Ok(Err(Error::HeadersNotJson));
-    };
+    let headers: HashMap<String, Box<RawValue>> =
+        serde_json::from_str(&headers).map_err(|_| Error::HeadersNotJson)?;
     let value = headers
         .get(name)
-        .map(|value| serde_json::from_str(value.get()));
-    Ok(match value.transpose() {
-        Ok(value) => Ok(value.filter(|text: &String| !text.is_empty())),
-        Err(_) => Err(Error::HeadersNotJson),
-    })
+        .map(|value| serde_json::from_str::<String>(value.get()))
+        .transpose()
+        .map_err(|_| Error::HeadersNotJson)?;
+    Ok(value.filter(|text| !text.is_empty()))
 }

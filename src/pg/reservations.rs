@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::Reported;
 use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
 use super::{clock, settings};
@@ -20,7 +20,7 @@ use crate::x402::settlement::Given;
 fn read_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -55,7 +55,7 @@ fn read_x402_payment(
         read.asset.address.to_string(),
         authorization.from.to_string(),
         authorization.to.to_string(),
-        AnyNumeric::try_from(amount.as_str()).map_err(internal)?,
+        AnyNumeric::try_from(amount.as_str()).map_err(Error::bug)?,
         hexadecimal(&authorization.nonce),
         timestamp(&authorization.valid_after),
         timestamp(&authorization.valid_before),
@@ -72,7 +72,7 @@ fn read_x402_answer(
     network: Option<&str>,
     payer_address: Option<&str>,
     amount: Option<&str>,
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -110,7 +110,7 @@ fn read_x402_settlement(
     chain: Option<&str>,
     status: Option<&str>,
     created_at: Option<&str>,
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -157,7 +157,7 @@ fn x402_transaction_hash(hash: &str) -> Option<String> {
 
 /// Setting `allow_mock_settlements`.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
-fn mock_settlements_are_allowed() -> Result<bool> {
+fn mock_settlements_are_allowed() -> Reported<bool> {
     Ok(settings::current()?.allow_mock_settlements)
 }
 

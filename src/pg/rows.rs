@@ -3,12 +3,13 @@
 //! A heap scan checks no privilege and runs nothing that a user could have put in the way: no
 //! planner, no view, no rule, no row level security, no index.
 
+use crate::error::Error;
 use std::ffi::{CStr, CString};
 
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde::de::DeserializeOwned;
 
-use super::error::{Result, internal};
+use super::error::Result;
 use super::sys::encoding::utf8;
 
 /// The relation of this name, or an invalid OID.
@@ -127,7 +128,7 @@ impl Rows {
         column: &CStr,
         value: &str,
     ) -> Result<Option<Self>> {
-        let value = CString::new(value).map_err(internal)?;
+        let value = CString::new(value).map_err(Error::bug)?;
         // SAFETY: the column is one of the table's, of a built-in type that has an input function.
         unsafe {
             let number = pg_sys::SPI_fnumber((*table).rd_att, column.as_ptr());
@@ -212,7 +213,7 @@ impl Rows {
 
     /// The rows as `T`, whose members are named as the columns.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        let parse = |row: &String| serde_json::from_str(row).map_err(internal);
+        let parse = |row: &String| serde_json::from_str(row).map_err(Error::bug);
         self.0.iter().map(parse).collect()
     }
 }

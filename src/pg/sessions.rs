@@ -12,7 +12,7 @@ use super::error::Result;
 use super::providers::{Keys, Provider, REGISTRY};
 use super::rows::{Rows, in_ordinary_table};
 use super::sys::table_cache::TableCache;
-use super::verdict::{Refusal, is_about_the_content};
+use super::verdict::{first_accepted, not_ready};
 use crate::better_auth::{Credential, MemberRow, Session, SessionRow, UserRow, id_text};
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::{Reason, Rejection};
@@ -32,11 +32,9 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
-type Verdict = std::result::Result<Grant, Refusal>;
-
 /// What a session's credential grants; `None` when it can be none: a JSON Web Token, or no provider
 /// asked takes sessions.
-pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Verdict>> {
+pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {
         return Ok(None);
@@ -59,21 +57,10 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
         return Ok(None);
     }
     providers.sort_unstable_by_key(|(name, _, _)| *name);
-    let credential = match Credential::parse(credential) {
-        Ok(credential) => credential,
-        Err(rejection) => return Ok(Some(Err(rejection.into()))),
-    };
-    let mut refusal: Option<Refusal> = None;
-    for (name, provider, schema) in providers {
-        match attempt_with(&credential, name, provider, schema, secrets.get(name))? {
-            Ok(grant) => return Ok(Some(Ok(grant))),
-            Err(other) if refusal.is_none() || is_about_the_content(&other) => {
-                refusal = Some(other)
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(refusal.map(Err))
+    let credential = Credential::parse(credential)?;
+    first_accepted(providers, |(name, provider, schema)| {
+        attempt_with(&credential, name, provider, schema, secrets.get(name))
+    })
 }
 
 fn attempt_with(
@@ -82,29 +69,17 @@ fn attempt_with(
     provider: &Provider,
     schema: &str,
     secret: Option<&String>,
-) -> Result<Verdict> {
-    let not_ready = |problem: &str| {
-        Ok(Err(Refusal::NotReady {
-            provider: name.to_owned(),
-            problem: problem.to_owned(),
-        }))
-    };
-    let reject = |reason, detail: &str| Ok(Err(Rejection::new(reason, detail).into()));
-    if !provider.enabled {
-        return not_ready("It is disabled.");
-    }
-    let policy = match &provider.policy {
-        Ok(policy) => policy,
-        Err(problem) => return not_ready(problem),
-    };
+) -> Result<Grant> {
+    let reject = |reason, detail: &str| Err(Rejection::new(reason, detail).into());
+    let policy = provider.ready_policy(name)?;
     let secret = secret.map(String::as_bytes);
-    let token = match credential.session_token(secret, provider.allow_bare_sessions) {
-        Ok(token) => token,
-        Err(rejection) => return Ok(Err(rejection.into())),
-    };
+    let token = credential.session_token(secret, provider.allow_bare_sessions)?;
     let unreadable = |table: &str| {
-        not_ready(&format!(
-            "Table \"{schema}\".\"{table}\" is not there, is not an ordinary table with built-in column types, or does not have the columns that Better Auth makes."
+        Err(not_ready(
+            name,
+            format!(
+                "Table \"{schema}\".\"{table}\" is not there, is not an ordinary table with built-in column types, or does not have the columns that Better Auth makes."
+            ),
         ))
     };
     let now = clock::now();
@@ -142,7 +117,7 @@ fn attempt_with(
             .iter()
             .find(|member| id_text(&member.organization_id) == id_text(&row.organization_id)),
     };
-    Ok(session.grant(name, policy, now).map_err(Refusal::from))
+    Ok(session.grant(name, policy, now)?)
 }
 
 /// The rows of one of Better Auth's tables with a value in a column; `None` when the table is not

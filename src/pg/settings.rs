@@ -1,14 +1,14 @@
 //! `configure()` and the settings in force.
 
+use crate::error::Error;
 use std::rc::Rc;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
-use crate::error::Error;
 use crate::settings::{Settings, check};
 
 static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
@@ -34,7 +34,7 @@ pub fn current() -> Result<Rc<Settings>> {
 /// session at its next call, once this transaction has committed.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
-fn configure(name: Option<&str>, value: Option<&str>) -> Result<()> {
+fn configure(name: Option<&str>, value: Option<&str>) -> Reported<()> {
     let name = name.unwrap_or_default();
     check(name, value)?;
     if let ("token_role", Some(role)) = (name, value) {
@@ -52,7 +52,7 @@ fn configure(name: Option<&str>, value: Option<&str>) -> Result<()> {
             &[name.into()],
         ),
     }
-    .map_err(internal)?;
+    .map_err(Error::bug)?;
     if (name, value) == ("identity_source", Some("verified")) {
         warn_of_exchanged_tokens();
     }
@@ -65,13 +65,12 @@ fn check_token_role(role: &str) -> Result<()> {
         "SELECT insforge_integrations.token_role_problem($1)",
         &[role.into()],
     )
-    .map_err(internal)?;
+    .map_err(Error::bug)?;
     problem.map_or(Ok(()), |problem| {
         Err(Error::InvalidTokenRole {
             role: role.to_owned(),
             problem,
-        }
-        .into())
+        })
     })
 }
 

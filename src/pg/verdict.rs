@@ -7,7 +7,7 @@ use super::error::Result;
 use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
 use crate::jwt::grant::Grant;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::Reason;
 use crate::jwt::verify::Verified;
 
 /// A token that passed, and whose it is.
@@ -23,8 +23,12 @@ pub struct Accepted {
 
 impl Accepted {
     /// What the token grants.
-    pub fn grant(&self) -> std::result::Result<Grant, Rejection> {
-        Grant::from_token(&self.provider, &self.verified, self.ends)
+    pub fn grant(&self) -> Result<Grant> {
+        Ok(Grant::from_token(
+            &self.provider,
+            &self.verified,
+            self.ends,
+        )?)
     }
 
     /// Binds the identity to the request.
@@ -37,39 +41,39 @@ impl Accepted {
     }
 }
 
-/// Why a token did not pass.
-pub enum Refusal {
-    Rejected(Rejection),
-    /// The provider cannot verify anything: an operator's matter, not the token's.
-    NotReady {
-        provider: String,
-        problem: String,
-    },
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
+/// A provider that cannot verify anything: an operator's matter, not the token's.
+pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
+    Error::ProviderNotReady {
+        name: name.to_owned(),
+        problem: problem.into(),
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Rejected(rejection) => Self::TokenRejected(rejection),
-            Refusal::NotReady {
-                provider: name,
-                problem,
-            } => Self::ProviderNotReady { name, problem },
+/// Asks one candidate after the other whether a credential is theirs: what the first that takes it says, `None` when
+/// there is no candidate. When all refuse it, the refusal that says most is the answer: that of one whose key signed
+/// the credential before that of one whose key did not.
+pub fn first_accepted<C, T>(
+    candidates: impl IntoIterator<Item = C>,
+    mut attempt: impl FnMut(C) -> Result<T>,
+) -> Result<Option<T>> {
+    let mut refusal = None;
+    for candidate in candidates {
+        match attempt(candidate) {
+            Ok(accepted) => return Ok(Some(accepted)),
+            Err(other @ (Error::TokenRejected(_) | Error::ProviderNotReady { .. })) => {
+                if refusal.is_none() || is_about_the_content(&other) {
+                    refusal = Some(other);
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
+    refusal.map_or(Ok(None), Err)
 }
 
-pub type Attempt = std::result::Result<Accepted, Refusal>;
-
 /// Whether it was the provider's own credential that was refused.
-pub fn is_about_the_content(refusal: &Refusal) -> bool {
-    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownKey};
-    matches!(refusal, Refusal::Rejected(rejection)
-        if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownKey))
+fn is_about_the_content(refusal: &Error) -> bool {
+    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
+    matches!(refusal, Error::TokenRejected(rejection)
+        if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }

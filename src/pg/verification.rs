@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::Result;
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::sys::bound_identity::unbind;
 use super::sys::table_cache::changes;
-use super::verdict::{Accepted, Attempt, Refusal, is_about_the_content};
+use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
 use super::{better_auth, clock};
 use crate::error::Error;
@@ -22,25 +22,21 @@ use crate::jwt::verify::{Verified, unverified_issuer, verify};
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
-pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
+pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
-    if let Some(attempt) = remembered(&key)? {
-        return Ok(attempt);
+    if let Some(accepted) = remembered(&key)? {
+        return Ok(accepted);
     }
     let before = changes();
-    let jws = match Jws::parse(token) {
-        Ok(jws) => jws,
-        Err(rejection) => return Ok(Err(rejection.into())),
-    };
+    let jws = Jws::parse(token)?;
     let registry = REGISTRY.current()?;
     let names: Vec<&str> = match provider {
         Some(name) if name == BUILT_IN || registry.contains_key(name) => vec![name],
         Some(name) => {
             return Err(Error::UnknownProvider {
                 name: name.to_owned(),
-            }
-            .into());
+            });
         }
         None => {
             let issuer = unverified_issuer(&jws);
@@ -57,33 +53,29 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Attempt> {
             names
         }
     };
-    let mut refusal = Rejection::new(
-        Reason::UnknownIssuer,
-        "No enabled provider has the token's \"iss\".",
-    )
-    .into();
-    let mut is_first = true;
-    for name in names {
-        match attempt_with(&jws, name, registry.get(name))? {
-            Ok((accepted, is_lasting)) => {
-                // What changed meanwhile may not have been seen.
-                if is_lasting && before == changes() {
-                    remember(key, &accepted);
-                }
-                return Ok(Ok(accepted));
-            }
-            // To a token of another algorithm InsForge is just one of those whose it is not.
-            Err(Refusal::Rejected(rejection))
+    let unknown_issuer = || {
+        let detail = "No enabled provider has the token's \"iss\".";
+        Rejection::new(Reason::UnknownIssuer, detail)
+    };
+    let accepted = first_accepted(names, |name| {
+        match attempt_with(&jws, name, registry.get(name)) {
+            // A token of another algorithm was never InsForge's.
+            Err(Error::TokenRejected(rejection))
                 if provider.is_none()
                     && name == BUILT_IN
-                    && rejection.reason == Reason::AlgorithmNotAllowed => {}
-            // A provider whose key signed the token says more than one whose key did not.
-            Err(other) if is_first || is_about_the_content(&other) => refusal = other,
-            Err(_) => {}
+                    && rejection.reason == Reason::AlgorithmNotAllowed =>
+            {
+                Err(unknown_issuer().into())
+            }
+            attempt => attempt,
         }
-        is_first = false;
+    })?;
+    let (accepted, is_lasting) = accepted.ok_or_else(unknown_issuer)?;
+    // What changed meanwhile may not have been seen.
+    if is_lasting && before == changes() {
+        remember(key, &accepted);
     }
-    Ok(Err(refusal))
+    Ok(accepted)
 }
 
 /// One provider's verdict, and whether it holds for as long as no table of ours changes.
@@ -91,49 +83,39 @@ fn attempt_with(
     jws: &Jws,
     name: &str,
     provider: Option<&Rc<Provider>>,
-) -> Result<std::result::Result<(Accepted, bool), Refusal>> {
-    let not_ready = |problem: &str| {
-        Ok(Err(Refusal::NotReady {
-            provider: name.to_owned(),
-            problem: problem.to_owned(),
-        }))
-    };
+) -> Result<(Accepted, bool)> {
     let now = clock::now();
     let check = |policy: &Policy, keys: &KeySet, is_lasting: bool| {
-        Ok(verify(jws, policy, keys, now)
-            .map_err(Refusal::from)
-            .map(|verified| {
-                let accepted = Accepted {
-                    provider: Rc::from(name),
-                    ends: policy.end(&verified.times),
-                    leeway: f64::from(policy.rules().leeway_seconds),
-                    verified: Rc::new(verified),
-                };
-                (accepted, is_lasting)
-            }))
+        let verified = verify(jws, policy, keys, now)?;
+        let accepted = Accepted {
+            provider: Rc::from(name),
+            ends: policy.end(&verified.times),
+            leeway: f64::from(policy.rules().leeway_seconds),
+            verified: Rc::new(verified),
+        };
+        Ok((accepted, is_lasting))
     };
     let Some(provider) = provider else {
-        return match SECRETS.current()?.keys(now) {
-            Some((keys, is_lasting)) => check(&*built_in_policy()?, &keys, is_lasting),
-            None => not_ready("No secret is stored: call insforge_integrations.set_jwt_secret()."),
-        };
+        let no_secret = "No secret is stored: call insforge_integrations.set_jwt_secret().";
+        let keys = SECRETS.current()?.keys(now);
+        let (keys, is_lasting) = keys.ok_or_else(|| not_ready(name, no_secret))?;
+        return check(&*built_in_policy()?, &keys, is_lasting);
     };
-    if !provider.enabled {
-        return not_ready("It is disabled.");
-    }
-    let policy = match &provider.policy {
-        Ok(policy) => policy,
-        Err(problem) => return not_ready(problem),
-    };
+    let policy = provider.ready_policy(name)?;
     match &provider.keys {
         Keys::Stored(Some(keys)) => check(policy, keys, true),
-        Keys::Stored(None) => {
-            not_ready("It has no keys: call insforge_integrations.set_provider_jwks().")
+        Keys::Stored(None) => Err(not_ready(
+            name,
+            "It has no keys: call insforge_integrations.set_provider_jwks().",
+        )),
+        Keys::BetterAuth(schema) => {
+            let keys = better_auth::keys(schema, now)?;
+            check(
+                policy,
+                &keys.map_err(|problem| not_ready(name, problem))?,
+                false,
+            )
         }
-        Keys::BetterAuth(schema) => match better_auth::keys(schema, now)? {
-            Ok(keys) => check(policy, &keys, false),
-            Err(problem) => not_ready(&problem),
-        },
     }
 }
 
@@ -142,8 +124,8 @@ fn attempt_with(
 fn verify_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Result<Jsonb> {
-    let accepted = attempt(token, provider)?.map_err(Error::from)?;
+) -> Reported<Jsonb> {
+    let accepted = attempt(token, provider)?;
     Ok(Jsonb(accepted.verified.claims.clone()))
 }
 
@@ -153,7 +135,7 @@ fn verify_provider_jwt(
 fn inspect_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -169,7 +151,7 @@ fn inspect_provider_jwt(
         ),
     >,
 > {
-    let row = match attempt(token, provider)? {
+    let row = match attempt(token, provider) {
         Ok(accepted) => {
             let Verified {
                 identity,
@@ -188,12 +170,13 @@ fn inspect_provider_jwt(
                 None,
             )
         }
-        Err(refusal) => {
-            let reason = match refusal {
-                Refusal::Rejected(rejection) => rejection.to_string(),
-                Refusal::NotReady { provider, problem } => {
-                    format!("unknown_key: Provider \"{provider}\" is not ready. {problem}")
+        Err(error) => {
+            let reason = match error {
+                Error::TokenRejected(rejection) => rejection.to_string(),
+                Error::ProviderNotReady { name, problem } => {
+                    format!("unknown_key: Provider \"{name}\" is not ready. {problem}")
                 }
+                other => return Err(other.into()),
             };
             (
                 false,
@@ -216,16 +199,16 @@ fn inspect_provider_jwt(
 fn authenticate(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
-) -> Result<Option<String>> {
-    let accepted = attempt(token, provider)?.map_err(Error::from)?;
+) -> Reported<Option<String>> {
+    let accepted = attempt(token, provider)?;
     accepted.bind()?;
     Ok(accepted.verified.identity.user_id.clone())
 }
 
 /// Unbinds the identity that is bound.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
-fn deauthenticate() -> Result<()> {
-    unbind()
+fn deauthenticate() -> Reported<()> {
+    Ok(unbind()?)
 }
 
 #[cfg(feature = "pg_test")]

@@ -9,7 +9,7 @@ use super::clock;
 use super::error::Result;
 use super::providers::{REGISTRY, built_in_policy};
 use super::sys::table_cache::changes;
-use super::verdict::{Accepted, Attempt};
+use super::verdict::Accepted;
 
 /// Digest of a token, and the provider that was asked for.
 pub type MemoryKey = (Vec<u8>, Option<String>);
@@ -35,7 +35,7 @@ pub fn memory_key(token: &str, provider: Option<&str>) -> MemoryKey {
 }
 
 /// The verdict on a token that passed before, its times held against the clock again.
-pub fn remembered(key: &MemoryKey) -> Result<Option<Attempt>> {
+pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
     // Accepts invalidations, so that what is remembered is not older than what it rests on.
     let registry = REGISTRY.current()?;
     let accepted = REMEMBERED.with_borrow(|memory| {
@@ -47,18 +47,15 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Attempt>> {
         return Ok(None);
     };
     let (times, now) = (&accepted.verified.times, clock::now());
-    let verdict = match registry
+    match registry
         .get(&*accepted.provider)
         .map(|provider| &provider.policy)
     {
-        Some(Ok(policy)) => policy.check_times(times, now),
+        Some(Ok(policy)) => policy.check_times(times, now)?,
         Some(Err(_)) => return Ok(None),
-        None => built_in_policy()?.check_times(times, now),
-    };
-    Ok(Some(match verdict {
-        Ok(()) => Ok(accepted),
-        Err(rejection) => Err(rejection.into()),
-    }))
+        None => built_in_policy()?.check_times(times, now)?,
+    }
+    Ok(Some(accepted))
 }
 
 /// Keeps what a token was accepted as.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::clock;
-use super::error::{Result, internal};
+use super::error::{Reported, Result};
 use super::jsonb::Jsonb;
 use super::rows::Rows;
 use super::sys::table_cache::TableCache;
@@ -61,7 +61,7 @@ fn x402_payment_requirements(
     max_timeout_seconds: default!(Option<i32>, "300"),
     mime_type: default!(Option<&str>, "'application/json'"),
     version: default!(Option<i32>, "1"),
-) -> Result<Jsonb> {
+) -> Reported<Jsonb> {
     let wanted = Wanted {
         pay_to: pay_to.unwrap_or_default(),
         amount: amount.unwrap_or_default(),
@@ -84,7 +84,7 @@ fn x402_payment_required_header(
     description: default!(Option<&str>, "NULL"),
     mime_type: default!(Option<&str>, "NULL"),
     error: default!(Option<&str>, "NULL"),
-) -> Result<String> {
+) -> Reported<String> {
     let resource = Resource {
         url: resource,
         description,
@@ -105,7 +105,7 @@ fn x402_payment_response_header(
     tx_hash: Option<&str>,
     network: Option<&str>,
     payer: Option<&str>,
-) -> Result<String> {
+) -> Reported<String> {
     let [tx_hash, network, payer] = [tx_hash, network, payer].map(Option::unwrap_or_default);
     Ok(header::payment_response(
         tx_hash,
@@ -117,7 +117,7 @@ fn x402_payment_response_header(
 
 /// The JSON in a header.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn x402_decode_header(header: &str) -> Result<Jsonb> {
+fn x402_decode_header(header: &str) -> Reported<Jsonb> {
     let text = header::decode(header).map_err(|problem| Error::InvalidHeader {
         problem: problem.to_owned(),
     })?;
@@ -130,7 +130,7 @@ fn x402_facilitator_request(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     facilitator: Option<&str>,
-) -> Result<Jsonb> {
+) -> Reported<Jsonb> {
     let loaded = Loaded::current()?;
     Ok(Jsonb(facilitator::request(
         payment.unwrap_or_default(),
@@ -146,7 +146,7 @@ fn x402_facilitator_request(
 fn verify_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
-) -> Result<
+) -> Reported<
     TableIterator<
         'static,
         (
@@ -183,7 +183,7 @@ fn verify_x402_payment(
     let row = (
         is_valid,
         authorization.map(|authorization| authorization.from.to_string()),
-        amount.transpose().map_err(internal)?,
+        amount.transpose().map_err(Error::bug)?,
         verdict.network.clone(),
         verdict.asset.clone(),
         authorization.map(|authorization| hexadecimal(&authorization.nonce)),

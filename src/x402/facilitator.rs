@@ -82,9 +82,6 @@ pub fn request(
             ),
         });
     }
-    let bug = |error: serde_json::Error| Error::Bug {
-        problem: error.to_string(),
-    };
     let is_okx_v1 = is_okx && read.version == Version::V1;
     // Whoever settles a payment of a kind that is not known here needs no terms of ours.
     let chain_index = match (&offer.terms, is_okx_v1) {
@@ -100,7 +97,7 @@ pub fn request(
         x402_version: read.version as u8,
         chain_index,
         sync_settle: is_okx.then_some(true),
-        payment_payload: serde_json::from_str(&text).map_err(bug)?,
+        payment_payload: serde_json::from_str(&text).map_err(Error::bug)?,
         payment_requirements: match is_okx_v1 {
             true => PaymentRequirements::Members(
                 OKX_V1_MEMBERS
@@ -111,5 +108,5 @@ pub fn request(
             false => PaymentRequirements::Whole(offer.with_network()?),
         },
     };
-    serde_json::to_string(&request).map_err(bug)
+    serde_json::to_string(&request).map_err(Error::bug)
 }

@@ -38,9 +38,7 @@ pub fn decode(header: &str) -> Result<String, &'static str> {
 }
 
 fn encode(json: &impl Serialize) -> Result<String, Error> {
-    let text = serde_json::to_string(json).map_err(|error| Error::Bug {
-        problem: error.to_string(),
-    })?;
+    let text = serde_json::to_string(json).map_err(Error::bug)?;
     Ok(BASE64.encode(text))
 }
 

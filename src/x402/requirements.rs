@@ -132,9 +132,7 @@ impl<'a, 'r> Offer<'a, 'r> {
             }
             _ => text.to_owned(),
         };
-        RawValue::from_string(text).map_err(|error| Error::Bug {
-            problem: error.to_string(),
-        })
+        RawValue::from_string(text).map_err(Error::bug)
     }
 
     /// The value of a member, as it was given.

@@ -59,7 +59,7 @@ impl<'r> Reservable<'r> {
             offer,
             offer.map(|offer| &offer.terms),
         ) else {
-            return Err(bug("a payment fits no offer and was not refused"));
+            return Err(Error::bug("a payment fits no offer and was not refused"));
         };
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
             return Err(Error::PaymentRejected(Refusal::new(
@@ -73,7 +73,7 @@ impl<'r> Reservable<'r> {
                 "payload.authorization.from: It is nobody's address.",
             )));
         }
-        let text = document(payment).map_err(bug)?;
+        let text = document(payment).map_err(Error::bug)?;
         let identifier = Payment::read(&text)
             .and_then(|payment| payment.identifier())
             .map_err(Error::PaymentRejected)?;
@@ -86,11 +86,5 @@ impl<'r> Reservable<'r> {
             is_signature_verified,
             identifier,
         })
-    }
-}
-
-fn bug(problem: &str) -> Error {
-    Error::Bug {
-        problem: problem.to_owned(),
     }
 }

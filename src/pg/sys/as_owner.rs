@@ -1,13 +1,14 @@
 //! Running with the rights of somebody else.
 
+use crate::error::Error;
 use pgrx::pg_sys;
 
-use crate::pg::error::{Result, internal};
+use crate::pg::error::Result;
 
 /// The owner of a function.
 pub fn owner_of(function: pg_sys::Oid) -> Result<pg_sys::Oid> {
     let function = pgrx::pg_catalog::pg_proc::PgProc::new(function);
-    let function = function.ok_or_else(|| internal("the function is gone"))?;
+    let function = function.ok_or_else(|| Error::bug("the function is gone"))?;
     Ok(function.proowner())
 }
 

@@ -8,6 +8,7 @@
 //! still open; the next request's BEGIN then changes nothing. An identity therefore holds only while the
 //! request's own settings are those under which it was bound.
 
+use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -20,7 +21,7 @@ use super::encoding::utf8;
 use super::fmgr::unguarded;
 use super::guc::{self, Setting};
 use crate::jwt::identity::Identity;
-use crate::pg::error::{Result, internal};
+use crate::pg::error::Result;
 
 const PREFIX: &CStr = c"insforge_integrations";
 const NAME: &CStr = c"insforge_integrations.verified_claims";
@@ -128,14 +129,14 @@ pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let stored: Stored<BoundIdentity> = serde_json::from_str(text).map_err(internal)?;
+    let stored: Stored<BoundIdentity> = serde_json::from_str(text).map_err(Error::bug)?;
     Ok((stored.request == request.digest()).then_some(stored.bound))
 }
 
 /// Binds an identity to the request as its settings are now.
 pub fn bind(bound: &BoundIdentity) -> Result<()> {
     let request = RequestSettings::new().digest();
-    set(&serde_json::to_string(&Stored { request, bound }).map_err(internal)?)
+    set(&serde_json::to_string(&Stored { request, bound }).map_err(Error::bug)?)
 }
 
 /// Unbinds the identity, if one is bound, whichever request it was bound to.

@@ -3,13 +3,14 @@
 //! PostgREST and InsForge's backend set `request.…` for each request. Nobody defines these settings, and this
 //! extension must not: a defined one would read as '' instead of NULL to everybody else.
 
+use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};
 
 use pgrx::pg_sys;
 
 use super::encoding::utf8;
 use super::fmgr::unguarded;
-use crate::pg::error::{Result, internal};
+use crate::pg::error::Result;
 
 /// The text of a setting; `None` while it is not set or empty.
 pub fn get(name: &'static CStr) -> Result<Option<String>> {
@@ -20,7 +21,7 @@ pub fn get(name: &'static CStr) -> Result<Option<String>> {
 
 /// Sets a setting for the rest of the transaction, with the rights that `context` stands for.
 pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) -> Result<()> {
-    let value = CString::new(value).map_err(internal)?;
+    let value = CString::new(value).map_err(Error::bug)?;
     // SAFETY: both texts end with NUL and are copied by the call.
     unsafe {
         pg_sys::set_config_option(

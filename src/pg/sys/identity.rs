@@ -199,8 +199,8 @@ unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo
     match STATE.with(|state| state.renew(question)) {
         // SAFETY: the call is valid, and the answer has just been kept.
         Ok(answer) => unsafe { give(answer, call) },
-        Err(report) => {
-            report.report(PgLogLevel::ERROR);
+        Err(error) => {
+            error.raise();
             Datum::from(0)
         }
     }

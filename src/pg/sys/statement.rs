@@ -1,5 +1,6 @@
 //! Statements that each session plans once, and that can see what a transaction's own snapshot does not have.
 
+use crate::error::Error;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::marker::PhantomData;
@@ -11,7 +12,7 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use crate::pg::error::{Result, internal};
+use crate::pg::error::Result;
 
 /// A statement, and its plan once the session has made it. A `thread_local!`.
 pub struct Statement {
@@ -41,14 +42,14 @@ impl Statement {
 
     fn plan(&self) -> Result<pg_sys::SPIPlanPtr> {
         if self.plan.get().is_null() {
-            let text = CString::new((self.text)()?).map_err(internal)?;
+            let text = CString::new((self.text)()?).map_err(Error::bug)?;
             let mut types = self.types.to_vec();
             // SAFETY: SPI is connected. A plan that is kept lives as long as the session.
             unsafe {
                 let plan =
                     pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
                 if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
-                    return Err(internal("a statement cannot be prepared"));
+                    return Err(Error::bug("a statement cannot be prepared"));
                 }
                 self.plan.set(plan);
             }
@@ -68,7 +69,7 @@ impl Statement {
             .map(DatumWithOid::oid)
             .eq(self.types.iter().copied())
         {
-            return Err(internal("a statement has other parameters"));
+            return Err(Error::bug("a statement has other parameters"));
         }
         let mut datums: Vec<Datum> = values
             .iter()
@@ -100,7 +101,7 @@ impl Statement {
                 0,
             );
             if outcome < 0 {
-                return Err(internal("a statement cannot be run"));
+                return Err(Error::bug("a statement cannot be run"));
             }
             let rows = pg_sys::SPI_tuptable;
             if pg_sys::SPI_processed == 0 || rows.is_null() {
@@ -127,7 +128,7 @@ impl Row<'_> {
     pub fn text(&self, column: i32) -> Result<Option<String>> {
         let (value, of_type) = self.value(column);
         if of_type != pg_sys::TEXTOID {
-            return Err(internal("a column is not text"));
+            return Err(Error::bug("a column is not text"));
         }
         // SAFETY: the value's type has just been looked at.
         Ok(value.and_then(|value| unsafe { String::from_datum(value, false) }))
@@ -137,7 +138,7 @@ impl Row<'_> {
     pub fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
         let (value, of_type) = self.value(column);
         if of_type != wanted {
-            return Err(internal("a column is of another type"));
+            return Err(Error::bug("a column is of another type"));
         }
         // SAFETY: the length and the way of passing are the type's own.
         Ok(value.map(|value| unsafe {

@@ -2,16 +2,14 @@
 
 use std::ffi::{CStr, CString, c_char};
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
 use super::fmgr::unguarded;
 use super::guc;
 use crate::error::Error;
-use crate::pg::error::{Result, internal};
-
-/// What a function answers a request with: a value, or an error that may have an HTTP status.
-pub type Answer = Result<std::result::Result<Option<Datum>, Error>>;
+use crate::pg::error::Result;
 
 /// An error as Postgres' C functions take it, with a SQLSTATE that pgrx has no name for.
 #[derive(Clone, Copy)]
@@ -37,7 +35,10 @@ const fn status(error: &Error) -> Option<&'static [u8; 5]> {
 /// # Safety
 /// `call` is a valid call by Postgres' function manager. The frames of the caller and of this
 /// function own nothing: an error leaves them by `longjmp`.
-pub unsafe fn answer(call: FunctionCallInfo, body: fn(FunctionCallInfo) -> Answer) -> Datum {
+pub unsafe fn answer(
+    call: FunctionCallInfo,
+    body: fn(FunctionCallInfo) -> Result<Option<Datum>>,
+) -> Datum {
     let mut error: *const StatusError = std::ptr::null();
     // SAFETY: as the caller promises; what `error` then points to is in the caller's memory context.
     unsafe {
@@ -54,26 +55,25 @@ pub unsafe fn answer(call: FunctionCallInfo, body: fn(FunctionCallInfo) -> Answe
 #[allow(improper_ctypes_definitions)]
 unsafe extern "C-unwind" fn guarded(
     call: FunctionCallInfo,
-    body: fn(FunctionCallInfo) -> Answer,
+    body: fn(FunctionCallInfo) -> Result<Option<Datum>>,
     status_error: *mut *const StatusError,
 ) -> Datum {
-    let raised = |error: pg_sys::panic::ErrorReport| -> Datum {
-        error.report(PgLogLevel::ERROR);
+    let raised = |error: Error| -> Datum {
+        error.raise();
         Datum::from(0)
     };
     let error = match body(call) {
         // SAFETY: the call is valid.
-        Ok(Ok(answer)) => unsafe {
+        Ok(answer) => unsafe {
             (*call).isnull = answer.is_none();
             return answer.unwrap_or(Datum::from(0));
         },
-        Ok(Err(error)) => error,
-        Err(error) => return raised(error),
+        Err(error) => error,
     };
     let code = match (status(&error), guc::get(c"request.method")) {
         (Some(code), Ok(Some(_))) => code,
         (_, Err(error)) => return raised(error),
-        _ => return raised(error.into()),
+        _ => return raised(error),
     };
     match StatusError::new(code, error.into()) {
         // SAFETY: the caller's variable.
@@ -87,9 +87,9 @@ unsafe extern "C-unwind" fn guarded(
 }
 
 impl StatusError {
-    fn new(code: &[u8; 5], report: pg_sys::panic::ErrorReport) -> Result<Self> {
+    fn new(code: &[u8; 5], report: ErrorReport) -> Result<Self> {
         let text = |text: &str| -> Result<*const c_char> {
-            let text = CString::new(text).map_err(internal)?;
+            let text = CString::new(text).map_err(Error::bug)?;
             // SAFETY: copies a text that ends with NUL.
             Ok(unsafe { pg_sys::pstrdup(text.as_ptr()) })
         };

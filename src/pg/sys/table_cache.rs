@@ -136,7 +136,7 @@ pub unsafe extern "C-unwind" fn invalidate_table_cache(
             let error = Error::NotATrigger {
                 function: "invalidate_table_cache",
             };
-            pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+            error.raise();
         }
     }
     pg_sys::Datum::from(0)
