@@ -80,7 +80,7 @@ fn digest(typed_data: &Jsonb) -> Result<Word> {
         static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new()) };
     }
     let digest = MEMORY.with_borrow_mut(|memory| memory.digest(&typed_data.0));
-    Ok(digest.map_err(Error::InvalidTypedData)?)
+    digest.map_err(Error::InvalidTypedData)
 }
 
 fn recover(typed_data: &Jsonb, signature: &str) -> Result<Option<Address>> {

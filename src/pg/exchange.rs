@@ -71,10 +71,7 @@ fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String>
 }
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
-    Ok(SECRETS
-        .current()?
-        .signing_key()
-        .ok_or(Error::SecretMissing)?)
+    SECRETS.current()?.signing_key().ok_or(Error::SecretMissing)
 }
 
 /// A token for a user, for a server that knows who the user is.

@@ -44,11 +44,11 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
         }
         let table = pg_sys::try_relation_open(source, pg_sys::ShareLock as i32);
         if table.is_null() {
-            return Err(Error::SourceMissing.into());
+            return Err(Error::SourceMissing);
         }
         if !is_ordinary(table) {
             let table = name_of(table);
-            return Err(Error::NotImportable { table }.into());
+            return Err(Error::NotImportable { table });
         }
 
         let before = pg_sys::MemoryContextSwitchTo((*(*caller).econtext).ecxt_per_query_memory);

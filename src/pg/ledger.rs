@@ -171,8 +171,7 @@ fn enter<'conn>(
         (None, Err(failure)) => failure.rethrow(),
         (None, Ok(_)) => Err(Error::NotRecorded {
             tx_hash: entry.tx_hash.to_owned(),
-        }
-        .into()),
+        }),
     }
 }
 
@@ -248,8 +247,7 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
                             tx_hash: entry.tx_hash.to_owned(),
                             recorded_at: row.text(2)?.unwrap_or_default(),
                             differences,
-                        }
-                        .into());
+                        });
                     }
                     row.copy(3, row_type)
                 }

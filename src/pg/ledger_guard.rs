@@ -23,8 +23,7 @@ pub unsafe extern "C-unwind" fn keep_x402_ledger(call: FunctionCallInfo) -> Datu
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
             Err(Error::NotATrigger {
                 function: "keep_x402_ledger",
-            }
-            .into())
+            })
         } else {
             let data: *mut pg_sys::EventTriggerData = context.cast();
             check((*data).parsetree)
@@ -79,7 +78,7 @@ fn require_empty_ledger() -> Result<()> {
          WHERE s.n OPERATOR(pg_catalog.+) r.n OPERATOR(pg_catalog.>) 0",
     );
     match content {
-        Ok(Some(content)) => Err(Error::LedgerNotEmpty { content }.into()),
+        Ok(Some(content)) => Err(Error::LedgerNotEmpty { content }),
         Ok(None) | Err(pgrx::spi::Error::InvalidPosition) => Ok(()),
         Err(error) => Err(Error::bug(error)),
     }

@@ -20,9 +20,7 @@ fn load(rows: &Rows) -> Result<Settings> {
         value: String,
     }
     let rows: Vec<Row> = rows.parse()?;
-    Ok(Settings::from_rows(
-        rows.into_iter().map(|row| (row.name, row.value)),
-    )?)
+    Settings::from_rows(rows.into_iter().map(|row| (row.name, row.value)))
 }
 
 /// The settings as of now, in any snapshot, for any role.

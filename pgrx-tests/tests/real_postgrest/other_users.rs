@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use insforge_integrations_tests::provider_tokens::a_token_of;
 use insforge_integrations_tests::{Database, node};
@@ -13,9 +14,11 @@ use super::{APPLICATIONS, HEADER, OURS, broken_request, insforge_token, prepared
 
 const ROUNDS: usize = 5;
 
-/// How many of PostgREST's sessions have a transaction open and nothing to do.
+/// How many of PostgREST's sessions have a transaction open and nothing to do any more.
 fn left_open(superuser: &mut Client, database: &Database) -> i64 {
-    let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state LIKE 'idle in transaction%'";
+    thread::sleep(Duration::from_millis(50));
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1
+                 AND state LIKE 'idle in transaction%' AND clock_timestamp() - state_change > '20 ms'";
     superuser
         .query_one(query, &[&database.name()])
         .unwrap()

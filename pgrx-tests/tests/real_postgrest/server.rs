@@ -62,8 +62,10 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "real PostgREST: {line}");
 }
 
-/// Ends the program when its own standard input does, so that none is left behind.
-const KEEPER: &str = r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill "$server"; wait"#;
+/// Ends the program when its own standard input does, so that none is left behind. Asked kindly, PostgREST 17
+/// would wait for connections that a client keeps.
+const KEEPER: &str =
+    r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill -KILL "$server"; wait 2>/dev/null"#;
 
 /// A running PostgREST, gone with its owner.
 pub struct Server {

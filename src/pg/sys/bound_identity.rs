@@ -105,21 +105,21 @@ pub fn define() {
 #[inline(always)]
 pub fn is(other: &CStr) -> bool {
     let text = VALUE.load(Ordering::Relaxed);
-    // SAFETY: Postgres keeps a text that ends with NUL, or nothing.
-    match text.is_null() {
-        true => other.is_empty(),
-        false => unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 },
+    if text.is_null() {
+        return other.is_empty();
     }
+    // SAFETY: Postgres keeps a text that ends with NUL.
+    unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 }
 }
 
 /// A copy of the setting's text.
 pub fn copy() -> CString {
     let text = VALUE.load(Ordering::Relaxed);
-    // SAFETY: as in `is`; the text stays until the setting is set again.
-    match text.is_null() {
-        true => CString::default(),
-        false => unsafe { CStr::from_ptr(text) }.to_owned(),
+    if text.is_null() {
+        return CString::default();
     }
+    // SAFETY: as in `is`; the text stays until the setting is set again.
+    unsafe { CStr::from_ptr(text) }.to_owned()
 }
 
 /// The identity that is bound to the present request. One that was bound to another is none.

@@ -57,22 +57,22 @@ impl Setting {
     /// A copy of its text, "" while it is not set.
     pub fn copy(&self) -> CString {
         let text = self.pointer();
-        // SAFETY: Postgres keeps a text that ends with NUL, until the setting is set again.
-        match text.is_null() {
-            true => CString::default(),
-            false => unsafe { CStr::from_ptr(text) }.to_owned(),
+        if text.is_null() {
+            return CString::default();
         }
+        // SAFETY: Postgres keeps a text that ends with NUL, until the setting is set again.
+        unsafe { CStr::from_ptr(text) }.to_owned()
     }
 
     /// Whether its text is `other`, without measuring it first.
     #[inline(always)]
     pub fn is(&self, other: &CStr) -> bool {
         let text = self.pointer();
-        // SAFETY: as in `copy`.
-        match text.is_null() {
-            true => other.is_empty(),
-            false => unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 },
+        if text.is_null() {
+            return other.is_empty();
         }
+        // SAFETY: as in `copy`.
+        unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 }
     }
 
     #[inline(always)]

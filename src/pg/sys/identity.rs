@@ -153,7 +153,7 @@ fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampT
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
         if statement_start() >= bound.expires {
-            return Err(Error::IdentityExpired.into());
+            return Err(Error::IdentityExpired);
         }
         return Ok((bound.identity, Some(bound.expires)));
     }

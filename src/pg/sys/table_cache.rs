@@ -75,7 +75,7 @@ impl<T: 'static> TableCache<T> {
             let relation = relation_in_schema(SCHEMA, self.table);
             if relation == pg_sys::Oid::INVALID {
                 let table = self.table.to_str().unwrap_or_default();
-                return Err(Error::TableMissing { table }.into());
+                return Err(Error::TableMissing { table });
             }
             watch(relation);
             let table = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
