@@ -3,7 +3,9 @@ COMMENT ON SCHEMA insforge_integrations IS
   'Extension insforge_integrations: all that is not called through the data API. See the README for who may call what.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database; a NULL value returns it to its default. An unknown name or value raises 22023.';
+  'Stores a setting for the whole database; a NULL value returns it to its default. An unknown name or value raises 22023, and so does a token_role that could read every row. identity_source = verified warns that exchanged tokens identify nobody then.';
+COMMENT ON FUNCTION insforge_integrations.holds_secret(text, text, bytea, text[]) IS
+  'Whether a text, the constants of an expression''s tree, or bytes hold one of the secrets. It compares digests of all runs of a secret''s length, so that its time tells nothing of the secret. Behind advise().';
 COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers; 22023 with what is wrong.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS

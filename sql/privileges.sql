@@ -103,3 +103,5 @@ COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
 
 DROP FUNCTION insforge_integrations.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();
+-- Last: all functions and views are there.
+SELECT insforge_integrations.note_installed_objects();

@@ -74,6 +74,9 @@ CREATE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous 
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  -- Secrets are compared by digest: the time that takes does not tell how much of them is equal.
+  digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
 BEGIN
   IF secret IS NULL OR octet_length(secret) < 32 THEN
     RAISE EXCEPTION USING
@@ -84,14 +87,60 @@ BEGIN
   END IF;
   LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
   IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
-             WHERE s.secret = set_jwt_secret.secret AND s.valid_until IS NULL) THEN
+             WHERE sha256(convert_to(s.secret, 'UTF8')) = digest AND s.valid_until IS NULL) THEN
     RETURN;
   END IF;
   DELETE FROM insforge_integrations.jwt_secrets s
-    WHERE s.valid_until IS NOT NULL OR s.secret = set_jwt_secret.secret;
+    WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
   UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
   INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. Tokens signed with the one before are accepted for keep_previous. Superusers only; keep the statement out of logs.';
+  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. Tokens signed with the one before are accepted for keep_previous. Superusers only. Give the secret as a parameter, since statements are logged, or call set_jwt_secret_from_file().';
+
+CREATE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  max_bytes CONSTANT integer := 4096;
+  content bytea;
+  secret text;
+  problem text;
+BEGIN
+  BEGIN
+    content := pg_read_binary_file(path, 0, max_bytes + 1, true);
+  EXCEPTION WHEN internal_error THEN
+    -- So Postgres 15 says that a path is too long, or goes round in circles.
+    NULL;
+  END;
+  IF content IS NULL THEN
+    problem := 'The server finds no such file.';
+  ELSIF length(content) > max_bytes THEN
+    problem := format('It has more than %s bytes.', max_bytes);
+  ELSE
+    BEGIN
+      -- InsForge reads its environment, which shells and Docker fill without the line break at the end.
+      secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
+      IF secret ~ '[\r\n]' THEN
+        problem := 'It has more than one line.';
+      END IF;
+    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+      -- The error of the conversion shows the bytes at which it fails.
+      problem := 'It is not text in UTF-8.';
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      -- Not with the path: somebody could give the secret in its place.
+      MESSAGE = 'the JWT secret cannot be read from the file',
+      DETAIL = concat(problem, ' Nothing was changed.'),
+      HINT = 'Name a file that holds the JWT_SECRET of InsForge''s environment and nothing else, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
+  END IF;
+  PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
+  'As set_jwt_secret(), with the secret in a file on the server, one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';

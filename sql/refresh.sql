@@ -57,4 +57,38 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-  'Has pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours; returns the job''s id. Called again it changes the interval. Without pg_cron 55000, with the line for any other cron.';
+  'Has pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours; returns the job''s id. Called again it changes the interval. Without pg_cron 55000, with the line for any other cron. DROP EXTENSION ends the job.';
+
+CREATE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  jobs regclass;
+  cron_unschedule regprocedure;
+  job bigint;
+  ended bigint := 0;
+BEGIN
+  -- What belongs to the extension, as above.
+  SELECT c.oid, p.oid INTO jobs, cron_unschedule
+    FROM pg_extension e
+    JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
+    JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relname = 'job' AND c.relkind = 'r'
+    JOIN pg_depend f ON f.refclassid = 'pg_extension'::regclass AND f.refobjid = e.oid AND f.deptype = 'e'
+    JOIN pg_proc p ON f.classid = 'pg_proc'::regclass AND p.oid = f.objid AND p.proname = 'unschedule'
+                  AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
+    WHERE e.extname = 'pg_cron';
+  IF jobs IS NOT NULL THEN
+    -- Whoever scheduled them: pg_cron lets another superuser end a job by its id only.
+    FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
+      USING 'insforge_integrations refresh_provider_jwks'
+    LOOP
+      EXECUTE format('SELECT %s($1)', cron_unschedule::regproc) USING job;
+      ended := ended + 1;
+    END LOOP;
+  END IF;
+  RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
+  'Ends what schedule_jwks_refresh() had pg_cron do; the number of jobs that were ended. DROP EXTENSION calls it.';

@@ -14,6 +14,25 @@ COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in force in eve
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
 
+CREATE FUNCTION insforge_integrations.token_role_problem(role text) RETURNS text
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT CASE
+    WHEN r.oid IS NULL THEN 'There is no such role.'
+    WHEN r.rolsuper THEN format('Role %I is a superuser.', given.name)
+    WHEN r.rolbypassrls THEN format('Role %I has BYPASSRLS.', given.name)
+    ELSE (SELECT format('Role %I is a member of %I, which %s.', given.name, o.rolname,
+                        CASE WHEN o.rolsuper THEN 'is a superuser' ELSE 'has BYPASSRLS' END)
+          FROM pg_roles o
+          WHERE (o.rolsuper OR o.rolbypassrls) AND pg_has_role(r.oid, o.oid, 'MEMBER')
+          ORDER BY o.rolsuper DESC, o.rolname LIMIT 1)
+  END
+  FROM (SELECT role) given(name) LEFT JOIN pg_roles r ON r.rolname = given.name
+$$;
+COMMENT ON FUNCTION insforge_integrations.token_role_problem(text) IS
+  'Why a role cannot be token_role, a sentence: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL when it can.';
+
 -- For the install script alone, which drops it in the end: makes sessions' copies of a table as fresh as it.
 CREATE FUNCTION insforge_integrations.watch_for_table_caches(watched regclass) RETURNS void
   LANGUAGE plpgsql AS $$

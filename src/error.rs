@@ -62,6 +62,15 @@ pub enum Error {
         accepts: &'static str,
     },
 
+    /// A role that tokens of users must not have.
+    #[error("invalid value for setting \"token_role\": {}", shown(.role))]
+    InvalidTokenRole {
+        /// The role as given.
+        role: String,
+        /// What is wrong with it, a sentence.
+        problem: String,
+    },
+
     /// The settings table holds a value that no version of `configure()` of this library writes.
     #[error("the stored value of setting \"{name}\" is invalid")]
     StoredSettingInvalid {

@@ -31,6 +31,7 @@ pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod secret_search;
 pub mod settings;
 pub mod x402;
 
@@ -136,6 +137,11 @@ mod install_script {
         requires = ["reservations"]
     );
     extension_sql_file!(
+        "../sql/installed.sql",
+        name = "installed",
+        requires = [insforge_integrations]
+    );
+    extension_sql_file!(
         "../sql/comments.sql",
         name = "comments",
         requires = [
@@ -147,6 +153,7 @@ mod install_script {
             pg::reservations::read_x402_payment,
             pg::reservations::read_x402_settlement,
             pg::reservations::x402_transaction_hash,
+            pg::secret_search::holds_secret,
             pg::settings::configure,
             pg::evm::keccak256,
             pg::evm::to_checksum_address,
@@ -201,6 +208,11 @@ mod install_script {
     extension_sql_file!(
         "../sql/advisor/providers.sql",
         name = "advisor_providers",
+        requires = ["advise"]
+    );
+    extension_sql_file!(
+        "../sql/advisor/identity.sql",
+        name = "advisor_identity",
         requires = ["advise"]
     );
     extension_sql_file!(

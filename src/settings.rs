@@ -76,7 +76,7 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "token_role",
-        accepts: "the name of a role, such as authenticated",
+        accepts: "the name of a role for which row level security holds, such as authenticated",
         apply: |settings, value| {
             settings.token_role = not_empty(value)?;
             Some(())

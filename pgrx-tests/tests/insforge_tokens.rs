@@ -179,7 +179,8 @@ fn role_and_audience_are_settings() {
     let (_database, mut client) = prepared();
     client
         .batch_execute(
-            "SELECT insforge_integrations.configure('token_role', 'member');
+            "DO $$ BEGIN CREATE ROLE member; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+             SELECT insforge_integrations.configure('token_role', 'member');
              SELECT insforge_integrations.configure('token_audience', 'my-api')",
         )
         .unwrap();

@@ -1,7 +1,7 @@
 //! CREATE, DROP, dump and restore.
 
 use insforge_integrations_tests::request::claims_of;
-use insforge_integrations_tests::{Database, Fixture, shared_cluster};
+use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
 
@@ -79,10 +79,16 @@ fn a_schema_in_its_place_stops_create_extension() {
     client
         .batch_execute("CREATE SCHEMA insforge_integrations AUTHORIZATION authenticated")
         .unwrap();
+    let refused = client
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap_err();
+    let error = refused.as_db_error().unwrap();
+    assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
     assert!(
-        client
-            .batch_execute("CREATE EXTENSION insforge_integrations")
-            .is_err()
+        error
+            .message()
+            .contains("schema insforge_integrations is not a member"),
+        "{error:?}"
     );
 }
 
@@ -148,6 +154,25 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         assert!(x402_before.contains(part), "{part}");
     }
     let directory = tempfile::tempdir().unwrap();
+    // As InsForge's dashboard restores: over the database that is there.
+    let over = directory.path().join("over");
+    run(shared_cluster()
+        .client_command("pg_dump")
+        .args(["--format", "custom", "--file"])
+        .arg(&over)
+        .arg(database.name()));
+    run(shared_cluster()
+        .client_command("pg_restore")
+        .args([
+            "--clean",
+            "--if-exists",
+            "--single-transaction",
+            "--exit-on-error",
+            "--dbname",
+            database.name(),
+        ])
+        .arg(&over));
+    assert_eq!(x402(&mut client), x402_before);
     for format in ["plain", "custom", "directory"] {
         let file = directory.path().join(format);
         run(shared_cluster()
@@ -180,6 +205,13 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         }
         let mut client = restored.connect().unwrap();
         assert_eq!(x402(&mut client), x402_before);
+        let changed = client
+            .query(
+                "SELECT FROM insforge_integrations.compare_installed_objects() WHERE NOT is_as_installed",
+                &[],
+            )
+            .unwrap();
+        assert!(changed.is_empty(), "{format}");
         client
             .execute(
                 "SELECT set_config('request.jwt.claims', $1, false)",
@@ -228,4 +260,236 @@ fn run(command: &mut std::process::Command) {
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+fn scheduled(client: &mut Client) -> i64 {
+    client
+        .query_one("SELECT count(*) FROM cron.job", &[])
+        .unwrap()
+        .get(0)
+}
+
+#[test]
+fn drop_extension_ends_its_cron_job() {
+    let cluster = Cluster::start_with(
+        "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'db_0'\ncron.use_background_workers = on",
+    )
+    .unwrap();
+    let database = cluster.database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute(
+            "CREATE EXTENSION pg_cron;
+             SELECT insforge_integrations.schedule_jwks_refresh('1 hour');
+             SELECT cron.schedule('a job of another''s', '0 0 1 1 *', 'SELECT 1');
+             CREATE SCHEMA cron_jobs",
+        )
+        .unwrap();
+    // Scheduled by somebody else, and one of that name in another database.
+    client
+        .batch_execute(
+            "CREATE ROLE operator SUPERUSER LOGIN; SET ROLE operator;
+             SELECT insforge_integrations.schedule_jwks_refresh('2 hours');
+             RESET ROLE;
+             SELECT cron.schedule_in_database('insforge_integrations refresh_provider_jwks', '0 0 1 1 *', 'SELECT 1', 'postgres', 'operator')",
+        )
+        .unwrap();
+    let before = scheduled(&mut client);
+    assert!(before >= 3, "{before}");
+    // What does not drop the extension leaves the job where it is.
+    for statement in [
+        "DROP SCHEMA cron_jobs",
+        "BEGIN; DROP EXTENSION insforge_integrations; ROLLBACK",
+        "CREATE TABLE notes (user_id text DEFAULT requesting_user_id())",
+    ] {
+        client.batch_execute(statement).unwrap();
+        assert_eq!(scheduled(&mut client), before, "{statement}");
+    }
+    for statement in [
+        "DROP EXTENSION insforge_integrations",
+        "DROP SCHEMA insforge_integrations",
+    ] {
+        let refused = client.batch_execute(statement).unwrap_err();
+        assert_eq!(
+            refused.code(),
+            Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST),
+            "{statement}"
+        );
+        assert_eq!(scheduled(&mut client), before, "{statement}");
+    }
+    let by_hand: i64 = client
+        .query_one(
+            "SELECT insforge_integrations.unschedule_jwks_refresh()",
+            &[],
+        )
+        .unwrap()
+        .get(0);
+    assert!(by_hand >= 1, "{by_hand}");
+    client
+        .batch_execute(
+            "DROP TABLE notes; SELECT insforge_integrations.schedule_jwks_refresh('1 hour')",
+        )
+        .unwrap();
+    for statement in [
+        "DROP EXTENSION insforge_integrations CASCADE",
+        "CREATE SCHEMA api; CREATE EXTENSION insforge_integrations SCHEMA api;
+         SELECT insforge_integrations.schedule_jwks_refresh('1 hour');
+         DROP SCHEMA api CASCADE",
+    ] {
+        client.batch_execute(statement).unwrap();
+        let left: Vec<String> = client
+            .query(
+                "SELECT coalesce(jobname::text, '') FROM cron.job WHERE database = current_database()",
+                &[],
+            )
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        assert_eq!(left, ["a job of another's"], "{statement}");
+    }
+    // An extension of the schema's name is another.
+    client
+        .batch_execute(
+            "CREATE SCHEMA citext; CREATE EXTENSION citext; CREATE EXTENSION insforge_integrations SCHEMA citext;
+             SELECT insforge_integrations.schedule_jwks_refresh('1 hour')",
+        )
+        .unwrap();
+    let before = scheduled(&mut client);
+    client.batch_execute("DROP EXTENSION citext").unwrap();
+    assert_eq!(scheduled(&mut client), before);
+    client
+        .batch_execute("DROP EXTENSION insforge_integrations")
+        .unwrap();
+    assert_eq!(scheduled(&mut client), before - 1);
+    // Without the extension pg_cron there is nothing to end.
+    client
+        .batch_execute(
+            "DROP EXTENSION pg_cron;
+             CREATE EXTENSION insforge_integrations; DROP EXTENSION insforge_integrations",
+        )
+        .unwrap();
+}
+
+/// The statement that a restore repeats has no secret in it.
+#[test]
+fn the_secret_is_read_from_a_file() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(
+        directory.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let file = directory.path().join("jwt secret");
+    let path = file.to_str().unwrap().to_owned();
+    const SECRET: &str = "sécret of InsForge, with 32 bytes and more";
+    let mut set = |content: Option<&[u8]>| {
+        if let Some(content) = content {
+            std::fs::write(&file, content).unwrap();
+        }
+        client
+            .query_one(
+                "SELECT insforge_integrations.set_jwt_secret_from_file($1)::text",
+                &[&path],
+            )
+            .err()
+            .map(|error| error.as_db_error().unwrap().clone())
+    };
+    for (content, detail) in [
+        (None, "The server finds no such file."),
+        (Some(vec![b'a'; 4097]), "It has more than 4096 bytes."),
+        (
+            Some(b"JWT_SECRET=x\nADMIN_EMAIL=topsecret@example.com\n".to_vec()),
+            "It has more than one line.",
+        ),
+        (
+            Some(b"topsecret topsecret topsecret topsecret\xff".to_vec()),
+            "It is not text in UTF-8.",
+        ),
+        (
+            Some(b"topsecret topsecret topsecret\0topsecret".to_vec()),
+            "It is not text in UTF-8.",
+        ),
+    ] {
+        let error = set(content.as_deref()).unwrap();
+        assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        assert_eq!(
+            error.detail(),
+            Some(format!("{detail} Nothing was changed.").as_str())
+        );
+        let whole = format!("{error:?}");
+        assert!(
+            !whole.contains("topsecret") && !whole.contains("0xff") && !whole.contains("ADMIN"),
+            "{whole}"
+        );
+        assert!(error.hint().unwrap().contains("/run/secrets"), "{error:?}");
+    }
+    for short in ["", "topsecret\n"] {
+        let error = set(Some(short.as_bytes())).unwrap();
+        assert_eq!(error.message(), "the JWT secret is too short");
+        assert!(!format!("{error:?}").contains("topsecret"));
+    }
+    for content in [
+        SECRET.to_owned(),
+        format!("{SECRET}\n"),
+        format!("{SECRET}\r\n\n"),
+    ] {
+        assert_eq!(set(Some(content.as_bytes())), None);
+    }
+    let stored: Vec<String> = client
+        .query("SELECT secret FROM insforge_integrations.jwt_secrets", &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(stored, [SECRET]);
+    // Another keeps this one for a while, as set_jwt_secret() does.
+    std::fs::write(&path, "another secret of InsForge, as long as it must be").unwrap();
+    client
+        .query_one(
+            "SELECT insforge_integrations.set_jwt_secret_from_file($1, keep_previous => '2 hours')::text",
+            &[&path],
+        )
+        .unwrap();
+    let previous = client
+        .query(
+            "SELECT FROM insforge_integrations.jwt_secrets WHERE valid_until > now() + interval '1 hour'",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(previous.len(), 1);
+    // The secret itself in the place of a path is in no message.
+    let long = "x".repeat(5000);
+    for path in [Some(SECRET), Some(long.as_str()), Some(""), None] {
+        let refused = client
+            .execute(
+                "SELECT insforge_integrations.set_jwt_secret_from_file($1)",
+                &[&path],
+            )
+            .unwrap_err();
+        let error = refused.as_db_error().unwrap();
+        assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        assert_eq!(
+            error.detail(),
+            Some("The server finds no such file. Nothing was changed.")
+        );
+        assert!(!format!("{error:?}").contains(SECRET));
+    }
+    for role in ["project_admin", "authenticated"] {
+        let refused = database
+            .connect_as(role)
+            .unwrap()
+            .execute(
+                "SELECT insforge_integrations.set_jwt_secret_from_file($1)",
+                &[&path],
+            )
+            .unwrap_err();
+        assert_eq!(
+            refused.code(),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+            "{role}"
+        );
+    }
 }

@@ -3,13 +3,14 @@ CREATE FUNCTION insforge_integrations.rotation_steps() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
     'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET: what is encrypted with that can be read no longer otherwise.',
     'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'Restart InsForge with PostgREST and Postgres, then run: SELECT insforge_integrations.set_jwt_secret(''the new JWT_SECRET''); tokens of the old one are accepted, and this is found, for another hour.'];
+    'Restart InsForge with PostgREST and Postgres. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this is found, for another hour.'];
 COMMENT ON FUNCTION insforge_integrations.rotation_steps() IS
   'How InsForge gets a new JWT secret, for steps().';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'How the JWT secret, or the one before while it holds, is written: as it is, quoted, in hexadecimal digits, in base64.', $fact$
-  SELECT DISTINCT w.text
+(40, 'secret_spellings', 'How the JWT secret, and the one before while it holds, are written: as they are, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- For holds_secret() alone: who plants texts must not learn from the time of a search how much of the secret they have.
+  SELECT array_agg(DISTINCT w.text) AS texts
   FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
         WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
        LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
@@ -59,7 +60,7 @@ $rule$
     FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
                         '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
   ), told AS (
-    SELECT s.*, EXISTS (SELECT FROM secret_spellings w WHERE strpos(s.value, w.text) > 0) AS is_it
+    SELECT s.*, insforge_integrations.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
     FROM setting s
   )
   SELECT format('setting %s %s', s.name, s.place) AS affected_object,
@@ -94,7 +95,7 @@ $rule$
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
          format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
          insforge_integrations.steps(
-           'Run with the JWT_SECRET of InsForge''s environment, not from a shell that keeps a history: SELECT insforge_integrations.set_jwt_secret(''...'');',
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
            'Register Better Auth again if its session cookies are exchanged: its session_secret is not dumped either.',
            'Where PostgREST''s pre-request verifies tokens and none are exchanged, no secret is needed. Say so: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
   FROM insforge_integrations.auth_providers p
@@ -109,39 +110,35 @@ $rule$),
 'Definitions and comments can be read by every role, are in every dump and in migrations. Who has the secret can sign a token as any user.',
 'Deletes the comment; elsewhere, takes the literal out. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
 $rule$
-  WITH sought AS (
-    -- In the tree of an expression a constant is written as its bytes, signed.
-    SELECT w.text, b.bytes,
-           (SELECT string_agg(' ' || (CASE WHEN v.byte > 127 THEN v.byte - 256 ELSE v.byte END), '' ORDER BY i)
-            FROM generate_series(0, length(b.bytes) - 1) i, LATERAL (SELECT get_byte(b.bytes, i)) v(byte)) AS tree
-    FROM secret_spellings w, LATERAL (SELECT convert_to(w.text, getdatabaseencoding())) b(bytes)
-  ), code(classid, objid, objsubid, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
       FROM pg_proc p WHERE p.oid >= 16384
     UNION ALL
     SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, NULL, concat(r.ev_qual, r.ev_action), NULL
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
       FROM pg_rewrite r WHERE r.oid >= 16384
     UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
     UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
     UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
     UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
     UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, NULL, concat(i.indexprs, i.indpred), NULL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
       FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
     UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
   ), place AS (
-    SELECT DISTINCT c.classid, c.objid, c.objsubid, false AS is_comment
-    FROM code c JOIN sought s ON strpos(c.texts, s.text) > 0 OR strpos(c.trees, s.tree) > 0 OR position(s.bytes IN c.bytes) > 0
-    UNION
-    SELECT d.classoid, d.objoid, d.objsubid, true FROM pg_description d JOIN sought s ON strpos(d.description, s.text) > 0
-    UNION
-    SELECT d.classoid, d.objoid, 0, true FROM pg_shdescription d JOIN sought s ON strpos(d.description, s.text) > 0
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
   ), named AS (
     SELECT p.is_comment, p.objid, o.type, o.identity
     FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
@@ -216,5 +213,6 @@ $rule$
            'Take the JWT secret out of that server''s environment. If the server is not yours alone, give InsForge a new one too.') AS recommendation
   FROM insforge_integrations.auth_providers p
     JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON s.secret = b.secret AND (s.valid_until IS NULL OR s.valid_until > now())
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
 $rule$);

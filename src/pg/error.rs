@@ -49,6 +49,11 @@ impl From<Error> for ErrorReport {
                 format!("The setting \"{name}\" does not take this value; nothing was changed."),
                 format!("Values: {accepts}. NULL returns to the default."),
             ),
+            Error::InvalidTokenRole { problem, .. } => (
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("{problem} Nothing was changed."),
+                "Give a role for which row level security holds: no superuser, without BYPASSRLS, and a member of no such role. NULL returns to the default, authenticated.".to_owned(),
+            ),
             Error::StoredSettingInvalid { name, value, accepts } => (
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("Table insforge_integrations.settings holds {} for it.", shown(value)),

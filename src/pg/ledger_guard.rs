@@ -1,4 +1,4 @@
-//! Keeps a ledger with rows from going with the extension.
+//! What happens before the extension is dropped: a ledger with rows is kept, and its cron job ends.
 
 use std::ffi::CStr;
 
@@ -41,16 +41,36 @@ function_info!(pg_finfo_keep_x402_ledger);
 /// A statement's parse tree.
 unsafe fn check(statement: *mut pg_sys::Node) -> Result<()> {
     // SAFETY: the node is what its tag says.
-    let reaches_ledger = unsafe {
+    let drops_extension = unsafe {
         match (*statement).type_ {
-            pg_sys::NodeTag::T_DropStmt => reach_ledger(dropped_names(statement.cast()))?,
+            pg_sys::NodeTag::T_DropStmt => reaches_extension(statement.cast())?,
             pg_sys::NodeTag::T_DropOwnedStmt => owns_ledger(statement.cast())?,
             _ => false,
         }
     };
-    if !reaches_ledger || settings::current()?.allow_ledger_drop {
+    if !drops_extension {
         return Ok(());
     }
+    if !settings::current()?.allow_ledger_drop {
+        require_empty_ledger()?;
+    }
+    unschedule()
+}
+
+/// Ends the extension's cron job. Should the statement fail, the job stays.
+fn unschedule() -> Result<()> {
+    // A library is newer than the catalogs until ALTER EXTENSION … UPDATE.
+    Spi::run(
+        "DO $$ BEGIN
+           IF pg_catalog.to_regprocedure('insforge_integrations.unschedule_jwks_refresh()') IS NOT NULL THEN
+             PERFORM insforge_integrations.unschedule_jwks_refresh();
+           END IF;
+         END $$",
+    )
+    .map_err(Error::bug)
+}
+
+fn require_empty_ledger() -> Result<()> {
     let content = Spi::get_one::<String>(
         "SELECT pg_catalog.format('It has %s settlements and %s reservations, which would be gone.', s.n, r.n)
          FROM (SELECT pg_catalog.count(*) AS n FROM insforge_integrations.x402_settlements) s,
@@ -64,26 +84,36 @@ unsafe fn check(statement: *mut pg_sys::Node) -> Result<()> {
     }
 }
 
-/// What a DROP names that the ledger could be part of: extensions, schemas and languages.
-unsafe fn dropped_names(statement: *mut pg_sys::DropStmt) -> Vec<String> {
+/// Whether a DROP names the extension, one of its schemas, or the language of its functions.
+unsafe fn reaches_extension(statement: *mut pg_sys::DropStmt) -> Result<bool> {
     // SAFETY: objects of these kinds are given as one String node each.
-    unsafe {
-        let kind = (*statement).removeType;
-        let is_container = [
-            pg_sys::ObjectType::OBJECT_EXTENSION,
-            pg_sys::ObjectType::OBJECT_SCHEMA,
-            pg_sys::ObjectType::OBJECT_LANGUAGE,
-        ]
-        .contains(&kind);
-        if !is_container {
-            return Vec::new();
-        }
+    let (kind, names) = unsafe {
+        let kind = match (*statement).removeType {
+            pg_sys::ObjectType::OBJECT_EXTENSION => "extension",
+            pg_sys::ObjectType::OBJECT_SCHEMA => "schema",
+            pg_sys::ObjectType::OBJECT_LANGUAGE => "language",
+            _ => return Ok(false),
+        };
         let objects = pgrx::PgList::<pg_sys::Node>::from_pg((*statement).objects);
         let strings = objects
             .iter_ptr()
             .filter(|node| (**node).type_ == pg_sys::NodeTag::T_String);
-        strings.map(|node| text_of(node)).collect()
-    }
+        (kind, strings.map(|node| text_of(node)).collect::<Vec<_>>())
+    };
+    let answer = Spi::get_one_with_args(
+        "SELECT pg_catalog.bool_or(CASE $1
+           WHEN 'extension' THEN name OPERATOR(pg_catalog.=) ANY ('{insforge_integrations,plpgsql}'::pg_catalog.text[])
+           WHEN 'language' THEN name OPERATOR(pg_catalog.=) 'plpgsql'
+           ELSE name OPERATOR(pg_catalog.=) 'insforge_integrations'
+                OR name OPERATOR(pg_catalog.=) (
+                     SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e
+                     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+                     WHERE e.extname OPERATOR(pg_catalog.=) 'insforge_integrations')
+         END)
+         FROM pg_catalog.unnest($2) AS name",
+        &[kind.into(), names.into()],
+    );
+    Ok(answer.map_err(Error::bug)? == Some(true))
 }
 
 /// The characters of a String node.
@@ -96,23 +126,6 @@ unsafe fn text_of(node: *mut pg_sys::Node) -> String {
         let text = (*node.cast::<pg_sys::String>()).sval;
         CStr::from_ptr(text).to_string_lossy().into_owned()
     }
-}
-
-/// Whether dropping an extension, schema or language of one of these names reaches the extension: the
-/// extension itself, its schemas, and the language of its functions.
-fn reach_ledger(names: Vec<String>) -> Result<bool> {
-    if names.is_empty() {
-        return Ok(false);
-    }
-    let answer = Spi::get_one_with_args(
-        "SELECT pg_catalog.bool_or(name OPERATOR(pg_catalog.=) ANY (ARRAY['insforge_integrations', 'plpgsql',
-                (SELECT n.nspname::text FROM pg_catalog.pg_extension e
-                 JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
-                 WHERE e.extname OPERATOR(pg_catalog.=) 'insforge_integrations')]))
-         FROM pg_catalog.unnest($1) AS name",
-        &[names.into()],
-    );
-    Ok(answer.map_err(Error::bug)? == Some(true))
 }
 
 /// Whether DROP OWNED names the owner of the ledger.

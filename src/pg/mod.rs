@@ -20,6 +20,7 @@ mod refresh;
 mod request;
 mod reservations;
 mod rows;
+mod secret_search;
 mod sessions;
 mod settings;
 mod sys;

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use std::rc::Rc;
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::error::{Result, reported};
@@ -34,6 +35,9 @@ pub fn current() -> Result<Rc<Settings>> {
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
     let name = name.unwrap_or_default();
     check(name, value)?;
+    if let ("token_role", Some(role)) = (name, value) {
+        check_token_role(role)?;
+    }
     match value {
         Some(value) => Spi::run_with_args(
             "INSERT INTO insforge_integrations.settings AS s (name, value) VALUES ($1, $2)
@@ -47,7 +51,41 @@ fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
         ),
     }
     .map_err(Error::bug)?;
+    if (name, value) == ("identity_source", Some("verified")) {
+        warn_of_exchanged_tokens();
+    }
     Ok(())
+}
+
+/// Refuses a role that tokens must not give to users.
+fn check_token_role(role: &str) -> Result<()> {
+    let problem = Spi::get_one_with_args::<String>(
+        "SELECT insforge_integrations.token_role_problem($1)",
+        &[role.into()],
+    )
+    .map_err(Error::bug)?;
+    problem.map_or(Ok(()), |problem| {
+        Err(Error::InvalidTokenRole {
+            role: role.to_owned(),
+            problem,
+        })
+    })
+}
+
+/// InsForge and PostgREST hand a token on as claims, and nothing calls `authenticate()` with it.
+fn warn_of_exchanged_tokens() {
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        "exchanged tokens identify nobody while identity_source is verified",
+        "insforge_integrations",
+    )
+    .set_detail(
+        "InsForge and PostgREST verify a token and set request.jwt.claims, which identifies nobody from now on. They do not call authenticate().",
+    )
+    .set_hint(
+        "Make insforge_integrations.pre_request() PostgREST's db-pre-request, and have clients send the provider's token in its header (docs/postgrest.md). To exchange tokens instead: SELECT insforge_integrations.configure('identity_source', 'claims').",
+    )
+    .report(PgLogLevel::WARNING);
 }
 
 #[cfg(feature = "pg_test")]

@@ -3,6 +3,7 @@
 mod apps;
 mod better_auth;
 mod exposure;
+mod identity;
 mod payments;
 mod policies;
 mod providers;

@@ -1,7 +1,7 @@
 //! The JWT secret: where others can read it, and whether it can be guessed.
 
 use super::{Finding, Mistake, assert_found, findings};
-use insforge_integrations_tests::{Cluster, Fixture};
+use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 
 const SECRET: &str = "q8Zr3'Vt6Yw9Bn2Mx5Kc7Ld4Pf1Hs0JgA+e";
 const BASE64: &str = "cThacjMnVnQ2WXc5Qm4yTXg1S2M3TGQ0UGYxSHMwSmdBK2U";
@@ -294,4 +294,88 @@ fn jwt_secret_weak() {
     ] {
         assert_found(&found(strong), &[]);
     }
+}
+
+/// Texts that share more and more with the secret, by which its characters were guessed one by one. That the search does
+/// the same work for all of them is a test of src/secret_search.rs; here nothing is found until the whole is there.
+#[test]
+fn planted_texts_tell_nothing_of_the_secret() {
+    const RULE: &str = "jwt_secret_in_code";
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut superuser = database.connect().unwrap();
+    let mut administrator = database.connect_as("project_admin").unwrap();
+    superuser
+        .batch_execute("GRANT USAGE, CREATE ON SCHEMA public TO project_admin")
+        .unwrap();
+    administrator
+        .batch_execute("CREATE FUNCTION public.planted() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        .unwrap();
+    for secret in [SECRET, ANOTHER] {
+        superuser
+            .execute(
+                "SELECT insforge_integrations.set_jwt_secret($1, '0')",
+                &[&secret],
+            )
+            .unwrap();
+        for planted in [SECRET, BASE64, ANOTHER] {
+            for shared in [1, planted.len() / 2, planted.len() - 1] {
+                let (head, tail) = planted.split_at(shared);
+                let text = [head, "~", tail, "~", &tail.repeat(9)].concat();
+                administrator
+                    .batch_execute(&format!(
+                        "COMMENT ON FUNCTION public.planted() IS $planted${text}$planted$"
+                    ))
+                    .unwrap();
+                assert_found(&findings(&mut administrator, RULE), &[]);
+            }
+            administrator
+                .batch_execute(&format!(
+                    "COMMENT ON FUNCTION public.planted() IS $planted$~{planted}~$planted$"
+                ))
+                .unwrap();
+            let is_it = (planted == ANOTHER) == (secret == ANOTHER);
+            let expected: &[&str] = if is_it {
+                &["comment on function public.planted()"]
+            } else {
+                &[]
+            };
+            assert_found(&findings(&mut administrator, RULE), expected);
+        }
+    }
+}
+
+/// No rule compares the secret itself with what others wrote.
+#[test]
+fn secrets_are_compared_by_digest_alone() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut superuser = database.connect().unwrap();
+    let queries = superuser
+        .query(
+            "SELECT name, query FROM insforge_integrations.advisor_facts
+             UNION ALL SELECT rule_id, findings FROM insforge_integrations.advisor_rules
+             UNION ALL SELECT p.proname::text, p.prosrc FROM pg_proc p WHERE p.pronamespace = 'insforge_integrations'::regnamespace",
+            &[],
+        )
+        .unwrap();
+    let mut seen = 0;
+    for row in queries {
+        let (name, query): (String, String) = (row.get(0), row.get(1));
+        for (at, _) in query.match_indices("secret_spellings") {
+            let before = &query[..at];
+            assert!(
+                before.ends_with("(SELECT w.texts FROM ") && before.contains("holds_secret(")
+                    || before.ends_with("(SELECT w.texts IS NOT NULL FROM "),
+                "{name}"
+            );
+            seen += 1;
+        }
+        // Named arguments, and the question whether there is one, are no comparison.
+        let query = ["secret =>", "secret <> ''", "secret = ''"]
+            .iter()
+            .fold(query, |query, allowed| query.replace(allowed, ""));
+        for comparison in ["secret =", "secret <>", "= secret", "secret IN"] {
+            assert!(!query.contains(comparison), "{name}: {comparison}");
+        }
+    }
+    assert_eq!(seen, 3);
 }

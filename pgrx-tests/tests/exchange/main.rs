@@ -300,7 +300,8 @@ fn the_role_of_a_providers_token_is_worth_nothing() {
     assert_eq!(minted().0, "authenticated");
     superuser
         .batch_execute(
-            "SELECT insforge_integrations.configure('token_role', 'app_user');
+            "CREATE ROLE app_user;
+             SELECT insforge_integrations.configure('token_role', 'app_user');
              SELECT insforge_integrations.configure('token_ttl', '2 minutes')",
         )
         .unwrap();

@@ -1,0 +1,75 @@
+-- Who is asking: whether the extension's own answer still stands, and what users' tokens are worth.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('extension_object_changed', 'critical', 'security', 'An object of this extension is not the one that was installed',
+'Somebody replaced or changed a function, view or trigger, or took it out of the extension. The statement of InsForge''s guides that makes requesting_user_id() does so. Policies and the ledger rely on these objects: claims that a session sets may be believed although identity_source is verified, or rows of the ledger be changed.',
+'Puts back what was installed, with the privileges. One call does so for all objects.',
+$rule$
+  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have it.' END AS detail,
+         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
+  FROM insforge_integrations.compare_installed_objects() o
+  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
+$rule$),
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that policies do not hold for, or none',
+'A superuser, a role with BYPASSRLS and a member of such a role read and write every row. With a role that does not exist every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for that one. Otherwise takes from the role what lets it pass policies, or creates it.',
+$rule$
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
+         CASE
+           WHEN t.name <> 'authenticated' AND insforge_integrations.token_role_problem('authenticated') IS NULL THEN
+             'SELECT insforge_integrations.configure(''token_role'', NULL);'
+           WHEN r.oid IS NULL THEN
+             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
+           ELSE concat_ws(E'\n',
+             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
+             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
+              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND insforge_integrations.token_role_problem(g.rolname) IS NOT NULL))
+         END AS recommendation
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations.token_role_problem(w.name) AS problem
+        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
+              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
+    LEFT JOIN pg_roles r ON r.rolname = t.name
+  WHERE t.problem IS NOT NULL
+    -- Nobody misses the default's role where no token is made.
+    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
+$rule$),
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, and identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and hand its claims on in request.jwt.claims, which identifies nobody with this setting: they do not call authenticate(). Each user who signed in that way sees no row.',
+'Says how to have PostgREST verify the provider''s own token, which goes with this setting, and how to return to claims.',
+$rule$
+  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
+         insforge_integrations.steps(
+           'To keep the setting, have PostgREST call pre_request() and clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If that is in the environment of PostgREST, or a pre-request of your own calls authenticate(), say that no token is exchanged: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'identity_source' AND s.value = 'verified'
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
+                    WHERE c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+$rule$),
+('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
+'identity_source is verified, and the policy asks another function than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims is then any user. A function that was adopted is one of these again once somebody ran the guides'' statement that makes it.',
+'Puts requesting_user_id() under the function. For a policy that reads the claims itself: says what to write there.',
+$rule$
+  SELECT i.oid::regprocedure::text AS affected_object,
+         format('Policies on %s ask it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
+  FROM identity_functions i
+    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
+    JOIN policies p ON p.oid = d.objid
+  WHERE i.kind = 'text'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
+  GROUP BY i.oid
+  UNION ALL
+  SELECT format('%I on %s', p.name, p.table_name), NULL,
+         insforge_integrations.steps(
+           'In the place of what reads the user''s id from the claims write @extschema@.requesting_user_id(). For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+  FROM policies p
+  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+$rule$);
