@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION insforge_integrations.publish_x402_settlement(tx_hash text) RETURNS void
+CREATE FUNCTION insforge_integrations.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
   SET lock_timeout = '500ms'
@@ -133,7 +133,9 @@ BEGIN
            'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
            'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
            'response_summary', p.response_summary, 'created_at', p.created_at))
-         FROM @extschema@.x402_payments p WHERE p.tx_hash = publish_x402_settlement.tx_hash));
+         FROM @extschema@.x402_payments p
+         WHERE p.tx_hash = publish_x402_settlement.tx_hash
+           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
     EXCEPTION WHEN OTHERS THEN
       problem := format('realtime.publish raised: %s', SQLERRM);
     END;
@@ -146,8 +148,8 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text) IS
-  'Tells channel x402_payments of a recorded settlement; a WARNING when it cannot. Called by the functions that record.';
+COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text, uuid) IS
+  'Tells channel x402_payments of a recorded settlement, or of the payment batched_id that the transaction carried too; a WARNING when it cannot. Called by the functions that record.';
 
 CREATE FUNCTION insforge_integrations.enter_x402_correction(
     tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)

@@ -155,6 +155,9 @@ BEGIN
     UPDATE insforge_integrations.x402_reservations r
       SET state = 'settled', is_batched = true, tx_hash = hash, reason = NULL, message = NULL, settled_at = now()
       WHERE r.id = own.id;
+    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
+      PERFORM insforge_integrations.publish_x402_settlement(hash, own.id);
+    END IF;
   ELSIF outcome = 'failed' THEN
     IF insforge_integrations.x402_can_land_until(own.valid_before) > clock_timestamp() THEN
       RAISE WARNING USING

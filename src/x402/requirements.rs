@@ -164,7 +164,7 @@ impl<'r> Terms<'r> {
             Some(name) => registry.networks.find(&name).ok_or_else(|| {
                 unknown(
                     Reason::InvalidNetwork,
-                    format!("network: View x402_networks does not have \"{name}\"."),
+                    "network: View x402_networks does not have it.",
                 )
             })?,
             // The guide's object says no network.
@@ -186,11 +186,11 @@ impl<'r> Terms<'r> {
         match extra.get(TRANSFER_METHOD).map(|method| method.string()) {
             None => {}
             Some(Some(method)) if method == EIP_3009 => {}
-            Some(Some(method)) => {
+            Some(Some(_)) => {
                 return Err(unknown(
                     Reason::UnsupportedScheme,
                     format!(
-                        "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\", not \"{method}\"."
+                        "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\"."
                     ),
                 ));
             }

@@ -207,6 +207,38 @@ fn hash_of(id: &str, shop: &mut Shop) -> String {
 }
 
 #[test]
+fn whoever_listens_is_told_of_each_payment_of_a_transaction() {
+    let mut shop = Shop::new();
+    shop.superuser
+        .batch_execute(
+            "SELECT insforge_integrations.configure('realtime', 'on');
+             CREATE SCHEMA realtime;
+             CREATE TABLE realtime.heard (place serial, event text, payload jsonb);
+             CREATE FUNCTION realtime.publish(text, text, jsonb) RETURNS uuid LANGUAGE sql AS
+               'INSERT INTO realtime.heard (event, payload) VALUES ($2, $3); SELECT NULL::uuid'",
+        )
+        .unwrap();
+    let (hash, ids) = batched(&mut shop);
+    let heard = shop
+        .superuser
+        .query(
+            "SELECT event, payload #>> '{new, tx_hash}', payload #>> '{new, id}', payload #>> '{new, amount}'
+             FROM realtime.heard ORDER BY place",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(heard.len(), 2);
+    for row in &heard {
+        assert_eq!(
+            [row.get::<_, &str>(0), row.get(1), row.get(3)],
+            ["INSERT_x402_payments", hash.as_str(), "10000"]
+        );
+    }
+    assert_ne!(heard[0].get::<_, &str>(2), ids[1]);
+    assert_eq!(heard[1].get::<_, &str>(2), ids[1]);
+}
+
+#[test]
 fn only_a_transaction_of_another_payment_on_the_same_chain_carries_one() {
     let mut shop = Shop::new();
     let elsewhere = shop.new_hash();

@@ -37,6 +37,7 @@ fn acknowledged_records_survive_kill_9() {
     let mut payments = payments.chunks(6);
     for round in 0..ROUNDS {
         let stop = AtomicBool::new(false);
+        let (records, reservations) = (AtomicU64::new(0), AtomicU64::new(0));
         let own = payments.next().unwrap();
         let connect = || {
             config
@@ -61,7 +62,10 @@ fn acknowledged_records_survive_kill_9() {
                                 transaction.commit()
                             };
                             match record() {
-                                Ok(()) => acknowledged.push(hash),
+                                Ok(()) => {
+                                    acknowledged.push(hash);
+                                    records.fetch_add(1, Ordering::Relaxed);
+                                }
                                 Err(_) => break,
                             }
                         }
@@ -88,11 +92,17 @@ fn acknowledged_records_survive_kill_9() {
                         &[&id, &json!({"success": true, "transaction": hash})],
                     );
                     acknowledged.push((id, settled.is_ok().then_some(hash)));
+                    reservations.fetch_add(1, Ordering::Relaxed);
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 acknowledged
             });
-            std::thread::sleep(Duration::from_millis(30 + round * 7));
+            // However slow the machine is, something was acknowledged before the crash.
+            let seen = |count: &AtomicU64| count.load(Ordering::Relaxed) > 1;
+            while !(seen(&records) && seen(&reservations) || shop.is_finished()) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(round * 7));
             // Some are in the middle of a commit now.
             cluster.crash().unwrap();
             stop.store(true, Ordering::Relaxed);

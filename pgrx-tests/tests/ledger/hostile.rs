@@ -203,6 +203,31 @@ fn a_signature_that_was_not_verified_keeps_no_verified_payment_out() {
 }
 
 #[test]
+fn a_payment_that_takes_an_unknown_offer_is_not_reserved() {
+    let mut shop = Shop::new();
+    let known = shop.buyer.requirements.clone();
+    for (name, value, reason) in [
+        ("scheme", json!("aggr_deferred"), "unsupported_scheme"),
+        ("network", json!("eip155:4326"), "invalid_network"),
+    ] {
+        let mut other = known.clone();
+        other[name] = value.clone();
+        shop.buyer.requirements = json!([other, known]);
+        let header = shop.buyer.pay().0;
+        let mut payment = shop.decoded(&header);
+        assert!(shop.reserve(&payment.to_string(), None).unwrap().1);
+        payment[name] = value;
+        let error = shop.reserve(&payment.to_string(), None).unwrap_err();
+        let error = refused(&error);
+        assert_eq!(error.code().code(), "28000");
+        assert!(
+            error.detail().unwrap().starts_with(&format!("{reason}: ")),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_reserved_can_be_sent_on() {
     let mut shop = Shop::new();
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
