@@ -15,6 +15,7 @@ mod encoding;
 mod error;
 mod evm;
 mod exchange;
+mod foreign_rows;
 mod identity;
 mod imports;
 mod jsonb;

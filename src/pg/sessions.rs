@@ -2,18 +2,17 @@
 //! was revoked is worth nothing from the next call on.
 
 use std::collections::HashMap;
-use std::ffi::CString;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::clock;
 use super::error::Result;
+use super::foreign_rows::read;
 use super::providers::{Keys, Provider, REGISTRY};
-use super::rows::{Rows, in_ordinary_table};
 use super::table_cache::TableCache;
 use super::verification::{Refusal, is_about_the_content};
-use crate::better_auth::{Credential, MemberRow, Session, SessionRow, UserRow, id_text};
+use crate::better_auth::tables::{MEMBER, SESSION, USER};
+use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::{Reason, Rejection};
 
@@ -43,7 +42,7 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
     }
     let registry = REGISTRY.current()?;
     let secrets = SESSION_SECRETS.current()?;
-    let mut providers: Vec<(&str, &Provider, &str)> = registry
+    let mut providers: Vec<(&str, &Provider, &Place)> = registry
         .iter()
         .filter(|(name, found)| match provider {
             Some(wanted) => *name == wanted,
@@ -51,7 +50,7 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
         })
         .filter(|(name, found)| found.allow_bare_sessions || secrets.contains_key(*name))
         .filter_map(|(name, found)| match &found.keys {
-            Keys::BetterAuth(schema) => Some((name.as_str(), &**found, schema.as_str())),
+            Keys::BetterAuth(place) => Some((name.as_str(), &**found, place)),
             Keys::Stored(_) => None,
         })
         .collect();
@@ -64,8 +63,8 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
         Err(rejection) => return Ok(Some(Err(rejection.into()))),
     };
     let mut refusal: Option<Refusal> = None;
-    for (name, provider, schema) in providers {
-        match attempt_with(&credential, name, provider, schema, secrets.get(name))? {
+    for (name, provider, place) in providers {
+        match attempt_with(&credential, name, provider, place, secrets.get(name))? {
             Ok(grant) => return Ok(Some(Ok(grant))),
             Err(other) if refusal.is_none() || is_about_the_content(&other) => {
                 refusal = Some(other)
@@ -80,7 +79,7 @@ fn attempt_with(
     credential: &Credential,
     name: &str,
     provider: &Provider,
-    schema: &str,
+    place: &Place,
     secret: Option<&String>,
 ) -> Result<Verdict> {
     let not_ready = |problem: &str| {
@@ -102,67 +101,34 @@ fn attempt_with(
         Ok(token) => token,
         Err(rejection) => return Ok(Err(rejection.into())),
     };
-    let unreadable = |table: &str| {
-        not_ready(&format!(
-            "Table \"{schema}\".\"{table}\" is not there, is not an ordinary table with built-in column types, or does not have the columns that Better Auth makes."
-        ))
-    };
-    let now = clock::now();
-
-    let Some(sessions) = find::<SessionRow>(schema, "session", "token", token)? else {
-        return unreadable("session");
+    let sessions = match read::<SessionRow>(place, &SESSION, Some(("token", token)))? {
+        Ok(sessions) => sessions,
+        Err(problem) => return not_ready(&problem),
     };
     let Some(row) = sessions.first() else {
         return reject(Reason::SessionNotFound, "There is no such session.");
     };
-    let user_id = id_text(&row.user_id).unwrap_or_default();
-    let Some(users) = find::<UserRow>(schema, "user", "id", &user_id)? else {
-        return unreadable("user");
+    let users = match read::<UserRow>(place, &USER, Some(("id", &row.user_id)))? {
+        Ok(users) => users,
+        Err(problem) => return not_ready(&problem),
     };
     let Some(user) = users.first() else {
         return reject(Reason::SessionNotFound, "The session's user is gone.");
     };
-    let members = match id_text(&row.organization_id) {
+    let members = match &row.organization_id {
         None => Vec::new(),
-        Some(_) => match find::<MemberRow>(schema, "member", "userId", &user_id)? {
-            Some(members) => members,
-            None => return unreadable("member"),
+        Some(_) => match read::<MemberRow>(place, &MEMBER, Some(("userId", &row.user_id)))? {
+            Ok(members) => members,
+            Err(problem) => return not_ready(&problem),
         },
     };
     let session = Session {
         row,
-        ends: clock::parse(&row.expires_at).unwrap_or(0),
         user,
-        ban_ends: user
-            .ban_expires
-            .as_deref()
-            .map(|time| clock::parse(time).unwrap_or(i64::MAX)),
-        // Where ids are numbers, the session still has the text of one.
         member: members
             .iter()
-            .find(|member| id_text(&member.organization_id) == id_text(&row.organization_id)),
+            .find(|member| Some(&member.organization_id) == row.organization_id.as_ref()),
     };
+    let now = clock::now();
     Ok(session.grant(name, policy, now).map_err(Refusal::from))
-}
-
-/// The rows of one of Better Auth's tables with a value in a column; `None` when the table is not
-/// what Better Auth makes.
-fn find<T: DeserializeOwned>(
-    schema: &str,
-    table: &str,
-    column: &str,
-    value: &str,
-) -> Result<Option<Vec<T>>> {
-    let (Ok(schema), Ok(table), Ok(column)) = (
-        CString::new(schema),
-        CString::new(table),
-        CString::new(column),
-    ) else {
-        return Ok(None);
-    };
-    // SAFETY: the table is open and has columns of built-in types alone.
-    let rows = in_ordinary_table(&schema, &table, |table| unsafe {
-        Rows::find(table, &column, value)
-    })?;
-    Ok(rows.flatten().and_then(|rows| rows.parse().ok()))
 }

@@ -197,7 +197,7 @@ fn attempt_with(
         Keys::Stored(None) => {
             not_ready("It has no keys: call insforge_integrations.set_provider_jwks().")
         }
-        Keys::BetterAuth(schema) => match better_auth::keys(schema, now)? {
+        Keys::BetterAuth(place) => match better_auth::keys(place, jws.key_id.as_deref(), now)? {
             Ok(keys) => check(policy, &keys, false),
             Err(problem) => not_ready(&problem),
         },
