@@ -18,6 +18,10 @@ COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
   'Verifies a token and binds its identity to the request: requesting_user_id() and its family answer from it, whoever request.jwt.claims names, until the transaction or the token ends, or request.jwt.claims, request.headers or request.cookies changes. Returns the user id.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Unbinds the identity that authenticate() or pre_request() bound.';
+COMMENT ON FUNCTION insforge_integrations.better_auth_table(text, text[]) IS
+  'Which of Better Auth''s tables one of this name and with these columns is, by Better Auth''s own name; NULL if it is none.';
+COMMENT ON FUNCTION insforge_integrations.better_auth_problems(text, jsonb) IS
+  'What stands in the way of reading the tables of Better Auth that are named, a sentence each.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS

@@ -19,6 +19,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   subject_prefix      text,
   allow_uuid_subjects boolean NOT NULL,
   allow_bare_sessions boolean NOT NULL,
+  better_auth_names   jsonb,
   jwks                jsonb,
   jwks_updated_at     timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -43,6 +44,7 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regul
 COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'What is put before "sub" to make the user id.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of a user of InsForge''s own.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'What Better Auth''s tables, and columns as table.column, are called: as they were given or found at registration. What is not in it is looked for at each use.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as set_provider_jwks() took them.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');

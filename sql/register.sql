@@ -17,6 +17,11 @@ BEGIN
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
+    -- Users that are counted: what register_better_auth() makes of ids that are integers.
+    WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
+      SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
+      FROM insforge_integrations.auth_providers p
+      WHERE p.name IS DISTINCT FROM provider AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1)
     WHEN session_secret = '' THEN 'The session secret is empty.'
     WHEN provider = 'insforge' THEN 'The name insforge is the built-in provider''s.'
     -- Names stand in messages; a token or a payment is longer.
@@ -33,13 +38,13 @@ BEGIN
   INSERT INTO insforge_integrations.auth_providers AS stored (
       name, preset, issuers, key_source, jwks_url, algorithms, audience_rule, audiences, authorized_parties,
       required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions)
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names)
     VALUES (
       provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.algorithms,
       wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.required_claims,
       wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
       wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
-      wanted.allow_bare_sessions)
+      wanted.allow_bare_sessions, wanted.better_auth_names)
     ON CONFLICT (name) DO UPDATE SET
       -- The keys stay, but never another source's.
       jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
@@ -52,7 +57,8 @@ BEGIN
       token_types = excluded.token_types, token_categories = excluded.token_categories,
       max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
       subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
-      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions
+      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
+      better_auth_names = excluded.better_auth_names
     RETURNING * INTO wanted;
   DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
   INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
@@ -110,16 +116,64 @@ CREATE FUNCTION insforge_integrations.register_stytch_b2b(
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) IS
   'Trusts session JWTs of a Stytch B2B project. Arguments as of register_stytch().';
 
+CREATE FUNCTION insforge_integrations.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  refused text;
+  found jsonb;
+BEGIN
+  SELECT format('"%s" is not a table of schema %I.', given.value, schema_name) INTO refused
+    FROM jsonb_each_text(coalesce(names, '{}')) given
+    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
+      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
+  WITH candidate AS (
+    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
+    FROM insforge_integrations.better_auth_tables r
+    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
+  ), chosen AS (
+    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
+  )
+  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
+         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
+                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
+    INTO found, refused FROM chosen c;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'Say what Better Auth''s tables are called: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
+  END IF;
+  FOREACH refused IN ARRAY insforge_integrations.better_auth_problems(schema_name, found) LOOP
+    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
+      USING HINT = 'What needs the table is refused until it can. The tables that are right work.';
+  END LOOP;
+  RETURN found;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.better_auth_names(text, jsonb) IS
+  'What Better Auth''s tables in a schema are called: as given, and as found.';
+
 CREATE FUNCTION insforge_integrations.register_better_auth(
     base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
     allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth')
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'better_auth', jsonb_build_object(
-    'base_url', base_url, 'schema_name', schema_name, 'allow_bare_sessions', allow_bare_sessions,
-    'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects), session_secret);
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks, and with session_secret or allow_bare_sessions its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL; schema_name: where its tables are; session_secret: the secret that signs its session cookies, NULL to take none; allow_bare_sessions: whether a session''s token without a signature is taken; subject_pattern, allow_uuid_subjects: for user ids that are not Better Auth''s usual 32 letters and digits.';
+  RETURN (
+    SELECT insforge_integrations.store_auth_provider(name, 'better_auth', jsonb_build_object(
+      'base_url', base_url, 'schema_name', schema_name, 'allow_bare_sessions', allow_bare_sessions,
+      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
+      'id_type', (SELECT format_type(a.atttypid, NULL)
+                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
+                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))), session_secret)
+    FROM insforge_integrations.better_auth_names(schema_name, names) AS found(names));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb) IS
+  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks, and with session_secret or allow_bare_sessions its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL; schema_name: where its tables are; session_secret: the secret that signs its session cookies, NULL to take none; allow_bare_sessions: whether a session''s token without a signature is taken; subject_pattern, allow_uuid_subjects: for user ids that are neither Better Auth''s usual 32 letters and digits nor integers; names: what its tables and columns are called where they are not found by themselves, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows what was found.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,

@@ -1,45 +1,62 @@
 -- Which relations are Better Auth's.
+CREATE VIEW insforge_integrations.better_auth_tables AS
+  WITH described AS (
+    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
+           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'pg_catalog', 'information_schema', 'pg_toast')
+  ), given AS (
+    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
+    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
+    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
+    GROUP BY 1, 2
+  ), shaped AS MATERIALIZED (
+    SELECT d.*, insforge_integrations.better_auth_table(d.relname, d.columns) AS shape FROM described d
+  ), known AS (
+    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
+           -- An application has organizations of its own, too. The plugin's have a column in the sessions.
+           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
+                  OR d.relname = d.shape
+                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
+                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
+                THEN d.shape END AS looks_like
+    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+  )
+  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
+         CASE WHEN k.name = k.looks_like THEN 1
+              WHEN k.name = k.looks_like || 's' THEN 2
+              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
+              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
+  FROM known k
+  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
+COMMENT ON VIEW insforge_integrations.better_auth_tables IS
+  'Tables that are what Better Auth makes, in any spelling: by their names and columns, by many columns under any name, or because a registration names them.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'What its name and its columns say, whatever a registration says.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: its plural; 3: either in another spelling; 4: another name, known by the columns.';
+
 CREATE VIEW insforge_integrations.better_auth_relations AS
-  -- Its own tables, by name and by columns that no other table of the name has.
-  WITH known AS (
-    SELECT c.oid, c.relname, c.relnamespace
-    FROM pg_class c JOIN (VALUES
-      ('user', '{email,emailVerified}'::text[]), ('session', '{userId,expiresAt,token}'),
-      ('account', '{userId,accountId,providerId}'), ('verification', '{identifier,value,expiresAt}'),
-      ('jwks', '{publicKey,privateKey}'), ('rateLimit', '{key,lastRequest}'),
-      ('organization', '{name,slug,createdAt}'), ('organizationRole', '{organizationId,permission}'),
-      ('member', '{organizationId,userId}'), ('invitation', '{organizationId,inviterId}'),
-      ('team', '{organizationId,name}'), ('teamMember', '{teamId,userId}'),
-      ('twoFactor', '{secret,backupCodes}'), ('deviceCode', '{deviceCode,userCode}'),
-      ('walletAddress', '{userId,chainId}'), ('passkey', '{userId,credentialID}'),
-      ('apikey', '{key,lastRefillAt}'), ('ssoProvider', '{issuer,providerId}'),
-      ('subscription', '{referenceId,stripeCustomerId}'), ('oauthApplication', '{clientId}'),
-      ('oauthClient', '{clientId}'), ('oauthAccessToken', '{clientId}'),
-      ('oauthRefreshToken', '{clientId}'), ('oauthConsent', '{clientId}'),
-      ('oauthResource', '{identifier,accessTokenTtl}'), ('oauthClientResource', '{clientId}'),
-      ('oauthClientAssertion', '{expiresAt}')
-      ) AS k(name, columns) ON k.name = c.relname
-    WHERE c.relkind IN ('r', 'p')
-      AND NOT EXISTS (
-        SELECT FROM unnest(k.columns) AS wanted
-        WHERE wanted NOT IN (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped))
+  WITH known AS MATERIALIZED (
+    SELECT * FROM insforge_integrations.better_auth_tables
   ), home AS (
     -- Another table with policies is the application's, and so is its schema.
     SELECT n.oid, n.nspname,
            n.nspname = 'public' OR EXISTS (
              SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.oid FROM known k)) AS is_shared
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
     FROM pg_namespace n
-    WHERE n.nspname NOT IN ('insforge_integrations', 'pg_catalog', 'information_schema')
-      -- Sessions can be elsewhere (secondaryStorage).
-      AND (SELECT count(*) FROM known k WHERE k.relnamespace = n.oid AND k.relname IN ('user', 'account')) = 2
+      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
+            -- Sessions can be elsewhere (secondaryStorage).
+            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
   )
-  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security
-  FROM home h JOIN pg_class c ON c.relnamespace = h.oid
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR c.oid IN (SELECT k.oid FROM known k));
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
 COMMENT ON VIEW insforge_integrations.better_auth_relations IS
   'Tables and views of Better Auth: all that are in its schema; in a schema that it shares with the application, public or one with other tables under policies, its own tables alone.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema holds the application''s tables too.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for what is only beside its tables.';
 
 CREATE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
   RETURNS TABLE (object text, change text)
@@ -58,8 +75,8 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'Its tables "user" and account, with the columns that Better Auth gives them, are not both there. Nothing was changed.',
-      HINT = 'Give the schema that the search_path of your Better Auth server names first.';
+      DETAIL = 'Its accounts, with its users or sessions, are not there under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the schema that the search_path of your Better Auth server names first. If its tables or columns have names of your own, give them to register_better_auth(names => …) first.';
   END IF;
 
   -- What is in the schema, but in a shared one only Better Auth's own.

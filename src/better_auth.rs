@@ -4,8 +4,11 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::to_raw_value;
+
+pub mod tables;
+
+pub use tables::{Kind, Place, Table};
 
 use crate::jwt::grant::Grant;
 use crate::jwt::identity::Identity;
@@ -114,24 +117,24 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// A row of table `session`, as JSON of its columns.
+/// A row of table `session`, its columns under Better Auth's own names.
 #[derive(Debug, Deserialize)]
 pub struct SessionRow {
-    /// Text, uuid or integer, as Better Auth was told to make ids.
+    /// Whose it is.
     #[serde(rename = "userId")]
-    pub user_id: Value,
-    /// A time in Postgres' spelling.
+    pub user_id: String,
+    /// When it ends, in seconds since 1970.
     #[serde(rename = "expiresAt")]
-    pub expires_at: String,
+    pub expires_at: i64,
     /// Of the organization plugin.
-    #[serde(rename = "activeOrganizationId", default)]
-    pub organization_id: Value,
+    #[serde(rename = "activeOrganizationId")]
+    pub organization_id: Option<String>,
     /// Of the admin plugin.
-    #[serde(rename = "impersonatedBy", default)]
-    pub impersonated_by: Value,
+    #[serde(rename = "impersonatedBy")]
+    pub impersonated_by: Option<String>,
 }
 
-/// A row of table `user`, as JSON of its columns.
+/// A row of table `user`.
 #[derive(Debug, Deserialize)]
 pub struct UserRow {
     email: Option<String>,
@@ -139,40 +142,26 @@ pub struct UserRow {
     email_verified: Option<bool>,
     /// Of the admin plugin.
     banned: Option<bool>,
-    /// Of the admin plugin: a time in Postgres' spelling; a ban without one does not end.
+    /// Of the admin plugin, in seconds since 1970; a ban without one does not end.
     #[serde(rename = "banExpires")]
-    pub ban_expires: Option<String>,
+    ban_expires: Option<i64>,
 }
 
-/// A row of table `member`, as JSON of its columns.
+/// A row of table `member`.
 #[derive(Debug, Deserialize)]
 pub struct MemberRow {
     /// The organisation.
     #[serde(rename = "organizationId")]
-    pub organization_id: Value,
+    pub organization_id: String,
     role: Option<String>,
 }
 
-/// The text of an id, `None` where there is none.
-#[must_use]
-pub fn id_text(id: &Value) -> Option<String> {
-    match id {
-        Value::String(id) if !id.is_empty() => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
-}
-
-/// What is known of a session; times in seconds since 1970.
+/// What is known of a session.
 pub struct Session<'a> {
     /// Its row.
     pub row: &'a SessionRow,
-    /// When it ends.
-    pub ends: i64,
     /// Its user's row.
     pub user: &'a UserRow,
-    /// When a ban of the user ends.
-    pub ban_ends: Option<i64>,
     /// The user's membership in the active organisation. A session keeps naming an organisation
     /// that its user was removed from.
     pub member: Option<&'a MemberRow>,
@@ -185,21 +174,25 @@ impl Session<'_> {
     /// [`Reason::SessionNotFound`] once it has ended, [`Reason::SubjectRejected`] for a banned user
     /// or an id that the provider's users do not have.
     pub fn grant(&self, provider: &str, policy: &Policy, now: i64) -> Result<Grant, Rejection> {
-        if self.ends <= now {
+        if self.row.expires_at <= now {
             return Err(Rejection::new(
                 Reason::SessionNotFound,
                 "The session has ended.",
             ));
         }
-        if self.user.banned == Some(true) && self.ban_ends.is_none_or(|ends| ends > now) {
+        if self.user.banned == Some(true) && self.user.ban_expires.is_none_or(|ends| ends > now) {
             return Err(Rejection::new(
                 Reason::SubjectRejected,
                 "The user is banned.",
             ));
         }
-        let user_id = policy.user_id_of(&id_text(&self.row.user_id).unwrap_or_default())?;
+        let user_id = policy.user_id_of(&self.row.user_id)?;
         let member = self.member;
-        let actor = id_text(&self.row.impersonated_by)
+        let actor = self
+            .row
+            .impersonated_by
+            .as_ref()
+            .filter(|actor| !actor.is_empty())
             .map(|actor| to_raw_value(&serde_json::json!({ "sub": actor })))
             .transpose()
             .map_err(|_| Rejection::new(Reason::Malformed, "The session cannot be read."))?;
@@ -208,7 +201,7 @@ impl Session<'_> {
             provider: provider.to_owned(),
             identity: Identity {
                 user_id: Some(user_id),
-                org_id: member.and_then(|member| id_text(&member.organization_id)),
+                org_id: member.map(|member| member.organization_id.clone()),
                 // Several roles, separated by commas, are not one answer.
                 org_role: member
                     .and_then(|member| member.role.clone())
@@ -221,7 +214,7 @@ impl Session<'_> {
                 .clone()
                 .filter(|email| is_verified && !email.is_empty()),
             actor,
-            ends: self.ends as f64,
+            ends: self.row.expires_at as f64,
         })
     }
 }

@@ -83,7 +83,7 @@ mod install_script {
     extension_sql_file!(
         "../sql/seal.sql",
         name = "seal",
-        requires = [insforge_integrations]
+        requires = ["providers", pg::better_auth::better_auth_table]
     );
     extension_sql_file!(
         "../sql/exchange.sql",

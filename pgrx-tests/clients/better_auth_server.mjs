@@ -1,6 +1,9 @@
 // A Better Auth server over HTTP, with the plugins jwt, admin and organization, and a browser that
 // does to it what it is told, a JSON array a line on standard input; answers with a line of JSON each.
-// usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA
+// usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ADAPTER NAMES IDS]
+//   ADAPTER  kysely (default), drizzle or prisma
+//   NAMES    default, plural, or renamed: what better_auth_tables.mjs calls them
+//   IDS      text (default), uuid or serial
 //   ["sign-up", email]            signs up and stays signed in: {user_id, cookie, session_token}
 //   ["sign-in", email]            the same for a user that is there
 //   ["token"]                     a token of the jwt plugin: {token}
@@ -12,11 +15,11 @@ import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";
 import { toNodeHandler } from "better-auth/node";
 import { admin, jwt, organization } from "better-auth/plugins";
-import { connect, migrate, secret } from "./better_auth_tables.mjs";
+import { connect, migrate, named, secret } from "./better_auth_tables.mjs";
 
-const [host, database, schema] = process.argv.slice(2);
+const [host, database, schema, adapter = "kysely", names = "default", ids = "text"] = process.argv.slice(2);
 if (!schema) {
-  console.error("usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA");
+  console.error("usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ADAPTER NAMES IDS]");
   process.exit(2);
 }
 const pool = await connect(host, database, schema);
@@ -24,15 +27,23 @@ const pool = await connect(host, database, schema);
 const server = createServer((request, response) => handler(request, response));
 await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
 const baseURL = `http://localhost:${server.address().port}`;
+const called = named(names, adapter);
 const options = {
   baseURL,
   secret,
   database: pool,
   emailAndPassword: { enabled: true },
   rateLimit: { enabled: false },
-  plugins: [jwt(), admin(), organization()],
+  advanced: { database: ids === "text" ? {} : { generateId: ids } },
+  ...called.options,
+  plugins: [jwt(called.jwt), admin(called.admin), organization(called.organization)],
 };
-await migrate(options);
+if (adapter === "kysely") {
+  await migrate(options);
+} else {
+  const { adapters } = await import("./better_auth_adapters/adapters.mjs");
+  options.database = await adapters[adapter](options, pool, names === "plural");
+}
 const handler = toNodeHandler(betterAuth(options));
 
 const cookies = new Map();

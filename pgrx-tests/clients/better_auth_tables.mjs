@@ -18,3 +18,38 @@ export async function migrate(options) {
   const { runMigrations } = await getMigrations(options);
   await runMigrations();
 }
+
+/** Options that give the tables names: `usePlural` of the adapter does it for drizzle and prisma. */
+export function named(names, adapter) {
+  if (names === "renamed") {
+    return {
+      options: {
+        user: { modelName: "people", fields: { email: "address", emailVerified: "is_verified" } },
+        session: { modelName: "logins", fields: { userId: "person", expiresAt: "valid_until" } },
+        account: { modelName: "links", fields: { accountId: "their_id" } },
+        verification: { modelName: "proofs" },
+      },
+      jwt: { schema: { jwks: { modelName: "signing_keys", fields: { publicKey: "public_part" } } } },
+      admin: { schema: { user: { fields: { banned: "is_out" } }, session: { fields: { impersonatedBy: "acted_by" } } } },
+      organization: {
+        schema: {
+          session: { fields: { activeOrganizationId: "company" } },
+          organization: { modelName: "companies" },
+          member: { modelName: "memberships", fields: { userId: "person", organizationId: "company" } },
+          invitation: { modelName: "letters" },
+        },
+      },
+    };
+  }
+  if (names === "plural" && adapter === "kysely") {
+    const plural = (model) => ({ modelName: `${model}s` });
+    return {
+      options: {
+        user: plural("user"), session: plural("session"), account: plural("account"), verification: plural("verification"),
+      },
+      jwt: { schema: { jwks: plural("jwks") } },
+      organization: { schema: { organization: plural("organization"), member: plural("member"), invitation: plural("invitation") } },
+    };
+  }
+  return {};
+}

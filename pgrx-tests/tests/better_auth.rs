@@ -2,7 +2,7 @@
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn sign_up(database: &Database, schema: &str, more: &[&str]) -> Value {
     let socket = shared_cluster().socket_directory().to_str().unwrap();
@@ -158,7 +158,209 @@ fn what_stands_in_the_place_of_the_table_never_runs() {
         user["user_id"].as_str().unwrap()
     );
     assert_eq!(ran(&mut client), 0);
-    // A column of a type of the owner's own, whose output function would run.
-    owner.batch_execute("CREATE TYPE better_auth.t AS (a int); ALTER TABLE better_auth.jwks ADD c better_auth.t").unwrap();
+    // A column of a type of the owner's own matters where it is read, and is named then.
+    owner
+        .batch_execute(
+            "CREATE TYPE better_auth.t AS (a int); ALTER TABLE better_auth.jwks ADD c better_auth.t",
+        )
+        .unwrap();
+    assert_eq!(
+        verdict(&mut client, &user["token"]),
+        user["user_id"].as_str().unwrap()
+    );
+    owner
+        .batch_execute(
+            "ALTER TABLE better_auth.jwks DROP alg; ALTER TABLE better_auth.jwks ADD alg better_auth.t",
+        )
+        .unwrap();
+    assert_eq!(
+        verdict(&mut client, &user["token"]),
+        "unknown_key: Provider \"better_auth\" is not ready. Table \"better_auth\".\"jwks\" has column \"alg\" of type better_auth.t, and it must be text."
+    );
+    assert_eq!(ran(&mut client), 0);
+}
+
+/// A rotation every day makes more keys in a year than a JWK set may have.
+#[test]
+fn more_than_a_hundred_keys_are_no_hindrance() {
+    let (database, mut client) = prepared();
+    let user = sign_up(&database, "better_auth", &[]);
+    let id = user["user_id"].as_str().unwrap();
+    client
+        .batch_execute(
+            "INSERT INTO better_auth.jwks (id, \"publicKey\", \"privateKey\", \"createdAt\", \"expiresAt\")
+               SELECT 'old' || n, \"publicKey\", '', now() + interval '1 day', now() - interval '31 days'
+               FROM better_auth.jwks, generate_series(1, 2000) n;
+             INSERT INTO better_auth.jwks (id, \"publicKey\", \"privateKey\", \"createdAt\")
+               SELECT 'other' || n, '{\"kty\": \"OKP\", \"crv\": \"X25519\", \"x\": \"\"}', '', now() + interval '1 day'
+               FROM generate_series(1, 200) n",
+        )
+        .unwrap();
+    assert_eq!(verdict(&mut client, &user["token"]), id);
+    client
+        .batch_execute("UPDATE better_auth.jwks SET \"expiresAt\" = now() - interval '31 days'")
+        .unwrap();
     assert!(verdict(&mut client, &user["token"]).starts_with("unknown_key"));
+
+    // A token that names no key is held against those that are valid and usable, the newest first.
+    let now = node::now();
+    let signed = node::sign(&serde_json::json!([{
+        "alg": "EdDSA",
+        "claims": {"iss": "http://localhost:3000", "aud": "http://localhost:3000", "sub": id, "iat": now, "exp": now + 60}
+    }]))
+    .unwrap();
+    let keys: Value = serde_json::from_str(&signed.jwks).unwrap();
+    let token = Value::from(signed.tokens[0].clone());
+    let refused = verdict(&mut client, &token);
+    assert!(refused.starts_with("unknown_key"), "{refused}");
+    for key in keys["keys"].as_array().unwrap() {
+        client
+            .execute(
+                "INSERT INTO better_auth.jwks (id, \"publicKey\", \"privateKey\", \"createdAt\") VALUES (gen_random_uuid()::text, $1, '', now())",
+                &[&key.to_string()],
+            )
+            .unwrap();
+    }
+    client
+        .batch_execute("UPDATE better_auth.jwks SET \"expiresAt\" = NULL WHERE id LIKE 'other%'")
+        .unwrap();
+    assert_eq!(verdict(&mut client, &token), id);
+}
+
+const SNAKE: &str = "
+    CREATE TABLE users (id text PRIMARY KEY, email text, email_verified boolean, banned boolean);
+    CREATE TABLE sessions (id text, token text UNIQUE, user_id text, expires_at timestamp);
+    CREATE TABLE accounts (id text, user_id text, account_id text, provider_id text, password text);
+    CREATE TABLE jwkss (id text, public_key text, private_key text, created_at timestamp);";
+
+/// What was found at registration, or the DETAIL with which it was refused.
+fn registered(client: &mut Client, arguments: &str) -> Result<Value, String> {
+    let row = client.query_one(
+        &format!("SELECT better_auth_names FROM insforge_integrations.register_better_auth('http://localhost:3000', 'public'{arguments})"),
+        &[],
+    );
+    row.map(|row| row.get(0)).map_err(|error| {
+        let error = error.as_db_error().unwrap().clone();
+        assert_eq!(error.code().code(), "22023", "{error:?}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.ends_with("Nothing was changed.")),
+            "{error:?}"
+        );
+        error.detail().unwrap().to_owned()
+    })
+}
+
+#[test]
+fn tables_are_found_and_shown_at_registration() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    assert_eq!(registered(&mut client, ""), Ok(json!({})));
+    client.batch_execute(SNAKE).unwrap();
+    let all =
+        json!({"user": "users", "session": "sessions", "account": "accounts", "jwks": "jwkss"});
+    assert_eq!(registered(&mut client, ""), Ok(all.clone()));
+    // An application's own, and Better Auth's under another name: known by its columns.
+    client
+        .batch_execute(
+            "CREATE TABLE members (organization_id text, user_id text, role text);
+             DROP TABLE sessions;
+             CREATE TABLE logins (id text, token text, user_id text, expires_at timestamp, created_at timestamp,
+               updated_at timestamp, ip_address text, user_agent text)",
+        )
+        .unwrap();
+    let mut found = all.clone();
+    found["session"] = "logins".into();
+    assert_eq!(registered(&mut client, ""), Ok(found.clone()));
+    client
+        .batch_execute("CREATE TABLE old_logins (LIKE logins)")
+        .unwrap();
+    assert_eq!(
+        registered(&mut client, ""),
+        Err(
+            "Tables logins, old_logins of schema public can each be Better Auth's \"session\"."
+                .to_owned()
+        )
+    );
+    let given = r#", names => '{"session": "old_logins", "session.userId": "user_id", "member": "members"}'"#;
+    found["session"] = "old_logins".into();
+    found["session.userId"] = "user_id".into();
+    found["member"] = "members".into();
+    assert_eq!(registered(&mut client, given), Ok(found.clone()));
+    // What was given once is not remembered.
+    client.batch_execute("DROP TABLE old_logins").unwrap();
+    found["session"] = "logins".into();
+    let map = found.as_object_mut().unwrap();
+    map.remove("member");
+    map.remove("session.userId");
+    assert_eq!(registered(&mut client, ""), Ok(found));
+    for (names, problem) in [
+        (
+            r#"{"session": "nowhere"}"#,
+            "\"nowhere\" is not a table of schema public.",
+        ),
+        (
+            r#"{"sessions": "logins"}"#,
+            "\"sessions\" is no table of Better Auth",
+        ),
+        (
+            r#"{"session.password": "token"}"#,
+            "\"session.password\" is no table of Better Auth",
+        ),
+        (
+            r#"{"session": ""}"#,
+            "The name given for \"session\" is empty.",
+        ),
+        (
+            r#"{"session": 1}"#,
+            "\"1\" is not a table of schema public.",
+        ),
+    ] {
+        let refused = registered(&mut client, &format!(", names => '{names}'")).unwrap_err();
+        assert!(refused.starts_with(problem), "{names}: {refused}");
+    }
+}
+
+#[test]
+fn the_type_of_the_ids_decides_whose_subjects_they_are() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    client.batch_execute(SNAKE).unwrap();
+    let mut pattern = |of_type: &str, arguments: &str| -> Result<String, String> {
+        client
+            .batch_execute(&format!(
+                "ALTER TABLE users ALTER id TYPE {of_type} USING NULL"
+            ))
+            .unwrap();
+        registered(&mut client, arguments)?;
+        let row = client.query_one(
+            "SELECT subject_pattern FROM insforge_integrations.auth_providers",
+            &[],
+        );
+        Ok(row.unwrap().get(0))
+    };
+    let uuids = ", allow_uuid_subjects => true";
+    assert_eq!(pattern("text", "").unwrap(), "[A-Za-z0-9]{32}");
+    assert_eq!(pattern("integer", "").unwrap(), "[1-9][0-9]*");
+    assert_eq!(pattern("bigint", "").unwrap(), "[1-9][0-9]*");
+    assert_eq!(pattern("uuid", uuids).unwrap(), "[0-9a-f-]{36}");
+    assert_eq!(pattern("uuid", ", subject_pattern => '.+'").unwrap(), ".+");
+    assert_eq!(
+        pattern("uuid", ""),
+        Err("The users' ids are uuids, as those of InsForge's own users are: give allow_uuid_subjects => true.".to_owned())
+    );
+    // Another that counts would have the same users.
+    assert_eq!(pattern("integer", "").unwrap(), "[1-9][0-9]*");
+    let error = client
+        .batch_execute("SELECT insforge_integrations.register_better_auth('https://another.example', 'public', name => 'another')")
+        .unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "22023", "{error:?}");
+    assert_eq!(
+        error.detail(),
+        Some(
+            "Provider \"better_auth\" counts its users, too: user 1 of one would be user 1 of the other."
+        )
+    );
 }

@@ -255,3 +255,55 @@ fn what_cannot_be_sealed_is_refused_and_nothing_changes() {
         )]
     );
 }
+
+/// In snake_case and plural, beside an application that has organisations of its own; and under names that
+/// nothing but a registration tells.
+#[test]
+fn in_any_spelling_they_are_sealed_and_the_applications_are_not() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE users (id int PRIMARY KEY, email text, email_verified boolean);
+             CREATE TABLE sessions (id int, token text, user_id int, expires_at timestamp);
+             CREATE TABLE accounts (id int, user_id int, account_id text, provider_id text);
+             CREATE TABLE verifications (id int, identifier text, value text, expires_at timestamp);
+             CREATE TABLE two_factors (id int, secret text, backup_codes text);
+             CREATE TABLE organizations (id int, name text, slug text, created_at timestamptz);
+             CREATE TABLE members (organization_id int, user_id int, role text);
+             CREATE TABLE secret_things (id int, s text);
+             CREATE TABLE notes (id int, user_id int)",
+        )
+        .unwrap();
+    seal(&mut client, "public");
+    let theirs = [
+        "users",
+        "sessions",
+        "accounts",
+        "verifications",
+        "two_factors",
+    ];
+    let applications = ["organizations", "members", "secret_things", "notes"];
+    for role in ["anon", "authenticated"] {
+        assert!(theirs.iter().all(|table| !reads(&database, role, table)));
+        assert!(
+            applications
+                .iter()
+                .all(|table| reads(&database, role, table))
+        );
+    }
+    // The organization plugin's, once the sessions have its column.
+    client
+        .batch_execute("ALTER TABLE sessions ADD active_organization_id text")
+        .unwrap();
+    seal(&mut client, "public");
+    assert!(!reads(&database, "anon", "members") && !reads(&database, "anon", "organizations"));
+    client
+        .batch_execute(
+            r#"SELECT insforge_integrations.register_better_auth('https://app.example.com', 'public',
+                 names => '{"jwks": "secret_things", "jwks.publicKey": "s"}')"#,
+        )
+        .unwrap();
+    seal(&mut client, "public");
+    assert!(!reads(&database, "anon", "secret_things") && reads(&database, "anon", "notes"));
+}

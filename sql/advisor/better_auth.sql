@@ -8,7 +8,7 @@ $rule$
     SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
   ), reached AS (
     SELECT t.schema, t.schema_name, t.name, g.name AS grantee
-    FROM insforge_integrations.better_auth_relations t
+    FROM better_auth t
       CROSS JOIN grantee g
     WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
       AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
@@ -37,7 +37,7 @@ $rule$
          format('To %s, for tables of %s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
                 string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
          format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
-  FROM (SELECT DISTINCT t.schema FROM insforge_integrations.better_auth_relations t WHERE NOT t.is_shared) own
+  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
     JOIN pg_namespace n ON n.oid = own.schema
     JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
       -- Of those who make tables there.

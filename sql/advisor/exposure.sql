@@ -1,8 +1,8 @@
 -- What requests reach: tables, views and functions in exposed schemas.
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(10, 'own_rows', 'The condition on a table''s rows that are the requesting user''s.', $fact$
+(11, 'own_rows', 'The condition on a table''s rows that are the requesting user''s.', $fact$
   SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE u.type WHEN 'uuid'::regtype THEN '%I::text = %s' ELSE '%I = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
   FROM user_columns u
   ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
            array_position('{user_id,userId}'::name[], u.name), u.attnum
@@ -27,7 +27,7 @@ $rule$
   WHERE NOT t.relrowsecurity AND t.granted <> '{}'
     -- What names its author and can be read, no more, is published.
     AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_relations b WHERE b.relation = t.oid)
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
   UNION ALL
   -- What names a partition is not held back by the policies of the whole.
   SELECT t.name, format('Requests can name %s of its partitions, which have none of their own.', count(*)),
@@ -41,12 +41,30 @@ $rule$
                 WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
   GROUP BY t.oid, t.name
 $rule$),
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server alone: who reads one has it, and who writes one can make himself anybody. A policy that lets users at their own rows does not help.',
+'Takes from PUBLIC, anon and authenticated what they hold there, and switches row level security on. A server that connects with a role of its own goes on working.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- Whose policies are for some rows has thought of the rest, but for what Better Auth makes.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
+$rule$),
 ('command_without_policy', 'info', 'health', 'A command is granted and no policy lets a row through',
 'Under row level security the command then finds no row, without an error: the app takes it for done. An INSERT is refused.',
-'Takes the privilege, so that the command is refused with 42501, as for a table of a server''s. If users may send it, create the policy instead that the comment has.',
+'Takes the privilege, so that the command is refused with 42501, as for a table of a server''s. If users may send it, create the policy instead that the comment has: there is none for a table with credentials.',
 $rule$
   SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\nREVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
                            'own_rows_' || lower(missing.command), t.name, missing.command,
                            CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
                            CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
@@ -56,7 +74,6 @@ $rule$
   WHERE t.relrowsecurity
     AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
                       AND p.command IN ('ALL', missing.command))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_relations b WHERE b.relation = t.oid)
   GROUP BY t.oid, t.name
 $rule$),
 ('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
@@ -74,8 +91,10 @@ $rule$
       JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
   )
   SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN format(E'-- Or, if everybody may see what it shows: ALTER VIEW %1$s SET (security_invoker = false);\nALTER VIEW %2$s SET (security_invoker = true);',
-                                             regexp_replace(v.name, '\s+', ' ', 'g'), v.name)
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see what it shows: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
               ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
   FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
     JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
@@ -106,7 +125,7 @@ $rule$
          format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
   FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
   WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND EXISTS (SELECT FROM provider_users)
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
     AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
     -- InsForge's own users have rows there. Who asks by requesting_user_id() expects others.
     AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')

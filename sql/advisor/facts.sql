@@ -16,7 +16,7 @@ CREATE FUNCTION insforge_integrations.flat_expression(expression text) RETURNS t
   -- Calls keep their parentheses.
   replace(replace(replace(replace(
     regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
-      '::(text|uuid|character varying|varchar)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
+      '::(text|uuid|character varying|varchar|integer|bigint|smallint)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
 COMMENT ON FUNCTION insforge_integrations.flat_expression(text) IS
   'An expression as pg_get_expr() writes it without parentheses, casts and SELECT around a call, to look for a comparison in it.';
 
@@ -89,7 +89,22 @@ $fact$),
   )
   SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
 $fact$),
-(5, 'policies', 'Row level security policies in the operator''s schemas. command: ALL, or one by name.', $fact$
+(5, 'better_auth', 'Tables and views of Better Auth, whose rows are nobody''s but its server''s.', $fact$
+  SELECT * FROM insforge_integrations.better_auth_relations
+$fact$),
+(6, 'better_auth_users', 'Tables of Better Auth''s users, with the type of their ids.', $fact$
+  SELECT b.relation, a.attnum, a.atttypid AS type
+  FROM better_auth b JOIN pg_attribute a ON a.attrelid = b.relation AND a.attname = 'id'
+  WHERE b.is_table = 'user'
+$fact$),
+(7, 'better_auth_references', 'Columns that refer to the id of a user of Better Auth and are of its type.', $fact$
+  SELECT f.conrelid AS relation, f.conkey[1] AS attnum, u.type
+  FROM pg_constraint f
+    JOIN better_auth_users u ON u.relation = f.confrelid AND f.confkey = ARRAY[u.attnum]
+    JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] AND a.atttypid = u.type
+  WHERE f.contype = 'f'
+$fact$),
+(8, 'policies', 'Row level security policies in the operator''s schemas, on tables that are not Better Auth''s. command: ALL, or one by name.', $fact$
   SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name,
          CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
          p.polpermissive AS is_permissive,
@@ -100,8 +115,9 @@ $fact$),
          pg_get_expr(p.polqual, p.polrelid) AS using_expression, pg_get_expr(p.polwithcheck, p.polrelid) AS check_expression
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
        JOIN schemas s ON s.oid = c.relnamespace
+  WHERE p.polrelid NOT IN (SELECT b.relation FROM better_auth b)
 $fact$),
-(6, 'compared_columns', 'Columns that a policy compares with who is asking. is_read: for rows that are there, in USING.', $fact$
+(9, 'compared_columns', 'Columns that a policy compares with who is asking. is_read: for rows that are there, in USING.', $fact$
   WITH expression AS MATERIALIZED (
     SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations.flat_expression(e.expression), ' ') AS flat
     FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
@@ -122,29 +138,54 @@ $fact$),
   WHERE strpos(e.flat, format(' %s = %s ', u.flat, f.call)) > 0 OR strpos(e.flat, format(' %s = %s ', f.call, u.flat)) > 0
   GROUP BY e.oid, e.relation, u.attnum, u.attname, u.atttypid, f.kind
 $fact$),
-(7, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is who is asking.', $fact$
+(10, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is who is asking.', $fact$
   SELECT relation, attnum, name, type FROM compared_columns
   UNION
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid
   FROM pg_attribute a
     JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
     JOIN schemas s ON s.oid = c.relnamespace
-  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid NOT IN (SELECT b.relation FROM better_auth b)
+    AND (a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
+         -- A number is a user's where Better Auth counts them.
+         OR (a.attrelid, a.attnum) IN (SELECT r.relation, r.attnum FROM better_auth_references r))
     AND (a.attname IN ('user_id', 'userId', 'owner_id', 'ownerId', 'author_id', 'authorId', 'created_by', 'createdBy')
          OR EXISTS (SELECT FROM pg_attrdef v
                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
                     JOIN identity_functions i ON i.oid = d.refobjid
                     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
 $fact$),
-(8, 'provider_users', 'Signs that users of a provider ask here, whose ids are text: a row for each.', $fact$
-  SELECT p.name FROM insforge_integrations.auth_providers p WHERE p.enabled
+(12, 'provider_users', 'Signs that users of a provider ask here whose ids are not uuids: a row for each.', $fact$
+  SELECT p.name FROM insforge_integrations.auth_providers p
+  -- What register_better_auth() makes of allow_uuid_subjects.
+  WHERE p.enabled AND NOT (p.allow_uuid_subjects AND p.subject_pattern = '[0-9a-f-]{36}')
   UNION ALL
-  SELECT b.name FROM insforge_integrations.better_auth_relations b
+  SELECT b.name FROM better_auth b WHERE b.schema NOT IN (
+    SELECT o.schema FROM better_auth o JOIN better_auth_users u ON u.relation = o.relation AND u.type = 'uuid'::regtype)
   UNION ALL
-  -- Who calls requesting_user_id() expects them. InsForge's own are compared as what they are, uuids.
-  SELECT i.call FROM identity_functions i
-    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
-  WHERE i.kind = 'ours'
-  UNION ALL
-  SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype
+  -- Who calls requesting_user_id() expects them. InsForge's own are compared as what they are, uuids, and so are
+  -- Better Auth's where it makes uuids.
+  SELECT asked.name FROM (
+    SELECT i.call AS name FROM identity_functions i
+      JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
+    WHERE i.kind = 'ours'
+    UNION ALL
+    SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype) asked
+  WHERE NOT EXISTS (SELECT FROM better_auth_users u WHERE u.type = 'uuid'::regtype)
+$fact$),
+(13, 'credentials', 'Tables and views that hold credentials: their columns, and whether the table is one of Better Auth''s by its shape.', $fact$
+  SELECT t.oid AS relation, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns,
+         bool_or(k.relation IS NOT NULL) AS is_better_auths
+  FROM relations t LEFT JOIN insforge_integrations.better_auth_tables k ON k.relation = t.oid
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory NOT IN ('B', 'D', 'N', 'T')
+  WHERE t.relkind IN ('r', 'p') AND t.oid NOT IN (SELECT b.relation FROM better_auth b)
+    AND ((k.is_table = 'verification' AND a.attname = 'value') OR (k.is_table = 'account' AND a.attname IN ('accountId', 'account_id'))
+         OR lower(replace(a.attname, '_', '')) IN (
+      'token', 'accesstoken', 'refreshtoken', 'idtoken', 'sessiontoken', 'authtoken', 'bearertoken', 'resettoken', 'verificationtoken',
+      'tokenhash', 'hashedtoken', 'password', 'passwordhash', 'hashedpassword', 'encryptedpassword', 'passwd', 'secret', 'clientsecret',
+      'totpsecret', 'otpsecret', 'mfasecret', 'secretkey', 'privatekey', 'signingkey', 'encryptionkey', 'apikey', 'apikeyhash', 'keyhash',
+      'hashedkey', 'otp', 'otpcode', 'otphash', 'onetimecode', 'codehash', 'backupcodes', 'recoverycodes', 'usercode', 'credentialid',
+      'provideraccountid'))
+  GROUP BY t.oid
 $fact$);

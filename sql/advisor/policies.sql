@@ -24,17 +24,20 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
 (30, 'policies_on_uuid', 'Policies that fail for a provider''s id: they call a function that answers a uuid, or cast to one.', $fact$
   SELECT p.oid, p.relation, p.name
   FROM policies p
-  WHERE EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-     OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
-         AND concat(p.using_expression, p.check_expression)
-             <> concat(insforge_integrations.with_text_user_id(p.using_expression, NULL), insforge_integrations.with_text_user_id(p.check_expression, NULL)))
+  -- Better Auth's users have uuids where it makes them.
+  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
+    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
+         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+             AND concat(p.using_expression, p.check_expression)
+                 <> concat(insforge_integrations.with_text_user_id(p.using_expression, NULL), insforge_integrations.with_text_user_id(p.check_expression, NULL))))
 $fact$),
 (31, 'uuid_user_columns', 'Columns that hold a user''s id and are of type uuid, in tables whose policies ask for the user, or whose default is a uuid.', $fact$
   SELECT u.relation, u.attnum, u.name
   FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
   -- A partition's is the parent's.
   WHERE a.attinhcount = 0
+    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
     AND (EXISTS (SELECT FROM pg_attrdef v
                  JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
                  JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
@@ -118,7 +121,7 @@ $rule$),
 'Makes the policies compare requesting_user_id(), which answers for InsForge''s own users too, and the columns text.',
 $rule$
   SELECT c.name AS affected_object, format('Policies %s do.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users)
+  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
 $rule$),
 ('user_column_is_uuid', 'critical', 'health', 'A column takes users'' ids for uuids',
 'Providers'' ids are text: a row of their users cannot be written, and a comparison fails or finds nothing.',
@@ -141,6 +144,7 @@ $rule$
                     AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
     JOIN own_rows o ON o.relation = p.relation
   WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
+    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
     -- What is published is read by anon, too. But a policy that lets fewer rows be read is not there for nothing.
     AND (p.command <> 'SELECT'
          OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.name = 'anon' AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))

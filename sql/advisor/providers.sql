@@ -14,18 +14,16 @@ $rule$
   UNION ALL
   -- An empty table is none of it: Better Auth makes a key when it first signs. Without the jwt plugin there is
   -- no table, which is as it should be where sessions are exchanged.
-  SELECT format('provider %I', p.name), format('There is no table %I.jwks, and sessions are not taken.', b.schema),
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not taken.', b.schema),
          insforge_integrations.steps(
            format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L);',
-                  p.issuers[1], b.schema, p.name),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
            format('If nothing is exchanged: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
   FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
   WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
     AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'publicKey' AND NOT a.attisdropped
-                    WHERE n.nspname = b.schema AND c.relname = 'jwks' AND c.relkind = 'r')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
 $rule$),
 ('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s keys for more than a day',
 'When the provider signs with its next key, every token is refused until the keys are fetched; a key that it withdrew is trusted until then.',

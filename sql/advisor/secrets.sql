@@ -209,6 +209,7 @@ $rule$
                           CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
                           'subject_pattern => ' || quote_literal(p.subject_pattern),
                           CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
                           'name => ' || quote_literal(p.name)) || ');',
            'Take the JWT secret out of that server''s environment. If the server is not yours alone, give InsForge a new one too.') AS recommendation
   FROM insforge_integrations.auth_providers p

@@ -22,7 +22,7 @@ pub struct Jws<'a> {
     /// `alg` as written.
     pub(super) algorithm: String,
     /// `kid`.
-    pub(super) key_id: Option<String>,
+    pub key_id: Option<String>,
     /// `typ`.
     pub(super) typ: Option<String>,
     /// Clerk's `cat`.

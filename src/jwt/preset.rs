@@ -1,10 +1,13 @@
 //! The providers' own vocabulary, turned into rules. What each rule rests on is in docs/providers.md.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::address::{is_local, is_private_on_the_way};
 use super::policy::{AudienceRule, Policy, Rules};
+use crate::better_auth::tables::problem_with;
 use crate::error::{Error, shown};
 
 /// What registering a provider stores, but for its name and its keys.
@@ -18,6 +21,8 @@ pub struct Registration {
     pub jwks_url: Option<String>,
     /// Whether bare tokens of its sessions are taken; Better Auth's alone are.
     pub allow_bare_sessions: bool,
+    /// What Better Auth's tables and columns are called.
+    pub better_auth_names: Option<BTreeMap<String, String>>,
     /// The rules for its tokens.
     #[serde(flatten)]
     pub rules: Rules,
@@ -129,6 +134,7 @@ fn with_jwks(jwks_url: String, rules: Rules) -> Registration {
         key_source: jwks_url.clone(),
         jwks_url: Some(jwks_url),
         allow_bare_sessions: false,
+        better_auth_names: None,
         rules,
     }
 }
@@ -346,6 +352,9 @@ struct BetterAuth {
     allow_bare_sessions: Option<bool>,
     subject_pattern: Option<String>,
     allow_uuid_subjects: Option<bool>,
+    names: BTreeMap<String, String>,
+    /// The type of the users' ids, where the table is there.
+    id_type: Option<String>,
 }
 
 fn better_auth(arguments: BetterAuth) -> Result<Registration> {
@@ -360,19 +369,26 @@ fn better_auth(arguments: BetterAuth) -> Result<Registration> {
             );
         }
     };
-    let pattern = arguments.subject_pattern.unwrap_or_else(|| {
-        if arguments.allow_uuid_subjects == Some(true) {
-            "[0-9a-f-]{36}"
-        } else {
-            "[A-Za-z0-9]{32}"
+    if let Some(text) = problem_with(&arguments.names) {
+        return problem(text);
+    }
+    let pattern = match (arguments.subject_pattern, arguments.id_type.as_deref()) {
+        (Some(pattern), _) => pattern,
+        (None, Some("integer" | "bigint" | "smallint")) => "[1-9][0-9]*".to_owned(),
+        (None, _) if arguments.allow_uuid_subjects == Some(true) => "[0-9a-f-]{36}".to_owned(),
+        (None, Some("uuid")) => {
+            return problem(
+                "The users' ids are uuids, as those of InsForge's own users are: give allow_uuid_subjects => true.",
+            );
         }
-        .to_owned()
-    });
+        (None, _) => "[A-Za-z0-9]{32}".to_owned(),
+    };
     Ok(Registration {
         preset: String::new(),
         key_source: format!("better_auth:{}", arguments.schema_name),
         jwks_url: None,
         allow_bare_sessions: arguments.allow_bare_sessions == Some(true),
+        better_auth_names: Some(arguments.names),
         rules: Rules {
             issuers: vec![origin.clone()],
             algorithms: types(&["EdDSA", "ES256", "ES512", "PS256", "RS256"]),
@@ -444,7 +460,7 @@ mod tests {
         ),
         (
             "better_auth",
-            r#"{"base_url": "http://localhost:3000/api", "schema_name": "better_auth"}"#,
+            r#"{"base_url": "http://localhost:3000/api", "schema_name": "better_auth", "names": {}}"#,
             "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
         ),
     ];
@@ -494,7 +510,7 @@ mod tests {
         );
         let (issuers, jwks_url) = derived(
             "better_auth",
-            r#"{"base_url": "http://localhost:3000/api/auth", "schema_name": "b"}"#,
+            r#"{"base_url": "http://localhost:3000/api/auth", "schema_name": "b", "names": {}}"#,
         );
         assert_eq!(
             (issuers, jwks_url),

@@ -1,71 +1,125 @@
-//! The keys of Better Auth's jwt plugin, in table `jwks` of its schema in this database.
-//!
-//! The table belongs to somebody who need not be a superuser. It is read by a plain heap scan, after
-//! a look at what it is, so that nothing its owner could put in its place ever runs.
+//! The keys of Better Auth's jwt plugin, in its table `jwks` in this database.
 
-use std::ffi::CString;
-
+use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::clock;
-use super::error::Result;
-use super::rows::{Rows, in_ordinary_table};
+use super::error::{Result, reported};
+use super::foreign_rows;
+use super::jsonb::Jsonb;
+use crate::better_auth::{Place, tables};
+use crate::error::Error;
 use crate::jwt::key::KeySet;
 
 /// Better Auth serves a key for this long after it expired, its own default.
 const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// The most keys that a token which names none is held against: the newest.
+const MAX_KEYS: usize = 100;
 
 #[derive(Deserialize)]
 struct Row {
-    id: Value,
+    id: String,
     #[serde(rename = "publicKey")]
     public_key: String,
+    #[serde(rename = "createdAt")]
+    created_at: Option<i64>,
     #[serde(rename = "expiresAt")]
-    expires_at: Option<String>,
+    expires_at: Option<i64>,
     alg: Option<String>,
 }
 
-/// The keys that Better Auth serves at `now`, or a sentence on why there are none.
-pub fn keys(schema: &str, now: i64) -> Result<std::result::Result<KeySet, String>> {
-    let none = |reason: &str| Ok(Err(format!("Table \"{schema}\".jwks {reason}.")));
-    let Ok(schema_name) = CString::new(schema) else {
-        return none("cannot exist");
-    };
-    // SAFETY: the table is open and has columns of built-in types alone.
-    let rows = in_ordinary_table(&schema_name, c"jwks", |table| unsafe { Rows::scan(table) })?;
-    let Some(rows) = rows else {
-        return none("is not there, or is not an ordinary table with built-in column types");
-    };
-    let Ok(rows) = rows.parse::<Row>() else {
-        return none("does not have the columns that Better Auth makes");
-    };
-    let mut jwks = Vec::new();
-    for row in rows {
-        let expires = row
-            .expires_at
-            .as_deref()
-            .map(|time| clock::parse(time).unwrap_or(0));
-        if expires.is_none_or(|expires| expires + GRACE_SECONDS > now) {
-            jwks.extend(jwk(row));
-        }
-    }
-    match KeySet::parse(&json!({ "keys": jwks }).to_string()) {
-        Ok(parsed) => Ok(Ok(parsed.keys)),
-        Err(_) => none("has no key that can verify"),
-    }
+/// The keys that Better Auth serves at `now` and that can have signed a token, the one that it names if
+/// it names one.
+pub fn keys(provider: &str, place: &Place, key_id: Option<&str>, now: i64) -> Result<KeySet> {
+    let named = key_id.map(|key_id| ("id", key_id));
+    let mut rows: Vec<Row> = foreign_rows::read(provider, place, &tables::JWKS, named)?;
+    rows.retain(|row| {
+        row.expires_at
+            .is_none_or(|expires| expires.saturating_add(GRACE_SECONDS) > now)
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+    let usable = rows.into_iter().filter_map(jwk).filter_map(|jwk| {
+        let parsed = KeySet::parse(&json!({ "keys": [jwk] }).to_string());
+        parsed.ok().map(|parsed| parsed.keys)
+    });
+    let mut keys = KeySet::default();
+    usable.take(MAX_KEYS).for_each(|key| keys.append(key));
+    Ok(keys)
 }
 
 /// The public JWK of a row; its `kid` is the id of the row.
 fn jwk(row: Row) -> Option<Map<String, Value>> {
     let mut jwk: Map<String, Value> = serde_json::from_str(&row.public_key).ok()?;
-    let id = match row.id {
-        Value::String(id) => id,
-        id => id.to_string(),
-    };
-    jwk.insert("kid".to_owned(), id.into());
+    jwk.insert("kid".to_owned(), row.id.into());
     if let Some(alg) = row.alg {
         jwk.insert("alg".to_owned(), alg.into());
     }
     Some(jwk)
+}
+
+/// Which of Better Auth's tables one of this name and with these columns is.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn better_auth_table(name: &str, columns: Vec<String>) -> Option<&'static str> {
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    tables::recognise(name, &columns)
+}
+
+/// What stands in the way of reading the tables that are named, a sentence each.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec<String>> {
+    let place = Place {
+        schema: schema_name.to_owned(),
+        names: serde_json::from_str(&names.0).map_err(Error::bug)?,
+    };
+    let named = tables::READ
+        .iter()
+        .filter(|table| place.names.contains_key(table.name));
+    Ok(named
+        .filter_map(|table| foreign_rows::problem_with(&place, table))
+        .collect())
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test]
+    fn a_table_is_known_by_its_name_and_columns() {
+        let is = |arguments: &str| {
+            Spi::get_one::<String>(&format!(
+                "SELECT insforge_integrations.better_auth_table({arguments})"
+            ))
+        };
+        assert_eq!(
+            is("'sessions', '{token,user_id,expires_at}'"),
+            Ok(Some("session".to_owned()))
+        );
+        assert_eq!(is("'sessions', '{id,started_at}'"), Ok(None));
+        assert_eq!(is("NULL, '{token}'"), Ok(None));
+    }
+
+    #[pg_test]
+    fn what_cannot_be_read_is_named() {
+        Spi::run("CREATE TABLE public.jwkss (id text, public_key json, private_key text)").unwrap();
+        let problems = |names: &str| {
+            Spi::get_one::<Vec<String>>(&format!(
+                "SELECT insforge_integrations.better_auth_problems('public', '{names}')"
+            ))
+        };
+        assert_eq!(problems(r#"{"account": "x"}"#), Ok(Some(Vec::new())));
+        assert_eq!(
+            problems(r#"{"jwks": "jwkss"}"#),
+            Ok(Some(vec![
+                r#"Table "public"."jwkss" has column "public_key" of type json, and it must be text."#
+                    .to_owned()
+            ]))
+        );
+        assert_eq!(
+            problems(r#"{"user": "nobody"}"#),
+            Ok(Some(vec![
+                r#"Schema "public" has no table "nobody"."#.to_owned()
+            ]))
+        );
+    }
 }

@@ -20,6 +20,11 @@ pub fn microseconds(seconds: f64) -> pg_sys::TimestampTz {
     ((seconds - POSTGRES_EPOCH as f64) * 1e6) as i64
 }
 
+/// A time in microseconds since 2000, in seconds since 1970.
+pub const fn seconds(microseconds: pg_sys::TimestampTz) -> i64 {
+    microseconds.div_euclid(1_000_000) + POSTGRES_EPOCH
+}
+
 /// A time in seconds since 1970 as a value of SQL.
 pub fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(microseconds(seconds)).ok()
@@ -35,5 +40,5 @@ pub fn parse(time: &str) -> Option<i64> {
     let utc = if has_offset { "" } else { "Z" };
     let time = TimestampWithTimeZone::from_str(&format!("{time}{utc}")).ok()?;
     let time: pg_sys::TimestampTz = time.into();
-    Some(time.div_euclid(1_000_000) + POSTGRES_EPOCH)
+    Some(seconds(time))
 }

@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod evm;
 mod exchange;
+mod foreign_rows;
 mod imports;
 mod jsonb;
 mod ledger;

@@ -1,7 +1,7 @@
 //! The registered providers with their policies and keys, and the functions that write them.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use jsonwebtoken::EncodingKey;
@@ -15,6 +15,7 @@ use super::rows::Rows;
 use super::sys::table_cache::TableCache;
 use super::verdict::not_ready;
 use super::{clock, settings};
+use crate::better_auth::Place;
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
@@ -56,8 +57,8 @@ impl Provider {
 pub enum Keys {
     /// Stored with it; `None` until some were set.
     Stored(Option<KeySet>),
-    /// In the table `jwks` of Better Auth in this schema, read at each use.
-    BetterAuth(String),
+    /// In Better Auth's own table, read at each use.
+    BetterAuth(Place),
 }
 
 /// The secrets that InsForge signs its tokens with.
@@ -115,6 +116,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
         jwks: Option<Box<RawValue>>,
         jwks_url: Option<String>,
         allow_bare_sessions: bool,
+        better_auth_names: Option<BTreeMap<String, String>>,
     }
 
     let mut providers = HashMap::new();
@@ -129,7 +131,10 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
                 false => Ok(policy),
             });
         let keys = match row.key_source.strip_prefix("better_auth:") {
-            Some(schema) => Keys::BetterAuth(schema.to_owned()),
+            Some(schema) => Keys::BetterAuth(Place {
+                schema: schema.to_owned(),
+                names: row.better_auth_names.unwrap_or_default(),
+            }),
             None => Keys::Stored(
                 row.jwks
                     .and_then(|jwks| KeySet::parse(jwks.get()).ok().map(|parsed| parsed.keys)),

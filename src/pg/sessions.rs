@@ -2,18 +2,17 @@
 //! was revoked is worth nothing from the next call on.
 
 use std::collections::HashMap;
-use std::ffi::CString;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::clock;
 use super::error::Result;
+use super::foreign_rows::read;
 use super::providers::{Keys, Provider, REGISTRY};
-use super::rows::{Rows, in_ordinary_table};
 use super::sys::table_cache::TableCache;
-use super::verdict::{first_accepted, not_ready};
-use crate::better_auth::{Credential, MemberRow, Session, SessionRow, UserRow, id_text};
+use super::verdict::first_accepted;
+use crate::better_auth::tables::{MEMBER, SESSION, USER};
+use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::{Reason, Rejection};
 
@@ -41,7 +40,7 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
     }
     let registry = REGISTRY.current()?;
     let secrets = SESSION_SECRETS.current()?;
-    let mut providers: Vec<(&str, &Provider, &str)> = registry
+    let mut providers: Vec<(&str, &Provider, &Place)> = registry
         .iter()
         .filter(|(name, found)| match provider {
             Some(wanted) => *name == wanted,
@@ -49,7 +48,7 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
         })
         .filter(|(name, found)| found.allow_bare_sessions || secrets.contains_key(*name))
         .filter_map(|(name, found)| match &found.keys {
-            Keys::BetterAuth(schema) => Some((name.as_str(), &**found, schema.as_str())),
+            Keys::BetterAuth(place) => Some((name.as_str(), &**found, place)),
             Keys::Stored(_) => None,
         })
         .collect();
@@ -58,8 +57,8 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
     }
     providers.sort_unstable_by_key(|(name, _, _)| *name);
     let credential = Credential::parse(credential)?;
-    first_accepted(providers, |(name, provider, schema)| {
-        attempt_with(&credential, name, provider, schema, secrets.get(name))
+    first_accepted(providers, |(name, provider, place)| {
+        attempt_with(&credential, name, provider, place, secrets.get(name))
     })
 }
 
@@ -67,77 +66,31 @@ fn attempt_with(
     credential: &Credential,
     name: &str,
     provider: &Provider,
-    schema: &str,
+    place: &Place,
     secret: Option<&String>,
 ) -> Result<Grant> {
     let reject = |reason, detail: &str| Err(Rejection::new(reason, detail).into());
     let policy = provider.ready_policy(name)?;
     let secret = secret.map(String::as_bytes);
     let token = credential.session_token(secret, provider.allow_bare_sessions)?;
-    let unreadable = |table: &str| {
-        Err(not_ready(
-            name,
-            format!(
-                "Table \"{schema}\".\"{table}\" is not there, is not an ordinary table with built-in column types, or does not have the columns that Better Auth makes."
-            ),
-        ))
-    };
-    let now = clock::now();
-
-    let Some(sessions) = find::<SessionRow>(schema, "session", "token", token)? else {
-        return unreadable("session");
-    };
+    let sessions = read::<SessionRow>(name, place, &SESSION, Some(("token", token)))?;
     let Some(row) = sessions.first() else {
         return reject(Reason::SessionNotFound, "There is no such session.");
     };
-    let user_id = id_text(&row.user_id).unwrap_or_default();
-    let Some(users) = find::<UserRow>(schema, "user", "id", &user_id)? else {
-        return unreadable("user");
-    };
+    let users = read::<UserRow>(name, place, &USER, Some(("id", &row.user_id)))?;
     let Some(user) = users.first() else {
         return reject(Reason::SessionNotFound, "The session's user is gone.");
     };
-    let members = match id_text(&row.organization_id) {
+    let members = match &row.organization_id {
         None => Vec::new(),
-        Some(_) => match find::<MemberRow>(schema, "member", "userId", &user_id)? {
-            Some(members) => members,
-            None => return unreadable("member"),
-        },
+        Some(_) => read::<MemberRow>(name, place, &MEMBER, Some(("userId", &row.user_id)))?,
     };
     let session = Session {
         row,
-        ends: clock::parse(&row.expires_at).unwrap_or(0),
         user,
-        ban_ends: user
-            .ban_expires
-            .as_deref()
-            .map(|time| clock::parse(time).unwrap_or(i64::MAX)),
-        // Where ids are numbers, the session still has the text of one.
         member: members
             .iter()
-            .find(|member| id_text(&member.organization_id) == id_text(&row.organization_id)),
+            .find(|member| Some(&member.organization_id) == row.organization_id.as_ref()),
     };
-    Ok(session.grant(name, policy, now)?)
-}
-
-/// The rows of one of Better Auth's tables with a value in a column; `None` when the table is not
-/// what Better Auth makes.
-fn find<T: DeserializeOwned>(
-    schema: &str,
-    table: &str,
-    column: &str,
-    value: &str,
-) -> Result<Option<Vec<T>>> {
-    let (Ok(schema), Ok(table), Ok(column)) = (
-        CString::new(schema),
-        CString::new(table),
-        CString::new(column),
-    ) else {
-        return Ok(None);
-    };
-    // SAFETY: the table is open and has columns of built-in types alone.
-    let rows = in_ordinary_table(&schema, &table, |table| unsafe {
-        Rows::find(table, &column, value)
-    })?;
-    Ok(rows.flatten().and_then(|rows| rows.parse().ok()))
+    Ok(session.grant(name, policy, clock::now())?)
 }

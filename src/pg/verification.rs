@@ -108,13 +108,9 @@ fn attempt_with(
             name,
             "It has no keys: call insforge_integrations.set_provider_jwks().",
         )),
-        Keys::BetterAuth(schema) => {
-            let keys = better_auth::keys(schema, now)?;
-            check(
-                policy,
-                &keys.map_err(|problem| not_ready(name, problem))?,
-                false,
-            )
+        Keys::BetterAuth(place) => {
+            let keys = better_auth::keys(name, place, jws.key_id.as_deref(), now)?;
+            check(policy, &keys, false)
         }
     }
 }

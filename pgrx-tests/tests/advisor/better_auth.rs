@@ -150,3 +150,81 @@ fn better_auth_secret_reused() {
         .unwrap();
     assert_found(&findings(&mut superuser, RULE), &[]);
 }
+
+/// As Drizzle makes them, with `usePlural`.
+const SNAKE: &str = r#"
+    CREATE TABLE users (id text PRIMARY KEY, name text, email text, email_verified boolean, role text, banned boolean);
+    CREATE TABLE sessions (id text, token text, user_id text REFERENCES users (id), expires_at timestamp);
+    CREATE TABLE accounts (id text, user_id text REFERENCES users (id), account_id text, provider_id text, password text);
+    CREATE TABLE verifications (id text, identifier text, value text, expires_at timestamp);
+    CREATE TABLE jwkss (id text, public_key text, private_key text, created_at timestamp);"#;
+
+/// What an advisor that took them for tables of users' rows would have made of them.
+const POLICIES: &str = "
+    ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own ON sessions TO authenticated USING (user_id = requesting_user_id()) WITH CHECK (user_id = requesting_user_id());
+    ALTER TABLE accounts ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own_rows_insert ON accounts FOR INSERT TO authenticated WITH CHECK (user_id = requesting_user_id());
+    CREATE POLICY own_rows_update ON accounts FOR UPDATE TO authenticated USING (user_id = requesting_user_id());";
+
+/// Whatever is done of what is recommended, until nothing is: no table with credentials is reached, and no
+/// recommendation opened one.
+#[test]
+fn no_advice_opens_a_table_with_credentials() {
+    let uuids = SNAKE
+        .replace("id text PRIMARY KEY", "id uuid PRIMARY KEY")
+        .replace("user_id text", "user_id uuid");
+    for made in [
+        SNAKE,
+        &uuids,
+        &format!("{SNAKE} {POLICIES}"),
+        &format!("{uuids} {}", POLICIES.replace("requesting_user_id()", "requesting_user_id()::uuid")),
+        &format!("{SNAKE} ALTER TABLE sessions ENABLE ROW LEVEL SECURITY; ALTER TABLE accounts ENABLE ROW LEVEL SECURITY;
+                  CREATE POLICY everything ON sessions FOR SELECT TO authenticated USING (true);
+                  CREATE VIEW mine WITH (security_invoker = true) AS SELECT token FROM sessions"),
+        // Not all of them are there, or known.
+        &format!("{SNAKE} DROP TABLE accounts"),
+        &format!("{SNAKE} ALTER TABLE accounts RENAME provider_id TO p; ALTER TABLE users RENAME email_verified TO v"),
+        &format!("{SNAKE} {POLICIES} DROP TABLE users CASCADE"),
+        TABLES,
+    ] {
+        let database = insforge_integrations_tests::shared_cluster()
+            .database(insforge_integrations_tests::Fixture::Extension)
+            .unwrap();
+        let mut client = database.connect().unwrap();
+        client
+            .batch_execute(
+                "SELECT insforge_integrations.register_clerk('clerk.example.com');
+                 SELECT insforge_integrations.set_jwt_secret('Rk9yIHRlc3RzIG9ubHksIGJ1dCByYW5kb20gZW5vdWdo')",
+            )
+            .unwrap();
+        client.batch_execute(made).unwrap();
+        for _ in 0..3 {
+            let found = client
+                .query(
+                    "SELECT rule_id, recommendation FROM insforge_integrations.advise()
+                     WHERE rule_id NOT IN ('durability_off', 'statement_logging') AND recommendation !~ '^--'",
+                    &[],
+                )
+                .unwrap();
+            for row in found {
+                let recommendation: String = row.get(1);
+                for opening in ["CREATE POLICY", "GRANT", "security_invoker = false"] {
+                    assert!(!recommendation.contains(opening), "{made}: {recommendation}");
+                }
+                client.batch_execute(&recommendation).unwrap_or_else(|error| panic!("{made}: {recommendation}: {error:?}"));
+            }
+        }
+        let reached = client
+            .query(
+                "SELECT c.relname::text FROM pg_class c, unnest('{anon,authenticated}'::name[]) role
+                 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname !~ '^users?$'
+                   AND (has_table_privilege(role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+                        OR has_any_column_privilege(role, c.oid, 'SELECT, INSERT, UPDATE'))",
+                &[],
+            )
+            .unwrap();
+        let reached: Vec<String> = reached.iter().map(|row| row.get(0)).collect();
+        assert_eq!(reached, [""; 0], "{made}");
+    }
+}

@@ -53,6 +53,50 @@ fn rls_disabled() {
 }
 
 #[test]
+fn credentials_exposed() {
+    Mistake {
+        rule: "credentials_exposed",
+        near_miss: r#"
+            CREATE TABLE public.hidden (user_id text, password text);
+            REVOKE ALL ON public.hidden FROM anon, authenticated;
+            CREATE SCHEMA private;
+            CREATE TABLE private.accounts (user_id text, access_token text);
+            GRANT ALL ON private.accounts TO anon;
+            -- Each user's own, which somebody has thought of.
+            CREATE TABLE public.api_keys (user_id text, key_hash bytea);
+            ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY own ON public.api_keys FOR SELECT TO authenticated USING (user_id = requesting_user_id());
+            CREATE TABLE public.closed (user_id text, secret text);
+            ALTER TABLE public.closed ENABLE ROW LEVEL SECURITY;
+            -- Numbers and flags are none.
+            CREATE TABLE public.usage (token integer, secret boolean, otp timestamptz);
+            -- Better Auth's home has a finding of its own.
+            CREATE TABLE public.users (id text, email text, email_verified boolean);
+            CREATE TABLE public.accounts (id text, user_id text, account_id text, provider_id text, password text);"#,
+        broken: r#"
+            CREATE TABLE public."pass""word; resets" (user_id text, token_hash text);
+            CREATE TABLE public.settings (id int, "apiKey" text);
+            -- Better Auth's, one by one, with the policies that a table of users' rows would have.
+            CREATE TABLE public.jwks (id text, public_key text, private_key text);
+            CREATE TABLE public.sessions (id text, token text, user_id text, expires_at timestamp);
+            ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY own ON public.sessions TO authenticated USING (user_id = requesting_user_id());
+            -- A policy that lets everybody through.
+            CREATE TABLE public.links (user_id text, refresh_token varchar(99));
+            ALTER TABLE public.links ENABLE ROW LEVEL SECURITY;
+            CREATE POLICY everybody ON public.links FOR SELECT TO authenticated USING (true);"#,
+        affected: &[
+            r#"public."pass""word; resets""#,
+            "public.jwks",
+            "public.links",
+            "public.sessions",
+            "public.settings",
+        ],
+    }
+    .is_found_and_mended();
+}
+
+#[test]
 fn command_without_policy() {
     Mistake {
         rule: "command_without_policy",

@@ -245,3 +245,62 @@ fn a_call_of_requesting_user_id_says_that_ids_are_text() {
     }
     .is_found_and_mended();
 }
+
+/// Better Auth makes ids of three types, and a table that refers to its users is right in each of them, as
+/// docs/better_auth.md writes it.
+#[test]
+fn better_auths_ids_are_what_its_table_says() {
+    for (of_type, cast) in [("text", ""), ("uuid", "::uuid"), ("integer", "::integer")] {
+        let database = insforge_integrations_tests::shared_cluster()
+            .database(insforge_integrations_tests::Fixture::Extension)
+            .unwrap();
+        let mut client = database.connect().unwrap();
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE users (id {of_type} PRIMARY KEY, email text, email_verified boolean);
+                 CREATE TABLE sessions (id {of_type}, token text, user_id {of_type} REFERENCES users (id), expires_at timestamp);
+                 CREATE TABLE accounts (id {of_type}, user_id {of_type} REFERENCES users (id), account_id text, provider_id text);
+                 SELECT insforge_integrations.seal_better_auth('public');
+                 SELECT insforge_integrations.register_better_auth('https://app.example.com', 'public', 'a secret', allow_uuid_subjects => {});
+                 CREATE TABLE notes (user_id {of_type} NOT NULL DEFAULT requesting_user_id(){cast} REFERENCES users (id), body text);
+                 CREATE INDEX ON notes (user_id);
+                 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+                 CREATE POLICY own_rows ON notes TO authenticated
+                   USING (user_id = (SELECT requesting_user_id()){cast}) WITH CHECK (user_id = (SELECT requesting_user_id()){cast});",
+                cast == "::uuid"
+            ))
+            .unwrap();
+        let found = |client: &mut postgres::Client| -> Vec<(String, String, String)> {
+            client
+                .query(
+                    "SELECT rule_id, affected_object, recommendation FROM insforge_integrations.advise() WHERE affected_object LIKE '%notes%'",
+                    &[],
+                )
+                .unwrap()
+                .iter()
+                .map(|row| (row.get(0), row.get(1), row.get(2)))
+                .collect()
+        };
+        assert_eq!(found(&mut client), [], "{of_type}");
+        // A provider's users whose ids are text, too: those are nobody's in this table.
+        client
+            .batch_execute("SELECT insforge_integrations.register_clerk('clerk.example.com')")
+            .unwrap();
+        assert_eq!(found(&mut client), [], "{of_type}");
+        // Without policies it is found, whatever the type, and the recommendation works for it.
+        client
+            .batch_execute(
+                "DROP POLICY own_rows ON notes; ALTER TABLE notes DISABLE ROW LEVEL SECURITY",
+            )
+            .unwrap();
+        let open = found(&mut client);
+        assert_eq!(open.len(), 1, "{of_type}: {open:?}");
+        assert_eq!(open[0].0, "rls_disabled");
+        client.batch_execute(&open[0].2).unwrap();
+        assert!(
+            !found(&mut client)
+                .iter()
+                .any(|found| found.0 == "rls_disabled")
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! A real Better Auth server (npm) with its tables in the same database: its sessions and tokens in
 //! exchange for InsForge's.
 
+mod reading;
+
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::postgrest::Request;
 use insforge_integrations_tests::{Database, Fixture, request, shared_cluster};
