@@ -19,22 +19,31 @@ impl Invalid {
         }
     }
 
-    /// The same, seen from the object whose member `name` it is in.
+    /// The same, seen from the object whose member `name` it is in. What is longer than the names that
+    /// people give could be a token or a key.
     pub(super) fn inside(self, name: &str) -> Self {
+        let is_plain = name.len() < 32
+            && name
+                .chars()
+                .all(|character| character.is_alphanumeric() || "_$- ".contains(character));
+        self.at(if is_plain { name } else { "(a name)" })
+    }
+
+    /// The same, seen from the array whose element it is in.
+    pub(super) fn in_element(self, index: usize) -> Self {
+        self.at(&format!("[{index}]"))
+    }
+
+    fn at(self, place: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') {
             ""
         } else {
             "."
         };
         Self {
-            path: format!("{name}{dot}{}", self.path),
+            path: format!("{place}{dot}{}", self.path),
             ..self
         }
-    }
-
-    /// The same, seen from the array whose element it is in.
-    pub(super) fn in_element(self, index: usize) -> Self {
-        self.inside(&format!("[{index}]"))
     }
 }
 
@@ -43,6 +52,29 @@ impl fmt::Display for Invalid {
         match self.path.as_str() {
             "" => formatter.write_str(&self.problem),
             path => write!(formatter, "{path}: {}", self.problem),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Invalid;
+
+    #[test]
+    fn the_place_shows_names_and_no_credentials() {
+        let place = |name: &str| {
+            let invalid = Invalid::new("It is null.").in_element(2).inside(name);
+            invalid.inside("message").to_string()
+        };
+        for name in ["to", "a b", "é", "totalOriginalConsiderationItems"] {
+            assert_eq!(place(name), format!("message.{name}[2]: It is null."));
+        }
+        // The token of a session, and the beginning of a provider's.
+        for credential in [
+            "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
+            "eyJhbGciOiJIUzI1NiJ9.e30",
+        ] {
+            assert_eq!(place(credential), "message.(a name)[2]: It is null.");
         }
     }
 }

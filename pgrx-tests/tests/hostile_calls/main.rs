@@ -28,7 +28,7 @@ use world::{ROLES, World};
 /// What a run takes in `make test`.
 const SECONDS: u64 = 30;
 /// What a backend may grow by, once it has been warmed up.
-const GROWTH_KILOBYTES: i64 = 64 * 1024;
+const GROWTH_KILOBYTES: i64 = 128 * 1024;
 
 /// A function or a view.
 struct Target {

@@ -33,7 +33,7 @@ fn a_credential_in_the_place_of_a_name_does_not_stand_in_the_error() {
         (format!("{REGISTER}, algorithms => ARRAY[$1])"), format!("{hidden} is not a known algorithm.")),
         (format!("{REGISTER}, audience_rule => $1)"), "An argument is missing or of the wrong type: expected one of `required`, `if_present`, `ignored`.".to_owned()),
         (
-            format!("SELECT insforge_integrations.provider_registration('clerk', pg_catalog.jsonb_build_object('frontend_api', 'a.example', 'audiences', $1))"),
+            "SELECT insforge_integrations.provider_registration('clerk', pg_catalog.jsonb_build_object('frontend_api', 'a.example', 'audiences', $1))".to_owned(),
             "An argument is missing or of the wrong type: expected a sequence.".to_owned(),
         ),
         (

@@ -325,6 +325,7 @@ impl<'a> World<'a> {
         let address = texts(&[SELLER, "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", USDG]);
         let hashes = vec![
             hash.clone(),
+            format!("0x{}", "ef".repeat(32)),
             hash.to_uppercase(),
             format!("0x{}", "0".repeat(64)),
             hash[2..].to_owned(),
