@@ -76,7 +76,7 @@ BEGIN
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
       DETAIL = 'Its accounts, with its users or sessions, are not there under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the schema that the search_path of your Better Auth server names first. If its tables or columns have names of your own, give them to register_better_auth(names => …) first.';
+      HINT = 'Give the schema that the search_path of your Better Auth server names first. If its tables or columns have names of your own, give them to register_better_auth(names => ...) first.';
   END IF;
 
   -- What is in the schema, but in a shared one only Better Auth's own.
