@@ -21,7 +21,7 @@ COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
 COMMENT ON FUNCTION insforge_integrations.better_auth_table(text, text[]) IS
   'Which of Better Auth''s tables one of this name and with these columns is, by Better Auth''s own name; NULL if it is none.';
 COMMENT ON FUNCTION insforge_integrations.better_auth_problems(text, jsonb) IS
-  'What stands in the way of reading the tables of Better Auth that are named, a sentence each.';
+  'What stands in the way of reading the tables of Better Auth that are named, a sentence each; 22023 for names that are none of Better Auth''s.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS

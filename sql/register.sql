@@ -125,7 +125,9 @@ DECLARE
   refused text;
   found jsonb;
 BEGIN
-  SELECT format('"%s" is not a table of schema %I.', given.value, schema_name) INTO refused
+  PERFORM insforge_integrations.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
+  -- What was given in a name's place may be a secret, and is not shown.
+  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
     FROM jsonb_each_text(coalesce(names, '{}')) given
     WHERE strpos(given.key, '.') = 0 AND given.value <> ''
       AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -298,7 +298,7 @@ fn tables_are_found_and_shown_at_registration() {
     for (names, problem) in [
         (
             r#"{"session": "nowhere"}"#,
-            "\"nowhere\" is not a table of schema public.",
+            "The name given for \"session\" is not one of the schema's tables.",
         ),
         (
             r#"{"sessions": "logins"}"#,
@@ -314,7 +314,7 @@ fn tables_are_found_and_shown_at_registration() {
         ),
         (
             r#"{"session": 1}"#,
-            "\"1\" is not a table of schema public.",
+            "The argument \"names\" is an object whose values are text",
         ),
     ] {
         let refused = registered(&mut client, &format!(", names => '{names}'")).unwrap_err();

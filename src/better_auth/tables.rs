@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::shown;
+
 use super::Kind::{Bool, Id, Text, Time};
 
 /// What a column that is read must be.
@@ -303,6 +305,22 @@ impl Place {
     }
 }
 
+/// The names that were given, as a JSON object.
+///
+/// # Errors
+///
+/// What is wrong with them, in a sentence.
+pub fn parse_names(json: &str) -> Result<BTreeMap<String, String>, String> {
+    let names = serde_json::from_str(json).map_err(|_| {
+        "The argument \"names\" is an object whose values are text, such as {\"session\": \"logins\"}."
+            .to_owned()
+    })?;
+    match problem_with(&names) {
+        None => Ok(names),
+        Some(problem) => Err(problem),
+    }
+}
+
 /// What is wrong with the names that were given.
 #[must_use]
 pub fn problem_with(names: &BTreeMap<String, String>) -> Option<String> {
@@ -326,7 +344,8 @@ pub fn problem_with(names: &BTreeMap<String, String>) -> Option<String> {
         }
         (!is_known(name)).then(|| {
             format!(
-                "\"{name}\" is no table of Better Auth, such as \"session\", and none of the columns that are read: {}.",
+                "{} is no table of Better Auth, such as \"session\", and none of the columns that are read: {}.",
+                shown(name),
                 columns()
             )
         })

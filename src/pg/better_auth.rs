@@ -59,8 +59,8 @@ fn jwk(row: Row) -> Option<Map<String, Value>> {
 
 /// Which of Better Auth's tables one of this name and with these columns is.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn better_auth_table(name: &str, columns: Vec<String>) -> Option<&'static str> {
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+fn better_auth_table(name: &str, columns: Vec<Option<String>>) -> Option<&'static str> {
+    let columns: Vec<&str> = columns.iter().flatten().map(String::as_str).collect();
     tables::recognise(name, &columns)
 }
 
@@ -69,7 +69,8 @@ fn better_auth_table(name: &str, columns: Vec<String>) -> Option<&'static str> {
 fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec<String>> {
     let place = Place {
         schema: schema_name.to_owned(),
-        names: serde_json::from_str(&names.0).map_err(Error::bug)?,
+        names: tables::parse_names(&names.0)
+            .map_err(|problem| Error::InvalidRegistration { problem })?,
     };
     let named = tables::READ
         .iter()
