@@ -398,7 +398,7 @@ fn the_secret_is_read_from_a_file() {
             .map(|error| error.as_db_error().unwrap().clone())
     };
     for (content, detail) in [
-        (None, "The server finds no such file."),
+        (None, "The server does not find this file."),
         (Some(vec![b'a'; 4097]), "It has more than 4096 bytes."),
         (
             Some(b"JWT_SECRET=x\nADMIN_EMAIL=topsecret@example.com\n".to_vec()),
@@ -473,7 +473,7 @@ fn the_secret_is_read_from_a_file() {
         assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
         assert_eq!(
             error.detail(),
-            Some("The server finds no such file. Nothing was changed.")
+            Some("The server does not find this file. Nothing was changed.")
         );
         assert!(!format!("{error:?}").contains(SECRET));
     }

@@ -212,7 +212,7 @@ $rule$),
 'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
 $rule$
   SELECT 'insforge_integrations.x402_settlements' AS affected_object,
-         format('There are %s of the last 30 days, the latest from %s.', count(*), max(s.created_at)) AS detail,
+         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
          E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
          '-- 2. Where you count rows, count only those with NOT is_mock.\n'
          '-- 3. Note that you have looked at them: SELECT insforge_integrations.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
@@ -225,7 +225,7 @@ $rule$),
 'Says what to look up on chain, and how to enter what you found.',
 $rule$
   SELECT format('%s reservations', r.state) AS affected_object,
-         format('There are %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
+         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
          format(
            E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
            '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
