@@ -1,15 +1,19 @@
-//! Running with the rights of somebody else.
+//! Whose rights hold, and running with the rights of somebody else.
 
-use crate::error::Error;
+use std::ffi::CStr;
+
 use pgrx::pg_sys;
 
+use super::encoding::utf8;
 use crate::pg::error::Result;
 
-/// The owner of a function.
-pub fn owner_of(function: pg_sys::Oid) -> Result<pg_sys::Oid> {
-    let function = pgrx::pg_catalog::pg_proc::PgProc::new(function);
-    let function = function.ok_or_else(|| Error::bug("the function is gone"))?;
-    Ok(function.proowner())
+/// The name of the role whose rights hold now.
+pub fn current_role() -> Result<String> {
+    // SAFETY: the name of the current role, a new text.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
+        Ok(utf8(CStr::from_ptr(name))?.to_owned())
+    }
 }
 
 /// Runs `work` with the rights of a role, while names are looked up in pg_catalog only. `flags`: more of Postgres'
