@@ -1,10 +1,8 @@
 //! Hashes, addresses, signatures and typed data of Ethereum in SQL.
 
-use std::cell::RefCell;
-
 use pgrx::prelude::*;
 
-use crate::eip712::{self, Memory};
+use crate::eip712;
 use crate::error::Error;
 use crate::evm::Word;
 use crate::evm::address::Address;
@@ -76,13 +74,8 @@ fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> reported::
     Ok(recover(&typed_data, signature)? == Some(signer))
 }
 
-/// Types and domains that this backend has seen are not hashed anew, which took a third of a call.
 fn digest(typed_data: &Jsonb) -> Result<Word> {
-    thread_local! {
-        static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new()) };
-    }
-    let digest = MEMORY.with_borrow_mut(|memory| memory.digest(&typed_data.0));
-    digest.map_err(Error::InvalidTypedData)
+    eip712::digest(&typed_data.0).map_err(Error::InvalidTypedData)
 }
 
 fn recover(typed_data: &Jsonb, signature: &str) -> Result<Option<Address>> {

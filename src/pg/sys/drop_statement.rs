@@ -57,9 +57,6 @@ pub unsafe fn read(statement: *mut pg_sys::Node) -> Dropped {
 unsafe fn text_of(node: *mut pg_sys::Node) -> String {
     // SAFETY: as the caller promises.
     unsafe {
-        #[cfg(feature = "pg14")]
-        let text = (*node.cast::<pg_sys::Value>()).val.str_;
-        #[cfg(not(feature = "pg14"))]
         let text = (*node.cast::<pg_sys::String>()).sval;
         CStr::from_ptr(text).to_string_lossy().into_owned()
     }

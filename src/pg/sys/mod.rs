@@ -7,6 +7,7 @@
 
 pub mod bound_identity;
 pub mod clock;
+pub mod compat;
 pub mod drop_statement;
 pub mod encoding;
 pub mod entry;

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::compat;
 use super::encoding::utf8;
 use crate::pg::error::Result;
 
@@ -32,25 +33,7 @@ pub fn with_rights_of<T>(
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
         let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
         pg_sys::SetUserIdAndSecContext(role, context | flags as i32);
-        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        {
-            let mut path = pg_sys::OverrideSearchPath {
-                addCatalog: true,
-                ..Default::default()
-            };
-            pg_sys::PushOverrideSearchPath(&raw mut path);
-        }
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        let settings = {
-            let settings = pg_sys::NewGUCNestLevel();
-            pg_sys::RestrictSearchPath();
-            settings
-        };
-        let worked = work();
-        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        pg_sys::PopOverrideSearchPath();
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        pg_sys::AtEOXact_GUC(false, settings);
+        let worked = compat::in_pg_catalog(work);
         pg_sys::SetUserIdAndSecContext(user, context);
         worked
     }
