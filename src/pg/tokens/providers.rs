@@ -9,17 +9,18 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::rows::Rows;
-use super::sys::table_cache::TableCache;
 use super::verdict::not_ready;
-use super::{clock, settings};
 use crate::better_auth::Place;
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
 use crate::jwt::preset;
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::heap_scan::Rows;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::TableCache;
 use crate::settings::Settings;
 
 /// Name of the provider whose tokens are signed with the stored secret.

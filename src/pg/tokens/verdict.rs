@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::clock;
-use super::error::Result;
-use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::Reason;
 use crate::jwt::verify::Verified;
+use crate::pg::error::Result;
+use crate::pg::sys::bound_identity::{BoundIdentity, bind};
+use crate::pg::sys::clock;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
