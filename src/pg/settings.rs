@@ -1,4 +1,4 @@
-//! `configure()` and the settings in force.
+//! `configure()` and the present settings.
 
 use crate::error::Error;
 use std::rc::Rc;
@@ -23,13 +23,13 @@ fn load(rows: &Rows) -> Result<Settings> {
     Settings::from_rows(rows.into_iter().map(|row| (row.name, row.value)))
 }
 
-/// The settings as of now, in any snapshot, for any role.
+/// The present settings, in every snapshot and for every role.
 pub fn current() -> Result<Rc<Settings>> {
     CACHE.current()
 }
 
-/// Stores a setting for the whole database; `NULL` returns it to its default. Takes effect in every
-/// session at its next call, once this transaction has committed.
+/// Stores a setting for the whole database. `NULL` returns it to its default. After this transaction has committed, the
+/// setting holds in every session from its next call on.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
@@ -72,7 +72,7 @@ fn check_token_role(role: &str) -> Result<()> {
     })
 }
 
-/// InsForge and PostgREST hand a token on as claims, and nothing calls `authenticate()` with it.
+/// Warns: InsForge and PostgREST pass a token on as claims, and nothing calls `authenticate()` with it.
 fn warn_of_exchanged_tokens() {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,

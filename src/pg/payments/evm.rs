@@ -95,7 +95,7 @@ fn signer(recovered: Option<Address>) -> Result<String> {
     Ok(signer.to_string())
 }
 
-/// Whether a text is `0x` and so many lower-case hexadecimal digits.
+/// Whether a text is `0x` and this number of lower-case hexadecimal digits.
 pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     value

@@ -1,4 +1,4 @@
-//! Whose rights hold, and running with the rights of somebody else.
+//! The current role, and code that runs with the rights of another role.
 
 use std::ffi::CStr;
 
@@ -8,7 +8,7 @@ use super::compat;
 use super::encoding::utf8;
 use crate::pg::error::Result;
 
-/// The name of the role whose rights hold now.
+/// The name of the current role.
 pub fn current_role() -> Result<String> {
     // SAFETY: the name of the current role, a new text.
     unsafe {
@@ -17,18 +17,18 @@ pub fn current_role() -> Result<String> {
     }
 }
 
-/// Runs `work` with the rights of a role, while names are looked up in pg_catalog only. `flags`: more of Postgres'
-/// SECURITY_ flags than the change of user. An error of Postgres' ends both with the (sub)transaction.
+/// Runs `work` with the rights of a role, while Postgres looks up names only in pg_catalog. `flags`: Postgres' SECURITY_
+/// flags besides the change of user. After an error, the end of the (sub)transaction restores both.
 ///
-/// SECURITY DEFINER with a SET clause does the same, and up to Postgres 16 costs a short transaction more than the
-/// insertion of a row: the setting is written twice.
+/// SECURITY DEFINER with a SET clause does the same. Up to Postgres 16 it writes the setting twice, and a short
+/// transaction pays more for that than for the insertion of a row.
 pub fn with_rights_of<T>(
     role: pg_sys::Oid,
     flags: u32,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
-    // SAFETY: the end of the (sub)transaction puts back what an error of Postgres' leaves. Postgres copies the path.
+    // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the path.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
         let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;

@@ -1,4 +1,4 @@
-//! Tokens of providers in exchange for InsForge's (RFC 8693), and tokens for trusted servers.
+//! Exchanges providers' tokens for InsForge tokens (RFC 8693), and issues tokens for trusted servers.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::settings::TTL_SECONDS;
 
-/// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
+/// The answer of SQL function `exchange_provider_token`, as JSON (RFC 8693 section 2.2.1).
 pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
     let grant = match sessions::attempt(token, provider)? {
@@ -50,7 +50,7 @@ fn signing_key() -> Result<Rc<EncodingKey>> {
     SECRETS.current()?.signing_key().ok_or(Error::SecretMissing)
 }
 
-/// A token for a user, for a server that knows who the user is.
+/// Issues a token for a user that a trusted server has already authenticated.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 fn issue_insforge_token(
     user_id: Option<&str>,

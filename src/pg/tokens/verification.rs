@@ -20,9 +20,9 @@ use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::changes;
 
-/// Verifies a token against the provider named, or against those that its issuer belongs to.
+/// Verifies a token by the named provider's rules, or by those of the providers with the token's issuer.
 ///
-/// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
+/// NULL counts as an empty token and is refused, so no caller goes on as if a token had been accepted.
 pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
@@ -60,7 +60,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     };
     let accepted = first_accepted(names, |name| {
         match attempt_with(&jws, name, registry.get(name)) {
-            // A token of another algorithm was never InsForge's.
+            // InsForge's tokens have only this algorithm, so the token is not InsForge's.
             Err(Error::TokenRejected(rejection))
                 if provider.is_none()
                     && name == BUILT_IN
@@ -72,14 +72,14 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
         }
     })?;
     let (accepted, is_lasting) = accepted.ok_or_else(unknown_issuer)?;
-    // What changed meanwhile may not have been seen.
+    // If a table changed meanwhile, the verdict may be old.
     if is_lasting && before == changes() {
         remember(key, &accepted);
     }
     Ok(accepted)
 }
 
-/// One provider's verdict, and whether it holds for as long as no table of ours changes.
+/// One provider's verdict, and whether it holds until a table of this extension changes.
 fn attempt_with(
     jws: &Jws,
     name: &str,
@@ -116,7 +116,7 @@ fn attempt_with(
     }
 }
 
-/// Verifies a token and returns its claims; raises when it does not pass.
+/// Verifies a token and returns its claims; raises an error if the token is refused.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 fn verify_provider_jwt(
     token: Option<&str>,
@@ -126,7 +126,7 @@ fn verify_provider_jwt(
     Ok(Jsonb(accepted.verified.claims.clone()))
 }
 
-/// Verifies a token and says what came of it; raises on nothing that a token can contain.
+/// Verifies a token and returns the result. No content of a token makes it raise an error.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn inspect_provider_jwt(
@@ -202,7 +202,7 @@ fn authenticate(
     Ok(accepted.verified.identity.user_id.clone())
 }
 
-/// Unbinds the identity that is bound.
+/// Removes the bound identity.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn deauthenticate() -> reported::Result<()> {
     Ok(unbind()?)
@@ -213,7 +213,7 @@ fn deauthenticate() -> reported::Result<()> {
 mod tests {
     use pgrx::prelude::*;
 
-    /// RFC 8037 appendix A.2 and A.4: a signature over a payload that is no claims set.
+    /// RFC 8037 appendix A.2 and A.4: a signature over a payload that is not a claims set.
     const KEY: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 

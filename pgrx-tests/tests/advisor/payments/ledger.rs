@@ -55,10 +55,15 @@ fn mock_payments() {
     }
     .is_found_with_steps();
     assert!(
-        found[0].description.starts_with("Rows of the last 30 days: 2, "),
+        found[0]
+            .description
+            .starts_with("Rows of the last 30 days: 2, "),
         "{found:?}"
     );
-    let (_, note) = found[0].recommendation.rsplit_once("looked at them: ").unwrap();
+    let (_, note) = found[0]
+        .recommendation
+        .rsplit_once("looked at them: ")
+        .unwrap();
     superuser.batch_execute(note).unwrap();
     assert!(findings(&mut superuser, "mock_payments").is_empty());
 }
@@ -83,7 +88,9 @@ fn unsettled_reservations() {
     }
     .is_found_with_steps();
     assert!(
-        found[1].description.starts_with("Reservations: 2, the oldest from "),
+        found[1]
+            .description
+            .starts_with("Reservations: 2, the oldest from "),
         "{found:?}"
     );
     superuser
