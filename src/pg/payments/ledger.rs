@@ -218,9 +218,11 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
         response_summary: arguments.response_summary,
         is_mock: false,
     };
-    let function = PgProc::new(function).ok_or_else(|| Error::bug("the function is gone"))?;
-    let row_type = function.prorettype();
-    let answer = with_rights_of(function.proowner(), 0, || {
+    // The catalog's entry is let go before anything can fail in another state of the transaction.
+    let (owner, row_type) = PgProc::new(function)
+        .map(|function| (function.proowner(), function.prorettype()))
+        .ok_or_else(|| Error::bug("the function is gone"))?;
+    let answer = with_rights_of(owner, 0, || {
         Spi::connect(
             |connection| match enter(connection, &entry, Some(settlement.network))? {
                 Entered::New(row) => {
