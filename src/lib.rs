@@ -31,6 +31,7 @@ pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod report;
 pub mod secret_search;
 pub mod settings;
 pub mod x402;

@@ -11,6 +11,7 @@ use super::request;
 use super::sessions;
 use super::verification::attempt;
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::{self, Terms};
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
@@ -47,7 +48,8 @@ pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
 }
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
-    SECRETS.current()?.signing_key().ok_or(Error::SecretMissing)
+    let key = SECRETS.current()?.signing_key();
+    Ok(key.ok_or(jwt::Error::SecretMissing)?)
 }
 
 /// Issues a token for a user that a trusted server has already authenticated.
@@ -64,7 +66,7 @@ fn issue_insforge_token(
         Some(ttl) => {
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
-                return Err(Error::InvalidTokenRequest {
+                return Err(jwt::Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."
                         .to_owned(),
                 }

@@ -6,6 +6,7 @@ use super::request;
 use super::verdict::Accepted;
 use super::verification::attempt;
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::{ClaimsSet, Terms};
 use crate::jwt::identity::Identity;
 use crate::jwt::rejection::{Reason, Rejection};
@@ -71,7 +72,7 @@ fn claims(
         claims.remove(name);
     }
     let mut merged: ClaimsSet =
-        serde_json::from_str(&present).map_err(|error| Error::ClaimsNotJson {
+        serde_json::from_str(&present).map_err(|error| jwt::Error::ClaimsNotJson {
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::Reason;
 use crate::jwt::verify::Verified;
@@ -43,10 +44,10 @@ impl Accepted {
 
 /// The error for a provider that cannot verify anything. The operator must mend it, not the token's user.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
-    Error::ProviderNotReady {
+    Error::Token(jwt::Error::ProviderNotReady {
         name: name.to_owned(),
         problem: problem.into(),
-    }
+    })
 }
 
 /// Asks one candidate after the other, and returns the answer of the first that accepts the credential. `None` if there
@@ -60,7 +61,11 @@ pub fn first_accepted<C, T>(
     for candidate in candidates {
         match attempt(candidate) {
             Ok(accepted) => return Ok(Some(accepted)),
-            Err(other @ (Error::TokenRejected(_) | Error::ProviderNotReady { .. })) => {
+            Err(
+                other @ Error::Token(
+                    jwt::Error::TokenRejected(_) | jwt::Error::ProviderNotReady { .. },
+                ),
+            ) => {
                 if refusal.is_none() || is_about_the_content(&other) {
                     refusal = Some(other);
                 }
@@ -74,6 +79,6 @@ pub fn first_accepted<C, T>(
 /// Whether the provider's own key had signed the refused credential.
 fn is_about_the_content(refusal: &Error) -> bool {
     use Reason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
-    matches!(refusal, Error::TokenRejected(rejection)
+    matches!(refusal, Error::Token(jwt::Error::TokenRejected(rejection))
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }
