@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
     if !is_private_on_the_way(url) {
         return Err(
-            "The address is not https: anybody on the way could change the keys.".to_owned(),
+            "The address is not https. An attacker on the way could change the keys.".to_owned(),
         );
     }
     let agent: Agent = Agent::config_builder()
@@ -39,7 +39,7 @@ pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
         200 => {}
         status @ 300..400 => {
             return Err(format!(
-                "The server answered with a redirect ({status}), which is not followed: register the address that it leads to."
+                "The server answered with a redirect ({status}), and redirects are not followed. Register the address that it leads to."
             ));
         }
         status => return Err(format!("The server answered with status {status}.")),

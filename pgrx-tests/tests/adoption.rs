@@ -22,7 +22,7 @@ fn commands_of_the_hint(client: &mut Client) -> String {
         error
             .detail()
             .unwrap()
-            .contains("follow it when it is renamed")
+            .contains("If you rename the present function")
     );
     error.hint().unwrap().to_owned()
 }

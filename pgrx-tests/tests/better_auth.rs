@@ -175,7 +175,7 @@ fn what_stands_in_the_place_of_the_table_never_runs() {
         .unwrap();
     assert_eq!(
         verdict(&mut client, &user["token"]),
-        "unknown_key: Provider \"better_auth\" is not ready. Table \"better_auth\".\"jwks\" has column \"alg\" of type better_auth.t, and it must be text."
+        "unknown_key: Provider \"better_auth\" is not ready. Table \"better_auth\".\"jwks\" has column \"alg\" of type better_auth.t, but it must be text."
     );
     assert_eq!(ran(&mut client), 0);
 }

@@ -482,22 +482,22 @@ fn signatures_are_refused_by_name_with_a_hint() {
             "upper half",
             "Replace s",
         ),
-        (format!("0x{r}{s}25"), "EIP-155", "an odd EIP-155 v is 27"),
+        (
+            format!("0x{r}{s}25"),
+            "EIP-155",
+            "Replace an odd EIP-155 v by 27",
+        ),
         (
             format!("0x{r}{s}02"),
-            "0, 1, 27 and 28",
+            "0, 1, 27 or 28",
             "130 hexadecimal digits",
         ),
-        (format!("0x{}{s}1b", "00".repeat(32)), "r or s is zero", ""),
-        (
-            format!("0x{}{s}1b", "ff".repeat(32)),
-            "not below the order",
-            "",
-        ),
+        (format!("0x{}{s}1b", "00".repeat(32)), "above zero", ""),
+        (format!("0x{}{s}1b", "ff".repeat(32)), "below the order", ""),
         (format!("0x{r}{s}1b00"), "more than 65 bytes", "facilitator"),
         (
             String::new(),
-            "0x and hexadecimal digits",
+            "0x and two hexadecimal digits",
             "130 hexadecimal digits",
         ),
     ] {

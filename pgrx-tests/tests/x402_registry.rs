@@ -346,7 +346,7 @@ fn a_domain_with_a_salt_is_registered_and_paid_under() {
         (
             salt_of("0x89"),
             salt_of(separators[0].as_str().unwrap()),
-            "salt: It is 0x",
+            "salt: It must be 0x",
         ),
         (
             "NULL".to_owned(),

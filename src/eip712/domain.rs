@@ -26,12 +26,12 @@ impl<'a> Domain<'a> {
     pub(super) fn read(domain: Json<'a>) -> Result<Self, Invalid> {
         let refused = |problem| Err(Invalid::new(problem).inside("domain"));
         let Some(members) = domain.members() else {
-            return refused("A domain is an object, each name in it given once.");
+            return refused("A domain must be an object with no name twice.");
         };
         let is_known = |name: &str| MEMBERS.iter().any(|(known, ..)| *known == name);
         if !members.keys().all(|name| is_known(name)) {
             return refused(
-                "A domain has name, version, chainId, verifyingContract and salt, and no other member.",
+                "A domain can have only name, version, chainId, verifyingContract and salt.",
             );
         }
         Ok(Self(members))
@@ -74,7 +74,7 @@ impl<'a> Domain<'a> {
         match declared.eq(present.map(|(name, of_type, _)| (*name, *of_type))) {
             true => Ok(()),
             false => Err(Invalid::new(
-                "The type is not that of the domain: it has the members that the domain has, in the order name, version, chainId, verifyingContract, salt.",
+                "The type does not fit the domain. It must have the domain's members, in the order name, version, chainId, verifyingContract, salt.",
             )
             .inside(DOMAIN_TYPE)
             .inside("types")),

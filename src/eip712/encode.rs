@@ -19,7 +19,7 @@ impl Types {
     fn hash_struct(&self, index: usize, value: Json, depth: usize) -> Result<Word, Invalid> {
         let members = value
             .members()
-            .ok_or_else(|| Invalid::new("A struct is an object, each name in it given once."))?;
+            .ok_or_else(|| Invalid::new("A struct must be an object with no name twice."))?;
         let mut words = Vec::new();
         if let Some(definition) = self.get(index) {
             words.push(definition.type_hash);
@@ -43,7 +43,7 @@ impl Types {
     ) -> Result<Word, Invalid> {
         if depth > MAX_DEPTH {
             return Err(Invalid::new(format!(
-                "More than {MAX_DEPTH} structs and arrays are inside each other."
+                "More than {MAX_DEPTH} structs and arrays are nested."
             )));
         }
         if value.is_null() {
@@ -88,7 +88,7 @@ pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
         Kind::Address => {
             let text = value
                 .string()
-                .ok_or_else(|| Invalid::new("An address is a string."))?;
+                .ok_or_else(|| Invalid::new("An address must be a string."))?;
             Address::parse(&text)
                 .map(Address::word)
                 .map_err(Invalid::new)
@@ -96,7 +96,7 @@ pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
         Kind::Bool => {
             let boolean = value
                 .boolean()
-                .ok_or_else(|| Invalid::new("A bool is true or false."))?;
+                .ok_or_else(|| Invalid::new("A bool must be true or false."))?;
             let mut word = [0; 32];
             if let Some(last) = word.last_mut() {
                 *last = u8::from(boolean);
@@ -161,6 +161,6 @@ fn whole(number: &str) -> &str {
 fn hexadecimal_bytes(value: Json) -> Result<Vec<u8>, Invalid> {
     let text = value.string();
     text.and_then(|text| bytes(&text)).ok_or_else(|| {
-        Invalid::new("Bytes are a string of 0x and hexadecimal digits, two for each.")
+        Invalid::new("Bytes must be a string of 0x and two hexadecimal digits for each byte.")
     })
 }

@@ -29,7 +29,10 @@ pub const MAX_DEPTH: usize = 32;
 /// Reads a document of bounded size. `name`: what it is called in refusals.
 fn document<'a>(text: &'a str, name: &str) -> Result<Json<'a>, Invalid> {
     if text.len() > MAX_DOCUMENT {
-        let problem = format!("It has {} bytes; {MAX_DOCUMENT} are the most.", text.len());
+        let problem = format!(
+            "It has {} bytes, and the limit is {MAX_DOCUMENT}.",
+            text.len()
+        );
         return Err(Invalid::new(problem).inside(name));
     }
     Ok(Json::unchecked(text))
@@ -67,7 +70,7 @@ pub fn domain_separator(domain: &str) -> Result<Word, Invalid> {
 /// # Errors
 /// [`Invalid`].
 pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
-    let problem = "Typed data is a JSON object, each name in it given once.";
+    let problem = "Typed data must be a JSON object with no name twice.";
     let members = document(typed_data, "typed_data")?.members();
     let members = members.ok_or_else(|| Invalid::new(problem))?;
     let member = |name| {
@@ -79,10 +82,11 @@ pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
 
     let refused = |problem: &str| Invalid::new(problem).inside("primaryType");
     let primary_type = primary_type.string();
-    let primary_type = primary_type.ok_or_else(|| refused("The name of a type is a string."))?;
+    let primary_type =
+        primary_type.ok_or_else(|| refused("The name of a type must be a string."))?;
     if primary_type == DOMAIN_TYPE {
         return Err(refused(
-            "The domain is hashed by itself: name the type of the message.",
+            "The domain is hashed separately. Give the type of the message.",
         ));
     }
     let definitions = Definitions::read(types)?;

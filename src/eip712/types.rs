@@ -47,7 +47,7 @@ pub(super) struct Definitions<'a>(Members<'a>);
 impl<'a> Definitions<'a> {
     pub(super) fn read(types: Json<'a>) -> Result<Self, Invalid> {
         let members = types.members().ok_or_else(|| {
-            Invalid::new("Types are an object of lists of members, each name given once.")
+            Invalid::new("Types must be an object of lists of members, with no name twice.")
         });
         Ok(Self(members.map_err(|invalid| invalid.inside("types"))?))
     }
@@ -57,11 +57,12 @@ impl<'a> Definitions<'a> {
         let definition = self.0.get(name)?;
         let read = || {
             let list = definition.items();
-            let list = list.ok_or_else(|| Invalid::new("A type is a list of members."))?;
+            let list = list.ok_or_else(|| Invalid::new("A type must be a list of members."))?;
             list.into_iter()
                 .enumerate()
                 .map(|(index, member)| {
-                    let problem = "A member is an object with \"name\" and \"type\", two strings.";
+                    let problem =
+                        "A member must be an object with two strings, \"name\" and \"type\".";
                     let member = member.to();
                     member.ok_or_else(|| Invalid::new(problem).in_element(index))
                 })
@@ -77,7 +78,7 @@ impl<'a> Definitions<'a> {
             Ok(TypeName { base: Base::Struct(_), dimensions }) if dimensions.is_empty()
         );
         if !is_struct || !self.0.contains_key(primary_type) {
-            let problem = "The primary type is one of the types.";
+            let problem = "The primary type must be one of the types.";
             return Err(Invalid::new(problem).inside("primaryType"));
         }
         let mut structs = Vec::new();
@@ -125,7 +126,7 @@ impl<'a> Definitions<'a> {
             let Definition { name, type_name } = definition;
             if !seen.insert(name.clone()) {
                 return Err(refused(
-                    Invalid::new("The type has two members of this name."),
+                    Invalid::new("The type has two members with this name."),
                     "name",
                 ));
             }
@@ -149,7 +150,7 @@ impl<'a> Definitions<'a> {
             (Base::Struct(_), false) => Err(Invalid::new("The type is not defined.")),
             (Base::Struct(_), true) | (_, false) => Ok(base.with_struct(|name| names.index(name))),
             (_, true) => Err(Invalid::new(
-                "The types define one of this name, which is an atomic type's.",
+                "The types define a type with the name of an atomic type.",
             )),
         }
     }

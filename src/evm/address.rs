@@ -6,7 +6,7 @@ use super::keccak::keccak256;
 use super::{Word, fixed_bytes};
 
 /// What an address is, as a sentence.
-pub const EXPECTED: &str = "An address is 0x and 40 hexadecimal digits.";
+pub const EXPECTED: &str = "An address must be 0x and 40 hexadecimal digits.";
 
 /// An address. Displayed in lower case, as this extension stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ impl Address {
         let has_upper_case = text.bytes().any(|digit| digit.is_ascii_uppercase());
         if has_upper_case && address.digits_in_case() != text.as_bytes() {
             return Err(
-                "An address with upper-case digits carries the checksum of ERC-55, and this one's is wrong: a digit may be mistyped.",
+                "An address with upper-case digits has the checksum of ERC-55, and this checksum is wrong. A digit may be mistyped.",
             );
         }
         Ok(address)

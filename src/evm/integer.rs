@@ -42,7 +42,7 @@ impl Integer {
     ) -> Result<Self, &'static str> {
         if !are_digits {
             return Err(
-                "An integer is a string of decimal digits, a string of 0x and hexadecimal digits, or a JSON number without fraction and exponent.",
+                "An integer must be a string of decimal digits, a string of 0x and hexadecimal digits, or a JSON number without fraction and exponent.",
             );
         }
         let magnitude = U256::from_str_radix_vartime(without_leading_zeros(digits), radix)

@@ -88,7 +88,7 @@ fn v_is_one_of_four_and_says_the_parity() {
         assert!(
             refusal(&with(None, None, v))
                 .problem
-                .contains("none of 0, 1, 27 and 28"),
+                .contains("0, 1, 27 or 28"),
             "{v}"
         );
     }
@@ -107,7 +107,7 @@ fn s_in_the_upper_half_is_refused_with_a_hint() {
     let high = U256::from_be_hex(ORDER).wrapping_sub(&s);
     let refused = refusal(&with(None, Some(&hex::encode(high.to_be_bytes())), "1c"));
     assert!(refused.problem.contains("upper half"));
-    assert!(refused.hint.contains("order of secp256k1 less s"));
+    assert!(refused.hint.contains("order of secp256k1 minus s"));
 }
 
 #[test]
@@ -116,12 +116,12 @@ fn r_and_s_are_above_zero_and_below_the_order() {
         assert!(
             refusal(&with(Some(out_of_range), None, "1b"))
                 .problem
-                .contains("r or s")
+                .contains("r and s")
         );
         assert!(
             refusal(&with(None, Some(out_of_range), "1b"))
                 .problem
-                .contains("r or s")
+                .contains("r and s")
         );
     }
 }

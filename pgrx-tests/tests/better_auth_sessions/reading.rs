@@ -65,7 +65,7 @@ fn a_column_is_read_as_what_it_is_or_named() {
         let type_name = of_type.split(' ').next().unwrap();
         assert_eq!(
             error.detail(),
-            Some(format!(r#"Table "better_auth"."{table}" has column "{column}" of type {type_name}, and it must be {must}."#).as_str())
+            Some(format!(r#"Table "better_auth"."{table}" has column "{column}" of type {type_name}, but it must be {must}."#).as_str())
         );
         // As it was.
         app.run(&format!(
@@ -110,7 +110,7 @@ fn a_credential_is_in_no_message_and_equals_only_itself() {
         assert_eq!(error.code().code(), "55000", "{error:?}");
         assert_eq!(
             error.detail(),
-            Some(format!(r#"Table "better_auth"."session" has column "token" of type {}, and it must be text."#,
+            Some(format!(r#"Table "better_auth"."session" has column "token" of type {}, but it must be text."#,
                 of_type.replace("timestamptz", "timestamp with time zone")).as_str())
         );
         app.run("ALTER TABLE better_auth.session DROP token; ALTER TABLE better_auth.session RENAME kept TO token");

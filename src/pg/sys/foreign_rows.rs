@@ -273,7 +273,7 @@ impl Plan {
                 let Some(decoded) = decoded else {
                     let of_type = CStr::from_ptr(pg_sys::format_type_be(of_type));
                     return Err(format!(
-                        "has column \"{name}\" of type {}, and it must be {}",
+                        "has column \"{name}\" of type {}, but it must be {}",
                         of_type.to_string_lossy(),
                         match column.kind {
                             Kind::Id => "text, uuid or an integer",

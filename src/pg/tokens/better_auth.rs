@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(
             problems(r#"{"jwks": "jwkss"}"#),
             Ok(Some(vec![
-                r#"Table "public"."jwkss" has column "public_key" of type json, and it must be text."#
+                r#"Table "public"."jwkss" has column "public_key" of type json, but it must be text."#
                     .to_owned()
             ]))
         );

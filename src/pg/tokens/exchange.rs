@@ -67,7 +67,7 @@ fn issue_insforge_token(
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
                 return Err(jwt::Error::InvalidTokenRequest {
-                    problem: "A token lives for 1 second to 24 hours: nobody can call it back."
+                    problem: "A token must live for 1 second to 24 hours, because nobody can withdraw it."
                         .to_owned(),
                 }
                 .into());

@@ -65,7 +65,7 @@ fn claims(
     }
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
-        let detail = "The request is another user's than the provider's token in its header.";
+        let detail = "The provider's token in the header belongs to another user than the request.";
         return Err(Rejection::new(Reason::SubjectRejected, detail).into());
     }
     for name in TOKEN_CLAIMS {

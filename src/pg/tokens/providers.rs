@@ -230,7 +230,7 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
-                "Key {number} has a private part. Whoever can read it can sign: give the provider's public keys alone, and replace that key."
+                "Key {number} has a private part. Anybody who can read it can sign. Give only the provider's public keys, and replace that key."
             ),
             KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
         },

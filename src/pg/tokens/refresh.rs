@@ -49,7 +49,7 @@ fn refresh_provider_jwks(
         .map_err(Error::bug)?;
         if let Some(error) = &error {
             warning!(
-                "the keys of provider \"{name}\" were not refreshed, those stored before are unchanged: {error}"
+                "the keys of provider \"{name}\" were not refreshed, and the stored keys are unchanged: {error}"
             );
         }
         rows.push((name, count, error));

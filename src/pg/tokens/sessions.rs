@@ -78,7 +78,10 @@ fn attempt_with(
     };
     let users = read::<UserRow>(name, place, &USER, Some(("id", &row.user_id)))?;
     let Some(user) = users.first() else {
-        return reject(Reason::SessionNotFound, "The session's user is gone.");
+        return reject(
+            Reason::SessionNotFound,
+            "The session's user does not exist any more.",
+        );
     };
     let members = match &row.organization_id {
         None => Vec::new(),
