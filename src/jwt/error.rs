@@ -103,7 +103,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {

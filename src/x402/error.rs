@@ -103,7 +103,7 @@ pub enum Error {
     /// A table that cannot be imported.
     #[error("table {table} cannot be imported")]
     NotImportable {
-        /// Name of the provider.
+        /// Name of the table.
         table: String,
     },
 
@@ -125,7 +125,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {

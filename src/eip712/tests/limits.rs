@@ -1,4 +1,4 @@
-//! The bounds of what is hashed, and that nothing panics.
+//! The limits of documents, and a test that nothing panics.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
