@@ -1,4 +1,4 @@
-//! A database that followed the guides gets our implementation under the policies it has.
+//! In a database that followed the guides, existing policies get this extension's implementation.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};

@@ -1,5 +1,5 @@
-//! EIP-712 in Postgres next to viem and ethers: the same digests for whatever both hash, and a refusal
-//! of whatever one of them refuses.
+//! EIP-712 in Postgres compared with viem and ethers: the same digest if both agree, and a refusal if one of them
+//! refuses.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -79,7 +79,7 @@ fn random_typed_data_hashes_and_recovers_as_with_viem_and_ethers() {
     }
 }
 
-/// A document in which everything is right.
+/// A valid document.
 fn document() -> Value {
     json!({
         "types": {
@@ -119,7 +119,7 @@ fn digest(client: &mut Client, typed_data: &Value) -> Result<String, postgres::E
     Ok(row.get(0))
 }
 
-/// Puts a value at a place of the right document, or takes what is there away.
+/// Puts a value at a place of the valid document, or removes the value there.
 fn changed(place: &str, value: Option<Value>) -> Value {
     let mut typed_data = document();
     match value {
@@ -133,7 +133,8 @@ fn changed(place: &str, value: Option<Value>) -> Value {
     typed_data
 }
 
-/// Insists that viem or ethers refuses the document, or that their digests differ, and that it is refused here with the place.
+/// Checks that viem or ethers refuses the document, or that their digests differ, and that this extension refuses it and
+/// names the place.
 #[track_caller]
 fn refused(typed_data: &Value, place: &str) {
     let (_database, mut client) = database();

@@ -1,4 +1,4 @@
-//! The registry of providers: what may be registered, and how far a change reaches.
+//! The registry of providers: valid registrations, and the effect of changes on other sessions.
 
 use insforge_integrations_tests::node::{Signed, now, sign};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};

@@ -1,10 +1,10 @@
-//! A credential given where a name belongs: the error does not repeat it.
+//! If a credential is given in place of a name, the error does not repeat it.
 
 use insforge_integrations_tests::{Fixture, shared_cluster};
 use postgres::error::SqlState;
 use postgres::types::Type;
 
-/// A token in the form of a provider's, a session's token, a secret, a payment's beginning, a key.
+/// A token of a provider's form, a session's token, a secret, the beginning of a payment, a key.
 const CREDENTIALS: [&str; 5] = [
     "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6d",
     "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
