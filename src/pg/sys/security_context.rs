@@ -17,21 +17,15 @@ pub fn current_role() -> Result<String> {
     }
 }
 
-/// Runs `work` with the rights of a role, while Postgres looks up names only in pg_catalog. `flags`: Postgres' SECURITY_
-/// flags besides the change of user. After an error, the end of the (sub)transaction restores both.
-///
-/// SECURITY DEFINER with a SET clause does the same. Up to Postgres 16 it writes the setting twice, and a short
-/// transaction pays more for that than for the insertion of a row.
-pub fn with_rights_of<T>(
-    role: pg_sys::Oid,
-    flags: u32,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+/// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
+/// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in pg_catalog. After an error,
+/// the end of the (sub)transaction restores all of it.
+pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
     // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the path.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
         pg_sys::SetUserIdAndSecContext(role, context | flags as i32);
         let worked = compat::in_pg_catalog(work);
         pg_sys::SetUserIdAndSecContext(user, context);
