@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::json::parse_object;
 use super::key::KeySet;
 use super::rejection::{Reason, Rejection};
+use crate::json::strict::parse_object;
 
 /// No provider's token comes near this size in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;

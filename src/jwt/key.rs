@@ -9,7 +9,7 @@ use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Material};
-use super::json::parse_object;
+use crate::json::strict::parse_object;
 
 /// The most keys a set may have; providers publish one to four.
 const MAX_KEYS: usize = 100;

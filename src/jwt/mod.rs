@@ -7,7 +7,6 @@ mod claims;
 mod clerk;
 pub mod grant;
 pub mod identity;
-mod json;
 pub mod jws;
 pub mod key;
 pub mod policy;

@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::read_members;
 
 /// Structs and arrays inside each other, at most, in what is to become `jsonb`.
 const MAX_DEPTH: usize = 100;
@@ -49,8 +51,7 @@ impl<'a> Json<'a> {
         self.0 == "null"
     }
 
-    /// The members, when it is an object whose names are all different: readers of one text must not
-    /// see two values for a name.
+    /// The members, when it is an object whose names are all different.
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         self.0.starts_with('{').then_some(())?;
@@ -181,13 +182,11 @@ impl<'de> Deserialize<'de> for Object<'de> {
                 formatter.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::new();
-                while let Some((Text(name), value)) = map.next_entry::<Text, &RawValue>()? {
-                    if members.insert(name, Json(value.get())).is_some() {
-                        return Err(A::Error::custom("duplicate name"));
-                    }
-                }
+                read_members(object, |Text(name): Text<'de>, value: &RawValue| {
+                    members.insert(name, Json(value.get())).is_some()
+                })?;
                 Ok(Object(members))
             }
         }
