@@ -87,17 +87,15 @@ impl Policy {
     /// # Errors
     /// A sentence for the operator.
     pub fn new(rules: Rules) -> Result<Self, String> {
-        let unique = |list: &[String], what: &str| {
-            if list.iter().any(String::is_empty) {
-                return Err(format!("An empty string is no {what}."));
-            }
-            Ok(())
+        let refuse_empty = |list: &[String], what: &str| match list.iter().any(String::is_empty) {
+            true => Err(format!("An empty string is no {what}.")),
+            false => Ok(()),
         };
-        unique(&rules.issuers, "issuer")?;
-        unique(&rules.audiences, "audience")?;
-        unique(&rules.authorized_parties, "authorized party")?;
-        unique(&rules.required_claims, "claim")?;
-        unique(&rules.forbidden_claims, "claim")?;
+        refuse_empty(&rules.issuers, "issuer")?;
+        refuse_empty(&rules.audiences, "audience")?;
+        refuse_empty(&rules.authorized_parties, "authorized party")?;
+        refuse_empty(&rules.required_claims, "claim")?;
+        refuse_empty(&rules.forbidden_claims, "claim")?;
         let mut algorithms = Vec::new();
         for name in &rules.algorithms {
             let algorithm = Algorithm::from_name(name);

@@ -376,3 +376,21 @@ fn leading_zero_octets_of_an_rsa_key_change_no_verdict() {
         assert!(matches!(refused, Some(KeySetError::NoUsableKey(_))));
     }
 }
+
+/// RFC 8037 section 2: `x` is the public key itself, not its SubjectPublicKeyInfo (RFC 8410
+/// section 4). The first is the RFC's own key, the second a point of small order.
+#[test]
+fn rfc_8037_a_wrapped_ed25519_key_is_refused() {
+    let own = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    for point in [own.unwrap(), vec![0; 32]] {
+        let prefix = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+        let x = URL_SAFE_NO_PAD.encode([&prefix[..], &point].concat());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        assert_eq!(
+            KeySet::parse(&json!({ "keys": [jwk] }).to_string()).err(),
+            Some(KeySetError::NoUsableKey(vec![
+                "Key 1 is not a usable Ed25519 key.".to_owned()
+            ]))
+        );
+    }
+}
