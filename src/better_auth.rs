@@ -13,7 +13,7 @@ pub use tables::{Kind, Place, Table};
 use crate::jwt::grant::Grant;
 use crate::jwt::identity::Identity;
 use crate::jwt::policy::Policy;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::{Rejection, RejectionReason};
 
 /// Longer than the value of any session cookie; a token of Better Auth's has 32 characters.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -36,12 +36,12 @@ impl Credential {
     /// Reads a cookie's value, percent-encoded or not, or a bare token.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let malformed = |detail: &str| Rejection::new(Reason::Malformed, detail);
+        let malformed = |detail: &str| Rejection::new(RejectionReason::Malformed, detail);
         if text.len() > MAX_CREDENTIAL_BYTES {
             let detail = format!("A session cookie has at most {MAX_CREDENTIAL_BYTES} bytes.");
-            return Err(Rejection::new(Reason::TooLarge, detail));
+            return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
         let text = percent_decoded(text)
             .filter(|text| !text.is_empty() && !text.contains(char::is_control))
@@ -63,7 +63,7 @@ impl Credential {
     /// The token of the session, when the provider takes this kind of credential.
     ///
     /// # Errors
-    /// [`Reason::BadSignature`], and [`Reason::WrongType`] for a credential the operator did not allow.
+    /// [`RejectionReason::BadSignature`], and [`RejectionReason::WrongType`] for a credential the operator did not allow.
     pub fn session_token(
         &self,
         secret: Option<&[u8]>,
@@ -72,13 +72,13 @@ impl Credential {
         match self {
             Self::Bare(token) if allow_bare => Ok(token),
             Self::Bare(_) => Err(Rejection::new(
-                Reason::WrongType,
+                RejectionReason::WrongType,
                 "The provider is not registered to take bare session tokens (allow_bare_sessions).",
             )),
             Self::Signed { token, signature } => {
                 let secret = secret.ok_or_else(|| {
                     Rejection::new(
-                        Reason::WrongType,
+                        RejectionReason::WrongType,
                         "The provider is not registered to take session cookies (session_secret).",
                     )
                 })?;
@@ -86,7 +86,7 @@ impl Credential {
                 // Takes the same time wherever the difference is.
                 hmac::verify(&key, token.as_bytes(), signature).map_err(|_| {
                     Rejection::new(
-                        Reason::BadSignature,
+                        RejectionReason::BadSignature,
                         "The session cookie is not signed with the provider's session_secret.",
                     )
                 })?;
@@ -171,18 +171,18 @@ impl Session<'_> {
     /// What the session grants at `now`.
     ///
     /// # Errors
-    /// [`Reason::SessionNotFound`] once it has ended, [`Reason::SubjectRejected`] for a banned user
+    /// [`RejectionReason::SessionNotFound`] once it has ended, [`RejectionReason::SubjectRejected`] for a banned user
     /// or an id that the provider's users do not have.
     pub fn grant(&self, provider: &str, policy: &Policy, now: i64) -> Result<Grant, Rejection> {
         if self.row.expires_at <= now {
             return Err(Rejection::new(
-                Reason::SessionNotFound,
+                RejectionReason::SessionNotFound,
                 "The session has ended.",
             ));
         }
         if self.user.banned == Some(true) && self.user.ban_expires.is_none_or(|ends| ends > now) {
             return Err(Rejection::new(
-                Reason::SubjectRejected,
+                RejectionReason::SubjectRejected,
                 "The user is banned.",
             ));
         }
@@ -195,7 +195,9 @@ impl Session<'_> {
             .filter(|actor| !actor.is_empty())
             .map(|actor| to_raw_value(&serde_json::json!({ "sub": actor })))
             .transpose()
-            .map_err(|_| Rejection::new(Reason::Malformed, "The session cannot be read."))?;
+            .map_err(|_| {
+                Rejection::new(RejectionReason::Malformed, "The session cannot be read.")
+            })?;
         let is_verified = self.user.email_verified == Some(true);
         Ok(Grant {
             provider: provider.to_owned(),
@@ -239,8 +241,11 @@ mod tests {
             let cookie = Credential::parse(&text).unwrap();
             assert_eq!(cookie.session_token(Some(SECRET), false), Ok(TOKEN));
             let reason = |secret| cookie.session_token(secret, true).unwrap_err().reason;
-            assert_eq!(reason(Some(&b"another secret"[..])), Reason::BadSignature);
-            assert_eq!(reason(None), Reason::WrongType);
+            assert_eq!(
+                reason(Some(&b"another secret"[..])),
+                RejectionReason::BadSignature
+            );
+            assert_eq!(reason(None), RejectionReason::WrongType);
         }
         let forged =
             Credential::parse(&format!("{}.{SIGNATURE}", TOKEN.replace('T', "U"))).unwrap();
@@ -254,7 +259,7 @@ mod tests {
         let bare = Credential::parse(TOKEN).unwrap();
         assert_eq!(bare.session_token(Some(SECRET), true), Ok(TOKEN));
         let refused = bare.session_token(Some(SECRET), false).unwrap_err();
-        assert_eq!(refused.reason, Reason::WrongType);
+        assert_eq!(refused.reason, RejectionReason::WrongType);
     }
 
     #[test]

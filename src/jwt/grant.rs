@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::identity::Identity;
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 use super::verify::Verified;
 use crate::error::Error;
 
@@ -56,7 +56,7 @@ impl Grant {
     /// What a provider's verified token grants until `ends`.
     ///
     /// # Errors
-    /// [`Reason::ClaimRejected`] for an `act` that does not say who acts.
+    /// [`RejectionReason::ClaimRejected`] for an `act` that does not say who acts.
     pub fn from_token(provider: &str, verified: &Verified, ends: f64) -> Result<Self, Rejection> {
         #[derive(Deserialize)]
         struct Vouched<'a> {
@@ -75,8 +75,9 @@ impl Grant {
             _subject: String,
         }
 
-        let vouched: Vouched = serde_json::from_str(&verified.claims)
-            .map_err(|_| Rejection::new(Reason::Malformed, "The claims cannot be read."))?;
+        let vouched: Vouched = serde_json::from_str(&verified.claims).map_err(|_| {
+            Rejection::new(RejectionReason::Malformed, "The claims cannot be read.")
+        })?;
         let is_verified = [vouched.email_verified, vouched.email_verified_column]
             .into_iter()
             .flatten()
@@ -89,7 +90,7 @@ impl Grant {
         {
             // Without it, an impersonated user would look like the user.
             return Err(Rejection::new(
-                Reason::ClaimRejected,
+                RejectionReason::ClaimRejected,
                 "\"act\" is not an object with a \"sub\" (RFC 8693 section 4.1).",
             ));
         }
@@ -105,12 +106,12 @@ impl Grant {
     /// When a token minted at `now` to live for `ttl` seconds ends: never later than what it rests on.
     ///
     /// # Errors
-    /// [`Reason::Expired`] when that has come: a token may be accepted for a few seconds after its end.
+    /// [`RejectionReason::Expired`] when that has come: a token may be accepted for a few seconds after its end.
     pub fn expiry(&self, now: i64, ttl: u32) -> Result<i64, Rejection> {
         let expires = (self.ends as i64).min(now.saturating_add(i64::from(ttl)));
         if expires <= now {
             return Err(Rejection::new(
-                Reason::Expired,
+                RejectionReason::Expired,
                 "The token has ended: there is no time left to exchange it for.",
             ));
         }
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!(actor.unwrap().get(), r#"{"iss":"x","sub":"admin_1"}"#);
         for unreadable in [json!("admin"), json!({}), json!({"sub": 1}), json!([])] {
             let refused = grant(json!({"act": unreadable})).unwrap_err();
-            assert_eq!(refused.reason, Reason::ClaimRejected);
+            assert_eq!(refused.reason, RejectionReason::ClaimRejected);
         }
     }
 
@@ -304,7 +305,7 @@ mod tests {
         assert_eq!(grant.expiry(NOW, 3600), Ok(NOW + 300));
         assert_eq!(
             grant.expiry(NOW + 300, 60).unwrap_err().reason,
-            Reason::Expired
+            RejectionReason::Expired
         );
     }
 

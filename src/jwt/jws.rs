@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::key::KeySet;
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 use crate::json::strict::parse_object;
 
 /// No provider's token comes near this size in bytes.
@@ -35,18 +35,18 @@ pub struct Jws<'a> {
 }
 
 fn malformed(detail: &str) -> Rejection {
-    Rejection::new(Reason::Malformed, detail)
+    Rejection::new(RejectionReason::Malformed, detail)
 }
 
 impl<'a> Jws<'a> {
     /// Takes a token apart.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
     pub fn parse(token: &'a str) -> Result<Self, Rejection> {
         if token.len() > MAX_TOKEN_BYTES {
             let detail = format!("The token is longer than {MAX_TOKEN_BYTES} bytes.");
-            return Err(Rejection::new(Reason::TooLarge, detail));
+            return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -120,14 +120,14 @@ impl<'a> Jws<'a> {
     /// them when it has none.
     ///
     /// # Errors
-    /// [`Reason::AlgorithmNotAllowed`], [`Reason::UnknownKey`] and [`Reason::BadSignature`].
+    /// [`RejectionReason::AlgorithmNotAllowed`], [`RejectionReason::UnknownKey`] and [`RejectionReason::BadSignature`].
     pub fn verify(&self, allowed: &[Algorithm], keys: &KeySet) -> Result<(), Rejection> {
         let algorithm = Algorithm::from_name(&self.algorithm)
             .filter(|algorithm| allowed.contains(algorithm))
             .ok_or_else(|| {
                 let names: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
                 Rejection::new(
-                    Reason::AlgorithmNotAllowed,
+                    RejectionReason::AlgorithmNotAllowed,
                     format!(
                         "The provider's tokens are signed with {}.",
                         names.join(" or ")
@@ -142,10 +142,13 @@ impl<'a> Jws<'a> {
             }
         }
         Err(if tried {
-            Rejection::new(Reason::BadSignature, "The signature is not the provider's.")
+            Rejection::new(
+                RejectionReason::BadSignature,
+                "The signature is not the provider's.",
+            )
         } else {
             Rejection::new(
-                Reason::UnknownKey,
+                RejectionReason::UnknownKey,
                 "The provider has no key with the token's \"kid\" that fits its \"alg\".",
             )
         })

@@ -1,7 +1,6 @@
 //! JSON Web Tokens (RFC 7519): what their claims say about who is asking, and whether a provider
 //! signed them.
 
-pub mod address;
 pub mod algorithm;
 mod claims;
 mod clerk;
@@ -14,6 +13,7 @@ pub mod preset;
 pub mod rejection;
 #[cfg(test)]
 mod rfc_tests;
+pub mod url;
 pub mod verify;
 #[cfg(test)]
 mod wycheproof_tests;

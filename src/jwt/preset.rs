@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::address::{is_local, is_private_on_the_way};
 use super::policy::{AudienceRule, Policy, Rules};
+use super::url::{is_http_localhost, is_https_or_localhost};
 use crate::better_auth::tables::problem_with;
 use crate::error::{Error, shown};
 
@@ -171,7 +171,7 @@ fn check(registration: &Registration) -> Result<()> {
     let issuers = rules.issuers.iter().map(|url| ("An issuer", url));
     let jwks_url = registration.jwks_url.iter();
     for (what, url) in issuers.chain(jwks_url.map(|url| ("jwks_url", url))) {
-        if url.starts_with("http://") && !is_local(url) {
+        if url.starts_with("http://") && !is_http_localhost(url) {
             return problem(format!(
                 "{what} is not https: anybody on the way could change what it says."
             ));
@@ -184,7 +184,7 @@ fn check(registration: &Registration) -> Result<()> {
         }
     }
     match &registration.jwks_url {
-        Some(url) if !is_private_on_the_way(url) => {
+        Some(url) if !is_https_or_localhost(url) => {
             problem("jwks_url is not the address of a JWK set: that begins with https://.")
         }
         _ => Ok(()),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::algorithm::Algorithm;
 use super::jws::Jws;
 use super::key::{KeySet, KeySetError};
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 
 const ALL: [Algorithm; 13] = [
     Algorithm::HS256,
@@ -129,7 +129,7 @@ fn verify(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Result<Vec<u8>, 
     jws.verify(allowed, keys).map(|()| jws.payload().to_vec())
 }
 
-fn refusal(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Option<Reason> {
+fn refusal(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Option<RejectionReason> {
     verify(token, allowed, keys)
         .err()
         .map(|rejection| rejection.reason)
@@ -151,7 +151,7 @@ fn verifies_only_unaltered(
     let altered = format!("{header}.{first}{}.{signature}", &payload[1..]);
     assert_eq!(
         refusal(&altered, &[algorithm], keys),
-        Some(Reason::BadSignature)
+        Some(RejectionReason::BadSignature)
     );
 }
 
@@ -234,7 +234,7 @@ fn rfc_7515_a5_unsecured_is_refused_whatever_is_allowed() {
     ] {
         assert_eq!(
             refusal(&token, &ALL, &keys),
-            Some(Reason::AlgorithmNotAllowed)
+            Some(RejectionReason::AlgorithmNotAllowed)
         );
     }
 }
@@ -259,7 +259,7 @@ fn rfc_7515_a6_and_a7_json_serializations_are_refused() {
     for token in [general, flattened] {
         assert_eq!(
             refusal(&token.to_string(), &ALL, &keys),
-            Some(Reason::Malformed)
+            Some(RejectionReason::Malformed)
         );
     }
 }

@@ -4,7 +4,7 @@ use super::identity::Identity;
 use super::jws::Jws;
 use super::key::KeySet;
 use super::policy::{Policy, Times};
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 
 /// What a verified token says.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub fn verify(jws: &Jws, policy: &Policy, keys: &KeySet, now: i64) -> Result<Ver
     jws.verify(policy.algorithms(), keys)?;
     let claims = jws.unverified_claims().ok_or_else(|| {
         Rejection::new(
-            Reason::Malformed,
+            RejectionReason::Malformed,
             "The payload is not a JSON object with unique names and storable text.",
         )
     })?;
@@ -43,7 +43,7 @@ pub fn verify(jws: &Jws, policy: &Policy, keys: &KeySet, now: i64) -> Result<Ver
     let user_id = policy.user_id(claims)?;
     let text = std::str::from_utf8(jws.payload()).unwrap_or_default();
     let identity = Identity::from_claims(text)
-        .map_err(|_| Rejection::new(Reason::Malformed, "The claims cannot be read."))?;
+        .map_err(|_| Rejection::new(RejectionReason::Malformed, "The claims cannot be read."))?;
     Ok(Verified {
         identity: Identity {
             user_id: Some(user_id),

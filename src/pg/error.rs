@@ -11,7 +11,7 @@ use pgrx::PgSqlErrorCode::{
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::{Error, shown};
-use crate::jwt::rejection::Reason;
+use crate::jwt::rejection::RejectionReason;
 use crate::settings;
 
 /// What everything in the glue returns.
@@ -94,7 +94,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::TokenRejected(rejection) => (
                 match rejection.reason {
-                    Reason::Malformed | Reason::TooLarge => ERRCODE_INVALID_TEXT_REPRESENTATION,
+                    RejectionReason::Malformed | RejectionReason::TooLarge => ERRCODE_INVALID_TEXT_REPRESENTATION,
                     _ => ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 },
                 rejection.to_string(),

@@ -14,7 +14,7 @@ use super::{clock, settings};
 use crate::error::Error;
 use crate::jwt::grant::{ClaimsSet, Terms};
 use crate::jwt::identity::Identity;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::{Rejection, RejectionReason};
 
 /// The role of requests without a token, InsForge's and PostgREST's usual name for it.
 const ANONYMOUS: &str = "anon";
@@ -77,7 +77,7 @@ fn claims(
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
         let detail = "The request is another user's than the provider's token in its header.";
-        return Err(Rejection::new(Reason::SubjectRejected, detail).into());
+        return Err(Rejection::new(RejectionReason::SubjectRejected, detail).into());
     }
     for name in TOKEN_CLAIMS {
         claims.remove(name);

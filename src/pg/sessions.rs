@@ -14,7 +14,7 @@ use super::verdict::first_accepted;
 use crate::better_auth::tables::{MEMBER, SESSION, USER};
 use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
 use crate::jwt::grant::Grant;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::{Rejection, RejectionReason};
 
 /// The secrets that Better Auth signs its cookies with, by provider.
 pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
@@ -75,11 +75,17 @@ fn attempt_with(
     let token = credential.session_token(secret, provider.allow_bare_sessions)?;
     let sessions = read::<SessionRow>(name, place, &SESSION, Some(("token", token)))?;
     let Some(row) = sessions.first() else {
-        return reject(Reason::SessionNotFound, "There is no such session.");
+        return reject(
+            RejectionReason::SessionNotFound,
+            "There is no such session.",
+        );
     };
     let users = read::<UserRow>(name, place, &USER, Some(("id", &row.user_id)))?;
     let Some(user) = users.first() else {
-        return reject(Reason::SessionNotFound, "The session's user is gone.");
+        return reject(
+            RejectionReason::SessionNotFound,
+            "The session's user is gone.",
+        );
     };
     let members = match &row.organization_id {
         None => Vec::new(),

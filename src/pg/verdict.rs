@@ -7,7 +7,7 @@ use super::error::Result;
 use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
 use crate::jwt::grant::Grant;
-use crate::jwt::rejection::Reason;
+use crate::jwt::rejection::RejectionReason;
 use crate::jwt::verify::Verified;
 
 /// A token that passed, and whose it is.
@@ -73,7 +73,7 @@ pub fn first_accepted<C, T>(
 
 /// Whether it was the provider's own credential that was refused.
 fn is_about_the_content(refusal: &Error) -> bool {
-    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
+    use RejectionReason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
     matches!(refusal, Error::TokenRejected(rejection)
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }

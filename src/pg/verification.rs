@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::{Verified, unverified_issuer, verify};
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
@@ -55,7 +55,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     };
     let unknown_issuer = || {
         let detail = "No enabled provider has the token's \"iss\".";
-        Rejection::new(Reason::UnknownIssuer, detail)
+        Rejection::new(RejectionReason::UnknownIssuer, detail)
     };
     let accepted = first_accepted(names, |name| {
         match attempt_with(&jws, name, registry.get(name)) {
@@ -63,7 +63,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
             Err(Error::TokenRejected(rejection))
                 if provider.is_none()
                     && name == BUILT_IN
-                    && rejection.reason == Reason::AlgorithmNotAllowed =>
+                    && rejection.reason == RejectionReason::AlgorithmNotAllowed =>
             {
                 Err(unknown_issuer().into())
             }
