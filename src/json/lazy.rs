@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::read_members;
@@ -55,7 +55,7 @@ impl<'a> Json<'a> {
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         self.0.starts_with('{').then_some(())?;
-        Some(self.to::<Object>()?.0)
+        Some(self.to::<Object<true>>()?.0)
     }
 
     /// The elements, when it is an array.
@@ -139,6 +139,18 @@ impl<'a> Json<'a> {
     }
 }
 
+/// The members of a text that is an object, as `jsonb` takes them: of two with one name, the last.
+/// A text that is another value has none.
+///
+/// # Errors
+/// What is wrong with the JSON, and where; not what it says.
+pub fn last_members(text: &str) -> serde_json::Result<Members<'_>> {
+    match text.trim_ascii_start().starts_with('{') {
+        true => serde_json::from_str::<Object<false>>(text).map(|object| object.0),
+        false => serde_json::from_str::<IgnoredAny>(text).map(|_| Members::new()),
+    }
+}
+
 /// Bytes of the string that a text begins with, its quotes among them.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
@@ -169,23 +181,24 @@ fn is_number_of_jsonb(number: &str) -> bool {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Object<'a>(Members<'a>);
+/// An object; with `UNIQUE`, one whose names are all different.
+struct Object<'a, const UNIQUE: bool>(Members<'a>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
+impl<'de, const UNIQUE: bool> Deserialize<'de> for Object<'de, UNIQUE> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnObject;
+        struct AnObject<const UNIQUE: bool>;
 
-        impl<'de> Visitor<'de> for AnObject {
-            type Value = Object<'de>;
+        impl<'de, const UNIQUE: bool> Visitor<'de> for AnObject<UNIQUE> {
+            type Value = Object<'de, UNIQUE>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a JSON object")
+                formatter.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::new();
                 read_members(object, |Text(name): Text<'de>, value: &RawValue| {
-                    members.insert(name, Json(value.get())).is_some()
+                    members.insert(name, Json(value.get())).is_some() && UNIQUE
                 })?;
                 Ok(Object(members))
             }

@@ -11,7 +11,7 @@ use serde::de::{Error, MapAccess};
 
 #[cfg(test)]
 pub(crate) use lazy::tests;
-pub use lazy::{Json, Members};
+pub use lazy::{Json, Members, last_members};
 
 /// Reads the members of an object, and refuses a name that is there twice: two readers of one text
 /// must not see two values for a name. `insert` says whether the name was there before.

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::error::{Result, reported};
 use super::foreign_rows;
 use super::jsonb::Jsonb;
-use crate::better_auth::{Place, tables};
 use crate::error::Error;
 use crate::jwt::key::KeySet;
+use crate::providers::better_auth::tables::{self, Place};
 
 /// Better Auth serves a key for this long after it expired, its own default.
 const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;

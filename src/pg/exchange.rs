@@ -16,7 +16,7 @@ use super::sys::status_error::answer;
 use super::verification::attempt;
 use super::{clock, sessions, settings};
 use crate::error::Error;
-use crate::jwt::grant::{self, Terms};
+use crate::grant::{self, IssuerClaims};
 use crate::settings::TTL_SECONDS;
 
 /// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
@@ -53,7 +53,7 @@ fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String>
     let settings = settings::current()?;
     let now = clock::now();
     let expires = grant.expiry(now, settings.token_ttl)?;
-    let claims = grant.claims(Terms {
+    let claims = grant.claims(IssuerClaims {
         role: &settings.token_role,
         audience: &settings.token_audience,
         issued: now,
@@ -102,7 +102,7 @@ fn issue_insforge_token(
     let claims = grant::requested_claims(
         user_id.unwrap_or_default(),
         &claims.0,
-        Terms {
+        IssuerClaims {
             role: &settings.token_role,
             audience: &settings.token_audience,
             issued: now,

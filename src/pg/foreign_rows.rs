@@ -16,8 +16,8 @@ use super::error::Result;
 use super::rows::{FIRST_USER_OID, HEAP, relation_in_schema};
 use super::sys::encoding::utf8;
 use super::verdict::not_ready;
-use crate::better_auth::{Kind, Place, Table};
 use crate::error::Error;
+use crate::providers::better_auth::tables::{Kind, Place, Table};
 
 /// The OID of the access method `btree`.
 const BTREE: u32 = 403;

@@ -12,8 +12,8 @@ use super::verdict::Accepted;
 use super::verification::attempt;
 use super::{clock, settings};
 use crate::error::Error;
-use crate::jwt::grant::{ClaimsSet, Terms};
-use crate::jwt::identity::Identity;
+use crate::grant::{ClaimsSet, IssuerClaims};
+use crate::identity::Identity;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 
 /// The role of requests without a token, InsForge's and PostgREST's usual name for it.
@@ -65,7 +65,7 @@ fn claims(
     settings: &crate::settings::Settings,
 ) -> Result<ClaimsSet> {
     let grant = accepted.grant()?;
-    let mut claims = grant.claims(Terms {
+    let mut claims = grant.claims(IssuerClaims {
         role: &settings.token_role,
         audience: &settings.token_audience,
         issued: clock::now(),

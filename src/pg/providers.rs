@@ -15,15 +15,13 @@ use super::rows::Rows;
 use super::sys::table_cache::TableCache;
 use super::verdict::not_ready;
 use super::{clock, settings};
-use crate::better_auth::Place;
 use crate::error::Error;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
-use crate::jwt::preset;
+use crate::providers::better_auth::tables::Place;
+use crate::providers::registration::unreadable;
+use crate::providers::{insforge, register};
 use crate::settings::Settings;
-
-/// Name of the provider whose tokens are signed with the stored secret.
-pub const BUILT_IN: &str = "insforge";
 
 pub static REGISTRY: TableCache<HashMap<String, Rc<Provider>>> =
     TableCache::new(c"auth_providers", load_providers);
@@ -101,7 +99,7 @@ pub fn built_in_policy() -> Result<Rc<Policy>> {
     if let Some(policy) = kept {
         return Ok(policy);
     }
-    let rules = preset::insforge(&settings.token_role, &settings.token_audience);
+    let rules = insforge::rules(&settings.token_role, &settings.token_audience);
     let policy = Rc::new(Policy::new(rules).map_err(Error::bug)?);
     POLICY.set(Some((settings, Rc::clone(&policy))));
     Ok(policy)
@@ -123,7 +121,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(Error::bug)?;
         let policy = serde_json::from_str::<Rules>(text)
-            .map_err(|error| preset::unreadable(&error))
+            .map_err(|error| unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // To the built-in provider's rules alone it means any issuer.
@@ -183,7 +181,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
 fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jsonb> {
-    let registration = preset::register(preset, &arguments.0)?;
+    let registration = register(preset, &arguments.0)?;
     Ok(Jsonb(
         serde_json::to_string(&registration).map_err(Error::bug)?,
     ))

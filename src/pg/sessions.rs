@@ -11,10 +11,10 @@ use super::foreign_rows::read;
 use super::providers::{Keys, Provider, REGISTRY};
 use super::sys::table_cache::TableCache;
 use super::verdict::first_accepted;
-use crate::better_auth::tables::{MEMBER, SESSION, USER};
-use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
-use crate::jwt::grant::Grant;
+use crate::grant::Grant;
 use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::providers::better_auth::session::{Credential, MemberRow, Session, SessionRow, UserRow};
+use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 
 /// The secrets that Better Auth signs its cookies with, by provider.
 pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
@@ -98,5 +98,5 @@ fn attempt_with(
             .iter()
             .find(|member| Some(&member.organization_id) == row.organization_id.as_ref()),
     };
-    Ok(session.grant(name, policy, clock::now())?)
+    Ok(Grant::from_session(name, &session, policy, clock::now())?)
 }

@@ -6,15 +6,19 @@ use super::clock;
 use super::error::Result;
 use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
-use crate::jwt::grant::Grant;
+use crate::grant::{Grant, Vouched};
+use crate::jwt::policy::Times;
 use crate::jwt::rejection::RejectionReason;
-use crate::jwt::verify::Verified;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
 pub struct Accepted {
     pub provider: Rc<str>,
-    pub verified: Rc<Verified>,
+    pub vouched: Rc<Vouched>,
+    /// Its claims set as the provider wrote it.
+    pub claims: Rc<str>,
+    /// Its times, to be compared with the clock again at every use.
+    pub times: Times,
     /// Seconds since 1970 at which it ends.
     pub ends: f64,
     /// Seconds for which it is accepted after that.
@@ -24,18 +28,14 @@ pub struct Accepted {
 impl Accepted {
     /// What the token grants.
     pub fn grant(&self) -> Result<Grant> {
-        Ok(Grant::from_token(
-            &self.provider,
-            &self.verified,
-            self.ends,
-        )?)
+        Ok(Grant::from_token(&self.provider, &self.vouched, self.ends)?)
     }
 
     /// Binds the identity to the request.
     pub fn bind(&self) -> Result<()> {
         bind(&BoundIdentity {
             provider: self.provider.to_string(),
-            identity: self.verified.identity.clone(),
+            identity: self.vouched.identity.clone(),
             expires: clock::microseconds(self.ends + self.leeway),
         })
     }

@@ -6,18 +6,20 @@ use pgrx::prelude::*;
 
 use super::error::{Result, reported};
 use super::jsonb::Jsonb;
-use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
+use super::providers::{Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::sys::bound_identity::unbind;
 use super::sys::table_cache::changes;
 use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
 use super::{better_auth, clock};
 use crate::error::Error;
+use crate::grant::Vouched;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Rejection, RejectionReason};
-use crate::jwt::verify::{Verified, unverified_issuer, verify};
+use crate::jwt::verify::{unverified_issuer, verify};
+use crate::providers::insforge;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
@@ -32,7 +34,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     let jws = Jws::parse(token)?;
     let registry = REGISTRY.current()?;
     let names: Vec<&str> = match provider {
-        Some(name) if name == BUILT_IN || registry.contains_key(name) => vec![name],
+        Some(name) if name == insforge::NAME || registry.contains_key(name) => vec![name],
         Some(name) => {
             return Err(Error::UnknownProvider {
                 name: name.to_owned(),
@@ -48,7 +50,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
             let mut names: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();
             if SECRETS.current()?.keys(clock::now()).is_some() {
-                names.push(BUILT_IN);
+                names.push(insforge::NAME);
             }
             names
         }
@@ -62,7 +64,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
             // A token of another algorithm was never InsForge's.
             Err(Error::TokenRejected(rejection))
                 if provider.is_none()
-                    && name == BUILT_IN
+                    && name == insforge::NAME
                     && rejection.reason == RejectionReason::AlgorithmNotAllowed =>
             {
                 Err(unknown_issuer().into())
@@ -89,9 +91,11 @@ fn attempt_with(
         let verified = verify(jws, policy, keys, now)?;
         let accepted = Accepted {
             provider: Rc::from(name),
+            vouched: Rc::new(Vouched::read(&verified)),
+            claims: Rc::from(verified.text),
+            times: verified.times,
             ends: policy.end(&verified.times),
             leeway: f64::from(policy.rules().leeway_seconds),
-            verified: Rc::new(verified),
         };
         Ok((accepted, is_lasting))
     };
@@ -122,7 +126,7 @@ fn verify_provider_jwt(
     provider: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
     let accepted = attempt(token, provider)?;
-    Ok(Jsonb(accepted.verified.claims.clone()))
+    Ok(Jsonb(accepted.claims.to_string()))
 }
 
 /// Verifies a token and says what came of it; raises on nothing that a token can contain.
@@ -149,11 +153,7 @@ fn inspect_provider_jwt(
 > {
     let row = match attempt(token, provider) {
         Ok(accepted) => {
-            let Verified {
-                identity,
-                claims,
-                times,
-            } = &*accepted.verified;
+            let identity = &accepted.vouched.identity;
             (
                 true,
                 Some(accepted.provider.to_string()),
@@ -161,8 +161,8 @@ fn inspect_provider_jwt(
                 identity.org_id.clone(),
                 identity.org_role.clone(),
                 identity.permissions.clone(),
-                clock::timestamp(times.expires),
-                Some(Jsonb(claims.clone())),
+                clock::timestamp(accepted.times.expires),
+                Some(Jsonb(accepted.claims.to_string())),
                 None,
             )
         }
@@ -198,7 +198,7 @@ fn authenticate(
 ) -> reported::Result<Option<String>> {
     let accepted = attempt(token, provider)?;
     accepted.bind()?;
-    Ok(accepted.verified.identity.user_id.clone())
+    Ok(accepted.vouched.identity.user_id.clone())
 }
 
 /// Unbinds the identity that is bound.

@@ -46,7 +46,7 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
     let Some(accepted) = accepted else {
         return Ok(None);
     };
-    let (times, now) = (&accepted.verified.times, clock::now());
+    let (times, now) = (&accepted.times, clock::now());
     match registry
         .get(&*accepted.provider)
         .map(|provider| &provider.policy)

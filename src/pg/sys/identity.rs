@@ -15,7 +15,7 @@ use super::encoding::utf8;
 use super::fmgr::{function_info, unguarded};
 use super::table_cache::changes;
 use crate::error::Error;
-use crate::jwt::identity::Identity;
+use crate::identity::Identity;
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::settings::IdentitySource;

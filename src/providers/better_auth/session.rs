@@ -4,16 +4,9 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::value::to_raw_value;
 
-pub mod tables;
-
-pub use tables::{Kind, Place, Table};
-
-use crate::jwt::grant::Grant;
-use crate::jwt::identity::Identity;
-use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::providers::claims::Membership;
 
 /// Longer than the value of any session cookie; a token of Better Auth's has 32 characters.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -168,12 +161,12 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What the session grants at `now`.
+    /// Checks that the session is good at `now`.
     ///
     /// # Errors
-    /// [`RejectionReason::SessionNotFound`] once it has ended, [`RejectionReason::SubjectRejected`] for a banned user
-    /// or an id that the provider's users do not have.
-    pub fn grant(&self, provider: &str, policy: &Policy, now: i64) -> Result<Grant, Rejection> {
+    /// [`RejectionReason::SessionNotFound`] once it has ended, [`RejectionReason::SubjectRejected`]
+    /// for a banned user.
+    pub fn check(&self, now: i64) -> Result<(), Rejection> {
         if self.row.expires_at <= now {
             return Err(Rejection::new(
                 RejectionReason::SessionNotFound,
@@ -186,38 +179,39 @@ impl Session<'_> {
                 "The user is banned.",
             ));
         }
-        let user_id = policy.user_id_of(&self.row.user_id)?;
-        let member = self.member;
-        let actor = self
-            .row
-            .impersonated_by
-            .as_ref()
-            .filter(|actor| !actor.is_empty())
-            .map(|actor| to_raw_value(&serde_json::json!({ "sub": actor })))
-            .transpose()
-            .map_err(|_| {
-                Rejection::new(RejectionReason::Malformed, "The session cannot be read.")
-            })?;
-        let is_verified = self.user.email_verified == Some(true);
-        Ok(Grant {
-            provider: provider.to_owned(),
-            identity: Identity {
-                user_id: Some(user_id),
-                org_id: member.map(|member| member.organization_id.clone()),
-                // Several roles, separated by commas, are not one answer.
-                org_role: member
-                    .and_then(|member| member.role.clone())
-                    .filter(|role| !role.is_empty() && !role.contains(',')),
-                permissions: None,
-            },
-            email: self
-                .user
-                .email
+        Ok(())
+    }
+
+    /// The organisation that the user acts in.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        let Some(member) = self.member else {
+            return Membership::default();
+        };
+        Membership {
+            org_id: Some(member.organization_id.clone()),
+            // Several roles, separated by commas, are not one answer.
+            org_role: member
+                .role
                 .clone()
-                .filter(|email| is_verified && !email.is_empty()),
-            actor,
-            ends: self.row.expires_at as f64,
-        })
+                .filter(|role| !role.is_empty() && !role.contains(',')),
+            permissions: None,
+        }
+    }
+
+    /// The user's address, when Better Auth has verified it.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<String> {
+        let is_verified = self.user.email_verified == Some(true);
+        let email = self.user.email.clone();
+        email.filter(|email| is_verified && !email.is_empty())
+    }
+
+    /// The id of the administrator who acts in the user's place.
+    #[must_use]
+    pub fn impersonator(&self) -> Option<&str> {
+        let impersonator = self.row.impersonated_by.as_deref();
+        impersonator.filter(|id| !id.is_empty())
     }
 }
 
