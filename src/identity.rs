@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::json::{Members, last_members};
+use crate::json::MemberList;
 use crate::jwt::verify::Verified;
 use crate::providers::claims::{Claims, Membership};
 use crate::providers::membership;
@@ -38,7 +38,7 @@ impl Identity {
     /// # Errors
     /// [`Error::ClaimsNotJson`] and [`Error::ClaimContainsNul`].
     pub fn from_claims(json: &str) -> Result<Self, Error> {
-        let claims = last_members(json).map_err(not_json)?;
+        let claims = MemberList::parse(json).map_err(not_json)?;
         let user_id = subject(&claims)?;
         Self::new(user_id, membership(&Claims::OfRequest(claims))).without_nul()
     }
@@ -75,7 +75,7 @@ fn not_json(error: serde_json::Error) -> Error {
 
 /// `sub` if it is a string that is not empty, or the digits of an integer: RFC 7519 wants a string,
 /// and some issuers put a serial number there.
-fn subject(claims: &Members) -> Result<Option<String>, Error> {
+fn subject(claims: &MemberList) -> Result<Option<String>, Error> {
     let Some(claim) = claims.get("sub") else {
         return Ok(None);
     };

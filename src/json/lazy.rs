@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -24,6 +25,33 @@ pub struct Json<'a>(&'a str);
 
 /// The members of an object by name.
 pub type Members<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
+
+/// The members of an object as they are written, good for a few look-ups: of two with one name, the
+/// last counts, as in `jsonb`.
+#[derive(Debug, Default)]
+pub struct MemberList<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> MemberList<'a> {
+    /// Reads a text that is an object. A text that is another value has no members.
+    ///
+    /// # Errors
+    /// What is wrong with the JSON, and where; not what it says.
+    pub fn parse(text: &'a str) -> serde_json::Result<Self> {
+        match text.trim_ascii_start().starts_with('{') {
+            true => serde_json::from_str::<Object<Self>>(text).map(|object| object.0),
+            false => serde_json::from_str::<IgnoredAny>(text).map(|_| Self::default()),
+        }
+    }
+
+    /// The member of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Json<'a>> {
+        let mut last_first = self.0.iter().rev();
+        last_first
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| *value)
+    }
+}
 
 impl<'a> Json<'a> {
     /// Reads a text that is one JSON value; `None` when it is not. Nesting costs no stack.
@@ -55,7 +83,7 @@ impl<'a> Json<'a> {
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         self.0.starts_with('{').then_some(())?;
-        Some(self.to::<Object<true>>()?.0)
+        Some(self.to::<Object<Members>>()?.0)
     }
 
     /// The elements, when it is an array.
@@ -139,18 +167,6 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The members of a text that is an object, as `jsonb` takes them: of two with one name, the last.
-/// A text that is another value has none.
-///
-/// # Errors
-/// What is wrong with the JSON, and where; not what it says.
-pub fn last_members(text: &str) -> serde_json::Result<Members<'_>> {
-    match text.trim_ascii_start().starts_with('{') {
-        true => serde_json::from_str::<Object<false>>(text).map(|object| object.0),
-        false => serde_json::from_str::<IgnoredAny>(text).map(|_| Members::new()),
-    }
-}
-
 /// Bytes of the string that a text begins with, its quotes among them.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
@@ -181,30 +197,48 @@ fn is_number_of_jsonb(number: &str) -> bool {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// An object; with `UNIQUE`, one whose names are all different.
-struct Object<'a, const UNIQUE: bool>(Members<'a>);
+/// Where the members of an object are put.
+trait Collection<'a>: Default {
+    /// Puts a member there; says whether its name is a duplicate that must not be.
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool;
+}
 
-impl<'de, const UNIQUE: bool> Deserialize<'de> for Object<'de, UNIQUE> {
+impl<'a> Collection<'a> for Members<'a> {
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool {
+        self.insert(name, value).is_some()
+    }
+}
+
+impl<'a> Collection<'a> for MemberList<'a> {
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool {
+        self.0.push((name, value));
+        false
+    }
+}
+
+struct Object<C>(C);
+
+impl<'de, C: Collection<'de>> Deserialize<'de> for Object<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnObject<const UNIQUE: bool>;
+        struct AnObject<C>(PhantomData<C>);
 
-        impl<'de, const UNIQUE: bool> Visitor<'de> for AnObject<UNIQUE> {
-            type Value = Object<'de, UNIQUE>;
+        impl<'de, C: Collection<'de>> Visitor<'de> for AnObject<C> {
+            type Value = Object<C>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members::new();
+                let mut members = C::default();
                 read_members(object, |Text(name): Text<'de>, value: &RawValue| {
-                    members.insert(name, Json(value.get())).is_some() && UNIQUE
+                    members.insert(name, Json(value.get()))
                 })?;
                 Ok(Object(members))
             }
         }
 
-        deserializer.deserialize_map(AnObject)
+        deserializer.deserialize_map(AnObject(PhantomData))
     }
 }
 

@@ -11,10 +11,10 @@ use serde::de::{Error, MapAccess};
 
 #[cfg(test)]
 pub(crate) use lazy::tests;
-pub use lazy::{Json, Members, last_members};
+pub use lazy::{Json, MemberList, Members};
 
-/// Reads the members of an object, and refuses a name that is there twice: two readers of one text
-/// must not see two values for a name. `insert` says whether the name was there before.
+/// Reads the members of an object, and refuses a duplicate name: two readers of one text must not see
+/// two values for a name. `insert` says whether a name is one.
 fn read_members<'de, N, V, A>(
     mut object: A,
     mut insert: impl FnMut(N, V) -> bool,

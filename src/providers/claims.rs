@@ -6,13 +6,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::json::Members;
+use crate::json::MemberList;
 
 /// A claims set (RFC 7519 section 4), whose claims are asked for by name.
 #[derive(Debug)]
 pub enum Claims<'a> {
     /// Of `request.jwt.claims`.
-    OfRequest(Members<'a>),
+    OfRequest(MemberList<'a>),
     /// Of a token.
     OfToken(&'a Map<String, Value>),
 }
