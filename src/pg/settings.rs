@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::error::{Result, reported};
-use super::rows::Rows;
+use super::sys::heap_scan::Rows;
 use super::sys::table_cache::TableCache;
 use crate::settings::{Settings, check};
 

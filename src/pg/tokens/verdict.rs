@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::clock;
-use super::error::Result;
-use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
 use crate::grant::{Grant, Vouched};
 use crate::jwt::policy::Times;
 use crate::jwt::rejection::RejectionReason;
+use crate::pg::error::Result;
+use crate::pg::sys::bound_identity::{BoundIdentity, bind};
+use crate::pg::sys::clock;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]

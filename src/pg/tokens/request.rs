@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::error::Result;
-use super::sys::guc;
 use crate::error::Error;
+use crate::pg::error::Result;
+use crate::pg::sys::guc;
 
 /// The HTTP method; `None` when no request is served.
 fn method() -> Result<Option<String>> {

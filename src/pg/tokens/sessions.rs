@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::clock;
-use super::error::Result;
-use super::foreign_rows::read;
 use super::providers::{Keys, Provider, REGISTRY};
-use super::sys::table_cache::TableCache;
 use super::verdict::first_accepted;
 use crate::grant::Grant;
 use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::pg::error::Result;
+use crate::pg::sys::clock;
+use crate::pg::sys::foreign_rows::read;
+use crate::pg::sys::table_cache::TableCache;
 use crate::providers::better_auth::session::{Credential, MemberRow, Session, SessionRow, UserRow};
 use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 

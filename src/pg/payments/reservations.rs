@@ -2,14 +2,15 @@
 
 use pgrx::prelude::*;
 
-use super::error::reported;
-use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
-use super::{clock, settings};
 use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::integer::{decimal, digits};
 use crate::evm::{hexadecimal, transaction_hash};
+use crate::pg::error::reported;
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::reservable::Reservable;
 use crate::x402::settlement::Given;

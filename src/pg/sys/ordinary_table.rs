@@ -5,10 +5,10 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::Result;
-use super::rows::{Rows, is_ordinary, name_of};
-use super::sys::fmgr::function_info;
+use super::fmgr::function_info;
+use super::heap_scan::{Rows, is_ordinary, name_of};
 use crate::error::Error;
+use crate::pg::error::Result;
 
 /// SQL function `rows_of_ordinary_table`; see sql/import.sql.
 ///

@@ -4,14 +4,10 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
+use super::better_auth;
 use super::providers::{Keys, Provider, REGISTRY, SECRETS, built_in_policy};
-use super::sys::bound_identity::unbind;
-use super::sys::table_cache::changes;
 use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
-use super::{better_auth, clock};
 use crate::error::Error;
 use crate::grant::Vouched;
 use crate::jwt::jws::Jws;
@@ -19,6 +15,11 @@ use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::{unverified_issuer, verify};
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::bound_identity::unbind;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::changes;
 use crate::providers::insforge;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.

@@ -3,48 +3,24 @@
 use std::rc::Rc;
 
 use jsonwebtoken::EncodingKey;
-use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
 use super::providers::SECRETS;
 use super::request;
-use super::sys::fmgr::function_info;
-use super::sys::status_error::answer;
+use super::sessions;
 use super::verification::attempt;
-use super::{clock, sessions, settings};
 use crate::error::Error;
 use crate::grant::{self, IssuerClaims};
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
 use crate::settings::TTL_SECONDS;
 
-/// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { answer(call, exchange) }
-}
-
-function_info!(pg_finfo_exchange_provider_token);
-
-fn exchange(call: FunctionCallInfo) -> Result<Option<Datum>> {
+/// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
+pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
-    // SAFETY: both arguments are declared as text.
-    let (token, provider): (Option<&str>, Option<&str>) = unsafe {
-        (
-            pgrx::fcinfo::pg_getarg(call, 0),
-            pgrx::fcinfo::pg_getarg(call, 1),
-        )
-    };
-    Ok(Jsonb(token_response(token, provider)?).into_datum())
-}
-
-/// A successful answer of RFC 8693 section 2.2.1, as JSON.
-fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     let grant = match sessions::attempt(token, provider)? {
         Some(grant) => grant,
         None => attempt(token, provider)?.grant()?,

@@ -4,11 +4,11 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::error::{Result, reported};
-use super::foreign_rows;
-use super::jsonb::Jsonb;
 use crate::error::Error;
 use crate::jwt::key::KeySet;
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::foreign_rows;
+use crate::pg::sys::jsonb::Jsonb;
 use crate::providers::better_auth::tables::{self, Place};
 
 /// Better Auth serves a key for this long after it expired, its own default.

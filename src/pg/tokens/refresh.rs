@@ -2,12 +2,13 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
-#[cfg(feature = "jwks-fetch")]
-use super::{settings, sys::threads};
 use crate::error::Error;
+use crate::pg::error::{Result, reported};
+#[cfg(feature = "jwks-fetch")]
+use crate::pg::settings;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::threads;
 
 /// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
@@ -114,17 +115,7 @@ fn fetch(url: &str) -> Result<String> {
             Err(TryRecvError::Disconnected) => return Err(Error::bug("the fetching thread ended")),
             Err(TryRecvError::Empty) => {}
         }
-        // SAFETY: waits as Postgres' own functions do, then raises what has been asked for.
-        unsafe {
-            pg_sys::WaitLatch(
-                pg_sys::MyLatch,
-                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
-                WAIT_MILLISECONDS,
-                pg_sys::PG_WAIT_EXTENSION,
-            );
-            pg_sys::ResetLatch(pg_sys::MyLatch);
-        }
-        pgrx::check_for_interrupts!();
+        threads::wait(WAIT_MILLISECONDS);
     }
 }
 

@@ -4,14 +4,14 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::clock;
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::rows::Rows;
-use super::sys::table_cache::TableCache;
 use crate::error::Error;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, digits};
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::clock;
+use crate::pg::sys::heap_scan::Rows;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::TableCache;
 use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};

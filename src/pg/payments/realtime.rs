@@ -2,11 +2,11 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::settings;
-use super::sys::as_owner::with_rights_of;
 use crate::error::Error;
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::security_context::with_rights_of;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
 pub fn publish(tx_hash: &str) -> Result<()> {
@@ -41,12 +41,7 @@ fn call_as_its_owner(
     let call = || {
         Spi::run_with_args(
             &format!("SELECT {name}($1, $2, $3)"),
-            &[
-                channel.into(),
-                event.into(),
-                // SAFETY: a new value of the type that is named.
-                unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
-            ],
+            &[channel.into(), event.into(), payload.into()],
         )
         .map_err(Error::bug)
     };
