@@ -1,5 +1,5 @@
-//! What a verified token or session entitles its user to, as the claims of an InsForge token
-//! (RFC 8693), and the signing of that token.
+//! What an InsForge token says, by what a verified token or session grants its user (RFC 8693), and
+//! the signing of that token.
 
 use std::collections::BTreeMap;
 
@@ -78,11 +78,10 @@ impl Vouched {
     /// Reads a verified token.
     #[must_use]
     pub fn read(verified: &Verified) -> Self {
-        let is_true = |name: &&str| verified.claims.get(*name) == Some(&Value::Bool(true));
         // Better Auth puts the row of its user table into the token.
         let is_verified = ["email_verified", "emailVerified"]
             .iter()
-            .any(|name| is_true(&name));
+            .any(|name| verified.claims.get(*name) == Some(&Value::Bool(true)));
         let email = verified.claims.get("email").and_then(Value::as_str);
         Self {
             identity: Identity::from_token(verified),
@@ -182,7 +181,7 @@ impl Grant {
     /// The claims of an InsForge token for the user.
     ///
     /// # Errors
-    /// None that an input can cause: see [`claim`].
+    /// [`Error::Bug`], which no input can cause.
     pub fn claims(&self, issuer: IssuerClaims) -> Result<ClaimsSet, Error> {
         let identity = &self.identity;
         let user_id = identity.user_id.as_deref().unwrap_or_default();

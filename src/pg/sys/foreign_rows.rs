@@ -207,7 +207,7 @@ unsafe fn is_written_as_text(of_type: pg_sys::Oid) -> bool {
     }
 }
 
-struct Wanted {
+struct WantedColumn {
     name: &'static str,
     /// Its number in the table, from 1.
     number: i32,
@@ -217,7 +217,7 @@ struct Wanted {
 
 /// Which columns of a table are read, and how.
 struct Plan {
-    columns: Vec<Wanted>,
+    columns: Vec<WantedColumn>,
     /// The place in `columns` of the one that is looked in.
     key: Option<usize>,
 }
@@ -283,7 +283,7 @@ impl Plan {
                         }
                     ));
                 };
-                columns.push(Wanted {
+                columns.push(WantedColumn {
                     name: column.name,
                     number,
                     decoded,

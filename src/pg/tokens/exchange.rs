@@ -9,7 +9,7 @@ use serde_json::json;
 use super::providers::SECRETS;
 use super::request;
 use super::sessions;
-use super::verification::attempt;
+use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{self, IssuerClaims};
 use crate::pg::error::{Result, reported};
@@ -21,9 +21,9 @@ use crate::settings::TTL_SECONDS;
 /// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
 pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
-    let grant = match sessions::attempt(token, provider)? {
+    let grant = match sessions::session_grant(token, provider)? {
         Some(grant) => grant,
-        None => attempt(token, provider)?.grant()?,
+        None => verify_token(token, provider)?.grant()?,
     };
     let key = signing_key()?;
     let settings = settings::current()?;

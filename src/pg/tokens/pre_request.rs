@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use super::request;
 use super::verdict::Accepted;
-use super::verification::attempt;
+use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{ClaimsSet, IssuerClaims};
 use crate::identity::Identity;
@@ -21,7 +21,7 @@ const ANONYMOUS: &str = "anon";
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
 /// What SQL function `pre_request()` does.
-pub fn admit() -> Result<()> {
+pub fn apply_provider_token() -> Result<()> {
     // PostgREST may have left the transaction of the request before this one open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
@@ -34,7 +34,7 @@ pub fn admit() -> Result<()> {
     let Some(token) = request::header(&settings.provider_token_header)? else {
         return Ok(());
     };
-    let accepted = attempt(Some(&token), None)?;
+    let accepted = verify_token(Some(&token), None)?;
     let claims = claims(&accepted, is_anonymous, &settings)?;
     let claims = serde_json::to_string(&claims).map_err(Error::bug)?;
     let context = pg_sys::GucContext::PGC_USERSET;

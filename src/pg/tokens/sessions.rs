@@ -33,7 +33,7 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
 
 /// What a session's credential grants; `None` when it can be none: a JSON Web Token, or no provider
 /// asked takes sessions.
-pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
+pub fn session_grant(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {
         return Ok(None);
@@ -58,11 +58,11 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
     providers.sort_unstable_by_key(|(name, _, _)| *name);
     let credential = Credential::parse(credential)?;
     first_accepted(providers, |(name, provider, place)| {
-        attempt_with(&credential, name, provider, place, secrets.get(name))
+        session_grant_of_provider(&credential, name, provider, place, secrets.get(name))
     })
 }
 
-fn attempt_with(
+fn session_grant_of_provider(
     credential: &Credential,
     name: &str,
     provider: &Provider,

@@ -25,7 +25,7 @@ use crate::providers::insforge;
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
-pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
+pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
     if let Some(accepted) = remembered(&key)? {
@@ -61,7 +61,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
         Rejection::new(RejectionReason::UnknownIssuer, detail)
     };
     let accepted = first_accepted(names, |name| {
-        match attempt_with(&jws, name, registry.get(name)) {
+        match verify_with_provider(&jws, name, registry.get(name)) {
             // A token of another algorithm was never InsForge's.
             Err(Error::TokenRejected(rejection))
                 if provider.is_none()
@@ -70,7 +70,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
             {
                 Err(unknown_issuer().into())
             }
-            attempt => attempt,
+            verdict => verdict,
         }
     })?;
     let (accepted, is_lasting) = accepted.ok_or_else(unknown_issuer)?;
@@ -82,7 +82,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
 }
 
 /// One provider's verdict, and whether it holds for as long as no table of ours changes.
-fn attempt_with(
+fn verify_with_provider(
     jws: &Jws,
     name: &str,
     provider: Option<&Rc<Provider>>,
@@ -126,7 +126,7 @@ fn verify_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
-    let accepted = attempt(token, provider)?;
+    let accepted = verify_token(token, provider)?;
     Ok(Jsonb(accepted.claims.to_string()))
 }
 
@@ -152,7 +152,7 @@ fn inspect_provider_jwt(
         ),
     >,
 > {
-    let row = match attempt(token, provider) {
+    let row = match verify_token(token, provider) {
         Ok(accepted) => {
             let identity = &accepted.vouched.identity;
             (
@@ -197,7 +197,7 @@ fn authenticate(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Option<String>> {
-    let accepted = attempt(token, provider)?;
+    let accepted = verify_token(token, provider)?;
     accepted.bind()?;
     Ok(accepted.vouched.identity.user_id.clone())
 }
