@@ -57,3 +57,31 @@ fn no_preset_takes_the_users_of_another() {
         }
     }
 }
+
+/// A new provider has three places besides its file: its function, its guide, and its test vectors,
+/// which the suite `provider_tokens` asks for.
+#[test]
+fn every_preset_has_a_function_and_a_guide() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+    let script = read(root.join("sql/register.sql"));
+    let pages: Vec<String> = std::fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(read)
+        .collect();
+    for preset in PRESETS {
+        let function = match preset.name {
+            "custom" => "register_auth_provider(".to_owned(),
+            name => format!("register_{name}("),
+        };
+        let call = format!("'{}', jsonb_build_object(", preset.name);
+        let made = format!("CREATE FUNCTION insforge_integrations.{function}");
+        assert!(script.contains(&made) && script.contains(&call), "{made}");
+        assert!(
+            pages.iter().any(|page| page.contains(&function)),
+            "no guide calls {function}"
+        );
+    }
+}
