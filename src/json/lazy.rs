@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::read_members;
+use super::object::read_members;
 
 /// Structs and arrays inside each other, at most, in what is to become `jsonb`.
 const MAX_DEPTH: usize = 100;

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::read_members;
+use super::object::read_members;
 
 /// Parses an object, refusing at any depth duplicate names, and what `jsonb` cannot hold: U+0000 and
 /// numbers beyond its range. The parser's own limit of nesting holds.
