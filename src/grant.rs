@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
-use crate::error::Error;
 use crate::identity::Identity;
 use crate::json::Json;
+use crate::jwt::Error;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::Verified;
 use crate::providers::better_auth::session::Session;
+use crate::report::Bug;
 
 /// A claims set; each value is the JSON text it was written in, so that no number is rounded.
 pub type ClaimsSet = BTreeMap<String, Box<RawValue>>;
@@ -206,7 +207,7 @@ impl Grant {
 }
 
 fn claim<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
-    to_raw_value(value).map_err(Error::bug)
+    Ok(to_raw_value(value).map_err(Bug::new)?)
 }
 
 fn issuer_claims(user_id: &str, issuer: IssuerClaims) -> Result<ClaimsSet, Error> {
@@ -255,7 +256,7 @@ pub fn requested_claims(
 /// # Errors
 /// [`Error::Bug`], which no input can cause.
 pub fn sign(claims: &ClaimsSet, key: &EncodingKey) -> Result<String, Error> {
-    jsonwebtoken::encode(&Header::default(), claims, key).map_err(Error::bug)
+    Ok(jsonwebtoken::encode(&Header::default(), claims, key).map_err(Bug::new)?)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
 use crate::json::MemberList;
+use crate::jwt::Error;
 use crate::jwt::verify::Verified;
 use crate::providers::claims::{Claims, Membership};
 use crate::providers::membership;

@@ -33,6 +33,7 @@ pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
 pub mod providers;
+pub mod report;
 pub mod secret_search;
 pub mod settings;
 pub mod x402;

@@ -14,7 +14,8 @@ pub mod registration;
 mod stytch;
 mod workos;
 
-use crate::error::{Error, shown};
+use crate::jwt::Error;
+use crate::report::shown;
 use claims::{Claims, Membership};
 use registration::{Preset, Registration, refuse};
 

@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::eip712;
-use crate::error::Error;
+use crate::evm;
 use crate::evm::Word;
 use crate::evm::address::Address;
 use crate::evm::signature::Signature;
@@ -25,7 +25,7 @@ fn to_checksum_address(address: &str) -> reported::Result<String> {
 /// The address of the key that signed a digest.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn recover_signer(digest: &[u8], signature: &str) -> reported::Result<String> {
-    let digest: Word = digest.try_into().map_err(|_| Error::InvalidDigest {
+    let digest: Word = digest.try_into().map_err(|_| evm::Error::InvalidDigest {
         length: digest.len(),
     })?;
     Ok(signer(parse_signature(signature)?.signer(&digest))?)
@@ -34,13 +34,13 @@ fn recover_signer(digest: &[u8], signature: &str) -> reported::Result<String> {
 /// `encodeType` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn eip712_encode_type(types: Jsonb, primary_type: &str) -> reported::Result<String> {
-    Ok(eip712::encode_type(&types.0, primary_type).map_err(Error::InvalidTypedData)?)
+    Ok(eip712::encode_type(&types.0, primary_type)?)
 }
 
 /// `domainSeparator` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn eip712_domain_separator(domain: Jsonb) -> reported::Result<Vec<u8>> {
-    let separator = eip712::domain_separator(&domain.0).map_err(Error::InvalidTypedData)?;
+    let separator = eip712::domain_separator(&domain.0)?;
     Ok(separator.to_vec())
 }
 
@@ -52,7 +52,7 @@ fn eip712_hash_struct(
     message: Jsonb,
 ) -> reported::Result<Vec<u8>> {
     let hash = eip712::hash_struct(&types.0, primary_type, &message.0);
-    Ok(hash.map_err(Error::InvalidTypedData)?.to_vec())
+    Ok(hash?.to_vec())
 }
 
 /// The digest that a wallet signs.
@@ -75,23 +75,23 @@ fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> reported::
 }
 
 fn digest(typed_data: &Jsonb) -> Result<Word> {
-    eip712::digest(&typed_data.0).map_err(Error::InvalidTypedData)
+    Ok(eip712::digest(&typed_data.0)?)
 }
 
 fn recover(typed_data: &Jsonb, signature: &str) -> Result<Option<Address>> {
     Ok(parse_signature(signature)?.signer(&digest(typed_data)?))
 }
 
-fn parse_address(text: &str) -> std::result::Result<Address, Error> {
-    Address::parse(text).map_err(|problem| Error::InvalidAddress { problem })
+fn parse_address(text: &str) -> std::result::Result<Address, evm::Error> {
+    Address::parse(text).map_err(|problem| evm::Error::InvalidAddress { problem })
 }
 
-fn parse_signature(text: &str) -> std::result::Result<Signature, Error> {
-    Signature::parse(text).map_err(Error::InvalidSignature)
+fn parse_signature(text: &str) -> std::result::Result<Signature, evm::Error> {
+    Signature::parse(text).map_err(evm::Error::InvalidSignature)
 }
 
 fn signer(recovered: Option<Address>) -> Result<String> {
-    let signer = recovered.ok_or(Error::SignedByNobody)?;
+    let signer = recovered.ok_or(evm::Error::SignedByNobody)?;
     Ok(signer.to_string())
 }
 

@@ -9,6 +9,7 @@ use pgrx::spi::SpiClient;
 use super::realtime::publish;
 use super::x402::NETWORKS;
 use crate::error::Error;
+use crate::evm;
 use crate::evm::integer::decimal;
 use crate::evm::{address, lower_case};
 use crate::pg::error::{Result, reported};
@@ -16,6 +17,7 @@ use crate::pg::sys::identity::user_id;
 use crate::pg::sys::security_context::with_rights_of;
 use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use crate::pg::sys::transaction;
+use crate::x402;
 use crate::x402::registry::Network;
 use crate::x402::settlement::{Given, row_id};
 
@@ -167,9 +169,10 @@ fn enter<'conn>(
     match (known, inserted) {
         (Some(row), _) => Ok(Entered::Known(row)),
         (None, Err(failure)) => failure.rethrow(),
-        (None, Ok(_)) => Err(Error::NotRecorded {
+        (None, Ok(_)) => Err(x402::Error::NotRecorded {
             tx_hash: entry.tx_hash.to_owned(),
-        }),
+        }
+        .into()),
     }
 }
 
@@ -199,7 +202,7 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let endpoint = arguments
         .endpoint
         .filter(|endpoint| !endpoint.is_empty())
-        .ok_or(Error::EndpointMissing)?;
+        .ok_or(x402::Error::EndpointMissing)?;
     let user_id = user_id()?;
     let entry = Entry {
         id: None,
@@ -215,9 +218,11 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
         response_summary: arguments.response_summary,
         is_mock: false,
     };
-    let function = PgProc::new(function).ok_or_else(|| Error::bug("the function is gone"))?;
-    let row_type = function.prorettype();
-    let answer = with_rights_of(function.proowner(), 0, || {
+    // The catalog's entry is let go before anything can fail in another state of the transaction.
+    let (owner, row_type) = PgProc::new(function)
+        .map(|function| (function.proowner(), function.prorettype()))
+        .ok_or_else(|| Error::bug("the function is gone"))?;
+    let answer = with_rights_of(owner, 0, || {
         Spi::connect(
             |connection| match enter(connection, &entry, Some(settlement.network))? {
                 Entered::New(row) => {
@@ -227,11 +232,12 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
                 Entered::Known(row) => {
                     let differences = row.text(1)?.unwrap_or_default();
                     if !arguments.is_idempotent || !differences.is_empty() {
-                        return Err(Error::AlreadyRecorded {
+                        return Err(x402::Error::AlreadyRecorded {
                             tx_hash: entry.tx_hash.to_owned(),
                             recorded_at: row.text(2)?.unwrap_or_default(),
                             differences,
-                        });
+                        }
+                        .into());
                     }
                     row.copy(3, row_type)
                 }
@@ -262,9 +268,9 @@ fn insert_x402_settlement(
 ) -> reported::Result<bool> {
     let tx_hash = tx_hash
         .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
-        .ok_or(Error::InvalidTransactionHash)?;
+        .ok_or(evm::Error::InvalidTransactionHash)?;
     let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
-    let no_address = Error::InvalidAddress {
+    let no_address = evm::Error::InvalidAddress {
         problem: address::EXPECTED,
     };
     if !asset.as_ref().is_none_or(is_address) {
@@ -273,10 +279,10 @@ fn insert_x402_settlement(
     let payer_address = payer_address.filter(is_address).ok_or(no_address)?;
     let amount = amount
         .filter(|amount| decimal(amount).is_some())
-        .ok_or(Error::InvalidAmount)?;
+        .ok_or(x402::Error::InvalidAmount)?;
     let networks = NETWORKS.current()?;
     let network = networks.get(network.unwrap_or_default())?;
-    let endpoint = endpoint.ok_or(Error::EndpointMissing)?;
+    let endpoint = endpoint.ok_or(x402::Error::EndpointMissing)?;
     let entry = Entry {
         id,
         created_at,

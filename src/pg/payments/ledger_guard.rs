@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::pg::sys::drop_statement::Dropped;
+use crate::x402;
 
 /// What event trigger function `keep_x402_ledger` does before a DROP.
 pub fn check(dropped: Dropped) -> Result<()> {
@@ -44,7 +45,7 @@ fn require_empty_ledger() -> Result<()> {
          WHERE s.n OPERATOR(pg_catalog.+) r.n OPERATOR(pg_catalog.>) 0",
     );
     match content {
-        Ok(Some(content)) => Err(Error::LedgerNotEmpty { content }),
+        Ok(Some(content)) => Err(x402::Error::LedgerNotEmpty { content }.into()),
         Ok(None) | Err(pgrx::spi::Error::InvalidPosition) => Ok(()),
         Err(error) => Err(Error::bug(error)),
     }

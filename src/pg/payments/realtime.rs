@@ -7,6 +7,7 @@ use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::security_context::with_rights_of;
+use crate::x402;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
 pub fn publish(tx_hash: &str) -> Result<()> {
@@ -36,7 +37,7 @@ fn call_as_its_owner(
         &[function.into()],
     );
     let (Some(owner), Some(name)) = found.map_err(Error::bug)? else {
-        return Err(Error::FunctionMissing.into());
+        return Err(x402::Error::FunctionMissing.into());
     };
     let call = || {
         Spi::run_with_args(

@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::error::Error;
+use crate::jwt;
 use crate::jwt::key::KeySet;
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::foreign_rows;
@@ -70,7 +70,7 @@ fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec
     let place = Place {
         schema: schema_name.to_owned(),
         names: tables::parse_names(&names.0)
-            .map_err(|problem| Error::InvalidRegistration { problem })?,
+            .map_err(|problem| jwt::Error::InvalidRegistration { problem })?,
     };
     let named = tables::READ
         .iter()

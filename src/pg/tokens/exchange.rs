@@ -12,6 +12,7 @@ use super::sessions;
 use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{self, IssuerClaims};
+use crate::jwt;
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::clock;
@@ -47,7 +48,8 @@ pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
 }
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
-    SECRETS.current()?.signing_key().ok_or(Error::SecretMissing)
+    let key = SECRETS.current()?.signing_key();
+    Ok(key.ok_or(jwt::Error::SecretMissing)?)
 }
 
 /// A token for a user, for a server that knows who the user is.
@@ -64,7 +66,7 @@ fn issue_insforge_token(
         Some(ttl) => {
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
-                return Err(Error::InvalidTokenRequest {
+                return Err(jwt::Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."
                         .to_owned(),
                 }

@@ -8,6 +8,7 @@ use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{ClaimsSet, IssuerClaims};
 use crate::identity::Identity;
+use crate::jwt;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::settings;
@@ -71,7 +72,7 @@ fn claims(
         claims.remove(name);
     }
     let mut merged: ClaimsSet =
-        serde_json::from_str(&present).map_err(|error| Error::ClaimsNotJson {
+        serde_json::from_str(&present).map_err(|error| jwt::Error::ClaimsNotJson {
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::verdict::not_ready;
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
 use crate::pg::error::{Result, reported};
@@ -208,20 +209,23 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::R
 /// A provider whose keys are stored with it.
 pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     let registry = REGISTRY.current()?;
-    let provider = registry.get(name).ok_or_else(|| Error::UnknownProvider {
-        name: name.to_owned(),
-    })?;
+    let provider = registry
+        .get(name)
+        .ok_or_else(|| jwt::Error::UnknownProvider {
+            name: name.to_owned(),
+        })?;
     match provider.keys {
         Keys::Stored(_) => Ok(Rc::clone(provider)),
-        Keys::BetterAuth(_) => Err(Error::KeysElsewhere {
+        Keys::BetterAuth(_) => Err(jwt::Error::KeysElsewhere {
             problem: "This provider's keys are read from Better Auth's own table.",
-        }),
+        }
+        .into()),
     }
 }
 
 /// How many keys of a JWK set can verify a provider's tokens: one at least.
 pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
-    let parsed = KeySet::parse(jwks).map_err(|error| Error::InvalidKeySet {
+    let parsed = KeySet::parse(jwks).map_err(|error| jwt::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
@@ -236,12 +240,13 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
         .map_err(|problem| not_ready(name, problem))?;
     let usable = parsed.keys.count_for(policy.algorithms());
     if usable == 0 {
-        return Err(Error::InvalidKeySet {
+        return Err(jwt::Error::InvalidKeySet {
             problem: format!(
                 "No key fits the provider's algorithms, {}.",
                 policy.rules().algorithms.join(", ")
             ),
-        });
+        }
+        .into());
     }
     for reason in &parsed.skipped {
         notice!("a key of provider \"{name}\" was skipped: {reason}");

@@ -10,6 +10,7 @@ use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
 use crate::error::Error;
 use crate::grant::Vouched;
+use crate::jwt;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
@@ -37,9 +38,10 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
     let names: Vec<&str> = match provider {
         Some(name) if name == insforge::NAME || registry.contains_key(name) => vec![name],
         Some(name) => {
-            return Err(Error::UnknownProvider {
+            return Err(jwt::Error::UnknownProvider {
                 name: name.to_owned(),
-            });
+            }
+            .into());
         }
         None => {
             let issuer = unverified_issuer(&jws);
@@ -63,7 +65,7 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
     let accepted = first_accepted(names, |name| {
         match verify_with_provider(&jws, name, registry.get(name)) {
             // A token of another algorithm was never InsForge's.
-            Err(Error::TokenRejected(rejection))
+            Err(Error::Token(jwt::Error::TokenRejected(rejection)))
                 if provider.is_none()
                     && name == insforge::NAME
                     && rejection.reason == RejectionReason::AlgorithmNotAllowed =>
@@ -169,8 +171,8 @@ fn inspect_provider_jwt(
         }
         Err(error) => {
             let reason = match error {
-                Error::TokenRejected(rejection) => rejection.to_string(),
-                Error::ProviderNotReady { name, problem } => {
+                Error::Token(jwt::Error::TokenRejected(rejection)) => rejection.to_string(),
+                Error::Token(jwt::Error::ProviderNotReady { name, problem }) => {
                     format!("unknown_key: Provider \"{name}\" is not ready. {problem}")
                 }
                 other => return Err(other.into()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use Kind::{Bool, Id, Text, Time};
 
-use crate::error::shown;
+use crate::report::shown;
 
 /// What a column that is read must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
