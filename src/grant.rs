@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::identity::Identity;
 use crate::json::Json;
-use crate::jwt::Error;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::Verified;
+use crate::providers::Error;
 use crate::providers::better_auth::session::Session;
 use crate::report::Bug;
 

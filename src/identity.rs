@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json::MemberList;
-use crate::jwt::Error;
 use crate::jwt::verify::Verified;
+use crate::providers::Error;
 use crate::providers::claims::{Claims, Membership};
 use crate::providers::membership;
 

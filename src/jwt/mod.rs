@@ -2,7 +2,6 @@
 //! (RFC 7519), and whether a token is what a provider's policy wants.
 
 pub mod algorithm;
-mod error;
 pub mod jws;
 pub mod key;
 pub mod policy;
@@ -13,5 +12,3 @@ pub mod url;
 pub mod verify;
 #[cfg(test)]
 mod wycheproof_tests;
-
-pub use error::Error;

@@ -8,15 +8,16 @@ pub mod better_auth;
 pub mod claims;
 mod clerk;
 mod custom;
+mod error;
 pub mod insforge;
 mod kinde;
 pub mod registration;
 mod stytch;
 mod workos;
 
-use crate::jwt::Error;
 use crate::report::shown;
 use claims::{Claims, Membership};
+pub use error::Error;
 use registration::{Preset, Registration, refuse};
 
 /// All presets. Claims that have the marks of two belong to the first.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::claims::{Claims, Membership};
-use crate::jwt::Error;
+use super::error::Error;
 use crate::jwt::policy::{AudienceRule, Policy, Rules};
 use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 

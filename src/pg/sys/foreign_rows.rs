@@ -15,8 +15,8 @@ use super::clock;
 use super::encoding::utf8;
 use super::heap_scan::{FIRST_USER_OID, HEAP, relation_in_schema};
 use crate::error::Error;
-use crate::jwt;
 use crate::pg::error::Result;
+use crate::providers;
 use crate::providers::better_auth::tables::{Kind, Place, Table};
 
 /// The OID of the access method `btree`.
@@ -38,7 +38,7 @@ pub fn read<T: DeserializeOwned>(
         // SAFETY: the table is open, and the plan is its own.
         unsafe { plan.read(opened, wanted.map(|(_, value)| value)) }
     });
-    let rows = rows.map_err(|problem| jwt::Error::ProviderNotReady {
+    let rows = rows.map_err(|problem| providers::Error::ProviderNotReady {
         name: provider.to_owned(),
         problem,
     })??;

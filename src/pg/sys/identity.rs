@@ -15,9 +15,9 @@ use super::encoding::utf8;
 use super::fmgr::{function_info, unguarded};
 use super::table_cache::changes;
 use crate::identity::Identity;
-use crate::jwt;
 use crate::pg::error::Result;
 use crate::pg::settings;
+use crate::providers;
 use crate::settings::IdentitySource;
 
 /// What a function of the family answers with; the index of its answer.
@@ -153,7 +153,7 @@ fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampT
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
         if statement_start() >= bound.expires {
-            return Err(jwt::Error::IdentityExpired.into());
+            return Err(providers::Error::IdentityExpired.into());
         }
         return Ok((bound.identity, Some(bound.expires)));
     }

@@ -12,11 +12,11 @@ use super::sessions;
 use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{self, IssuerClaims};
-use crate::jwt;
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
+use crate::providers;
 use crate::settings::TTL_SECONDS;
 
 /// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
@@ -49,7 +49,7 @@ pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
     let key = SECRETS.current()?.signing_key();
-    Ok(key.ok_or(jwt::Error::SecretMissing)?)
+    Ok(key.ok_or(providers::Error::SecretMissing)?)
 }
 
 /// A token for a user, for a server that knows who the user is.
@@ -66,7 +66,7 @@ fn issue_insforge_token(
         Some(ttl) => {
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
-                return Err(jwt::Error::InvalidTokenRequest {
+                return Err(providers::Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."
                         .to_owned(),
                 }

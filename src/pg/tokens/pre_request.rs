@@ -8,13 +8,13 @@ use super::verification::verify_token;
 use crate::error::Error;
 use crate::grant::{ClaimsSet, IssuerClaims};
 use crate::identity::Identity;
-use crate::jwt;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::security_context::current_role;
 use crate::pg::sys::{bound_identity, guc};
+use crate::providers;
 
 /// The role of requests without a token, InsForge's and PostgREST's usual name for it.
 const ANONYMOUS: &str = "anon";
@@ -72,7 +72,7 @@ fn claims(
         claims.remove(name);
     }
     let mut merged: ClaimsSet =
-        serde_json::from_str(&present).map_err(|error| jwt::Error::ClaimsNotJson {
+        serde_json::from_str(&present).map_err(|error| providers::Error::ClaimsNotJson {
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);

@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 
 use super::verdict::not_ready;
 use crate::error::Error;
-use crate::jwt;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
 use crate::pg::error::{Result, reported};
@@ -20,6 +19,7 @@ use crate::pg::sys::clock;
 use crate::pg::sys::heap_scan::Rows;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
+use crate::providers;
 use crate::providers::better_auth::tables::Place;
 use crate::providers::registration::unreadable;
 use crate::providers::{insforge, register};
@@ -211,12 +211,12 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     let registry = REGISTRY.current()?;
     let provider = registry
         .get(name)
-        .ok_or_else(|| jwt::Error::UnknownProvider {
+        .ok_or_else(|| providers::Error::UnknownProvider {
             name: name.to_owned(),
         })?;
     match provider.keys {
         Keys::Stored(_) => Ok(Rc::clone(provider)),
-        Keys::BetterAuth(_) => Err(jwt::Error::KeysElsewhere {
+        Keys::BetterAuth(_) => Err(providers::Error::KeysElsewhere {
             problem: "This provider's keys are read from Better Auth's own table.",
         }
         .into()),
@@ -225,7 +225,7 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
 
 /// How many keys of a JWK set can verify a provider's tokens: one at least.
 pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
-    let parsed = KeySet::parse(jwks).map_err(|error| jwt::Error::InvalidKeySet {
+    let parsed = KeySet::parse(jwks).map_err(|error| providers::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
@@ -240,7 +240,7 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
         .map_err(|problem| not_ready(name, problem))?;
     let usable = parsed.keys.count_for(policy.algorithms());
     if usable == 0 {
-        return Err(jwt::Error::InvalidKeySet {
+        return Err(providers::Error::InvalidKeySet {
             problem: format!(
                 "No key fits the provider's algorithms, {}.",
                 policy.rules().algorithms.join(", ")

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use crate::error::Error;
 use crate::grant::{Grant, Vouched};
-use crate::jwt;
 use crate::jwt::policy::Times;
 use crate::jwt::rejection::RejectionReason;
 use crate::pg::error::Result;
 use crate::pg::sys::bound_identity::{BoundIdentity, bind};
 use crate::pg::sys::clock;
+use crate::providers;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Accepted {
 
 /// A provider that cannot verify anything: an operator's matter, not the token's.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
-    Error::Token(jwt::Error::ProviderNotReady {
+    Error::Token(providers::Error::ProviderNotReady {
         name: name.to_owned(),
         problem: problem.into(),
     })
@@ -63,7 +63,7 @@ pub fn first_accepted<C, T>(
             Ok(accepted) => return Ok(Some(accepted)),
             Err(
                 other @ Error::Token(
-                    jwt::Error::TokenRejected(_) | jwt::Error::ProviderNotReady { .. },
+                    providers::Error::TokenRejected(_) | providers::Error::ProviderNotReady { .. },
                 ),
             ) => {
                 if refusal.is_none() || is_about_the_content(&other) {
@@ -79,6 +79,6 @@ pub fn first_accepted<C, T>(
 /// Whether it was the provider's own credential that was refused.
 fn is_about_the_content(refusal: &Error) -> bool {
     use RejectionReason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
-    matches!(refusal, Error::Token(jwt::Error::TokenRejected(rejection))
+    matches!(refusal, Error::Token(providers::Error::TokenRejected(rejection))
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }

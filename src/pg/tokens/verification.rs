@@ -10,7 +10,6 @@ use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
 use crate::error::Error;
 use crate::grant::Vouched;
-use crate::jwt;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
@@ -21,6 +20,7 @@ use crate::pg::sys::bound_identity::unbind;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::changes;
+use crate::providers;
 use crate::providers::insforge;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
@@ -38,7 +38,7 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
     let names: Vec<&str> = match provider {
         Some(name) if name == insforge::NAME || registry.contains_key(name) => vec![name],
         Some(name) => {
-            return Err(jwt::Error::UnknownProvider {
+            return Err(providers::Error::UnknownProvider {
                 name: name.to_owned(),
             }
             .into());
@@ -65,7 +65,7 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
     let accepted = first_accepted(names, |name| {
         match verify_with_provider(&jws, name, registry.get(name)) {
             // A token of another algorithm was never InsForge's.
-            Err(Error::Token(jwt::Error::TokenRejected(rejection)))
+            Err(Error::Token(providers::Error::TokenRejected(rejection)))
                 if provider.is_none()
                     && name == insforge::NAME
                     && rejection.reason == RejectionReason::AlgorithmNotAllowed =>
@@ -171,8 +171,8 @@ fn inspect_provider_jwt(
         }
         Err(error) => {
             let reason = match error {
-                Error::Token(jwt::Error::TokenRejected(rejection)) => rejection.to_string(),
-                Error::Token(jwt::Error::ProviderNotReady { name, problem }) => {
+                Error::Token(providers::Error::TokenRejected(rejection)) => rejection.to_string(),
+                Error::Token(providers::Error::ProviderNotReady { name, problem }) => {
                     format!("unknown_key: Provider \"{name}\" is not ready. {problem}")
                 }
                 other => return Err(other.into()),
