@@ -21,16 +21,18 @@
     )
 )]
 
-pub mod better_auth;
 pub mod eip712;
 pub mod error;
 pub mod evm;
+pub mod grant;
+pub mod identity;
 pub mod json;
 #[cfg(feature = "jwks-fetch")]
 pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod providers;
 pub mod report;
 pub mod secret_search;
 pub mod settings;
