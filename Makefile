@@ -3,6 +3,7 @@
 #   make demo      a walk through the main job, on a server of its own that is gone afterwards
 #   make test      everything that must hold before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
+#   make installcheck  try what is installed there, on the running server that PGHOST, PGPORT and PGUSER name
 #   make bench     measure, next to what is replaced
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
 #   make lint      formatting, clippy, and that the pure modules stay pure
@@ -22,7 +23,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install bench fuzz lint psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz lint psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,6 +70,18 @@ test-suites: package clients
 install: setup
 	@test -n "$(PG_CONFIG)" || { echo "say where: make install PG_CONFIG=$(SERVER_CONFIG)"; exit 1; }
 	cargo pgrx install --release --sudo --pg-config $(PG_CONFIG) $(FEATURES)
+
+# pg_regress makes the database anew, so PGUSER must be a superuser.
+INSTALLCHECK := $(CURDIR)/target/installcheck
+installcheck: DATABASE := insforge_integrations_regression
+installcheck:
+	@mkdir -p $(INSTALLCHECK)
+	@status=0; \
+	$$($(SERVER_CONFIG) --pkglibdir)/pgxs/src/test/regress/pg_regress --bindir=$$($(SERVER_CONFIG) --bindir) \
+	    --inputdir=pgrx-tests/installcheck --outputdir=$(INSTALLCHECK) --dbname=$(DATABASE) \
+	    identity verification payments || { status=$$?; cat $(INSTALLCHECK)/regression.diffs; }; \
+	$$($(SERVER_CONFIG) --bindir)/dropdb --if-exists --maintenance-db=postgres $(DATABASE); \
+	exit $$status
 
 bench: package
 	cargo bench $(HARNESS)
