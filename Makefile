@@ -6,6 +6,7 @@
 #   make installcheck  try what is installed there, on the running server that PGHOST, PGPORT and PGUSER name
 #   make bench     measure, next to what is replaced
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
+#   make sanitize  the tests again, with AddressSanitizer under the extension
 #   make lint      formatting, spelling, clippy, what dependencies may be, and that the pure modules stay pure
 #   make advisories   whether a known hole is in a dependency; asks github.com
 #   make psql      psql in a throwaway database with the extension
@@ -24,7 +25,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz lint advisories psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -99,6 +100,9 @@ fuzz: package
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1; \
 	done
+
+sanitize: package clients
+	pgrx-tests/sanitize.sh $(SUITES)
 
 LINTERS := target/linters
 $(LINTERS)/installed: pgrx-tests/linters.txt | setup
