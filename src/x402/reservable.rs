@@ -6,9 +6,10 @@ use super::reason::{Reason, Refusal};
 use super::registry::{Asset, Network, Registry};
 use super::requirements::offers;
 use super::verify::verify;
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::integer::U256;
+use crate::report::Bug;
+use crate::x402::Error;
 
 /// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
 /// `timestamptz` has.
@@ -59,7 +60,7 @@ impl<'r> Reservable<'r> {
             offer,
             offer.map(|offer| &offer.terms),
         ) else {
-            return Err(Error::bug("a payment fits no offer and was not refused"));
+            return Err(Bug::new("a payment fits no offer and was not refused").into());
         };
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
             return Err(Error::PaymentRejected(Refusal::new(
@@ -73,7 +74,7 @@ impl<'r> Reservable<'r> {
                 "payload.authorization.from: It is nobody's address.",
             )));
         }
-        let text = document(payment).map_err(Error::bug)?;
+        let text = document(payment).map_err(Bug::new)?;
         let identifier = Payment::read(&text)
             .and_then(|payment| payment.identifier())
             .map_err(Error::PaymentRejected)?;

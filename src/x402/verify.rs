@@ -6,10 +6,10 @@ use super::reason::{Reason, Refusal};
 use super::registry::Registry;
 use super::requirements::{Offer, Terms, Unknown, offers};
 use super::{EXACT, Version};
-use crate::error::Error;
 use crate::evm::integer::U256;
 use crate::evm::signature::Signature;
 use crate::json::Json;
+use crate::x402::Error;
 
 /// Seconds that an authorization must still be good for: what the reference implementation allows for
 /// getting it into a block.

@@ -2,14 +2,17 @@
 
 use pgrx::prelude::*;
 
-use super::error::reported;
-use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
-use super::{clock, settings};
 use crate::error::Error;
+use crate::evm;
 use crate::evm::address::Address;
 use crate::evm::integer::{decimal, digits};
 use crate::evm::{hexadecimal, transaction_hash};
+use crate::pg::error::reported;
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::x402;
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::reservable::Reservable;
 use crate::x402::settlement::Given;
@@ -85,11 +88,11 @@ fn read_x402_answer(
 > {
     let networks = NETWORKS.current()?;
     let payer = Address::parse(payer_address.unwrap_or_default())
-        .map_err(|problem| Error::InvalidAddress { problem })?;
+        .map_err(|problem| evm::Error::InvalidAddress { problem })?;
     let expected = Expected {
         network: networks.get(network.unwrap_or_default())?,
         payer,
-        amount: amount.and_then(decimal).ok_or(Error::InvalidAmount)?,
+        amount: amount.and_then(decimal).ok_or(x402::Error::InvalidAmount)?,
     };
     let answer = Answer::read(&text_of(answer), &expected);
     Ok(TableIterator::once((

@@ -1,0 +1,34 @@
+//! Whose rights hold, and running with the rights of somebody else.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use super::compat;
+use super::encoding::utf8;
+use crate::pg::error::Result;
+
+/// The name of the role whose rights hold now.
+pub fn current_role() -> Result<String> {
+    // SAFETY: the name of the current role, a new text.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
+        Ok(utf8(CStr::from_ptr(name))?.to_owned())
+    }
+}
+
+/// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
+/// SECURITY_RESTRICTED_OPERATION, which SQL has no word for, while names are looked up in pg_catalog only. An error of
+/// Postgres' ends it with the (sub)transaction.
+pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
+    // SAFETY: the end of the (sub)transaction puts back what an error of Postgres' leaves. Postgres copies the path.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        pg_sys::SetUserIdAndSecContext(role, context | flags as i32);
+        let worked = compat::in_pg_catalog(work);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        worked
+    }
+}
