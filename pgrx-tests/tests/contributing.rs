@@ -25,7 +25,7 @@ fn named(prose: &str) -> Vec<String> {
         .map(|span| {
             span.replace("<provider>", "kinde")
                 .replace("<topic>", "policies")
-                .replace("<room>", "jwt")
+                .replace("<room>", "evm")
         })
         .collect()
 }
@@ -100,7 +100,7 @@ fn every_room_and_sql_directory_is_on_the_map() {
 
 #[test]
 fn every_function_exists() {
-    let code = texts_below("src") + &texts_below("sql");
+    let code = ["src", "sql", "pgrx-tests/tests"].map(texts_below).concat();
     let functions: Vec<String> = named(&page_and_map().0)
         .into_iter()
         .filter_map(|name| Some(name.strip_suffix("()")?.to_owned()))

@@ -95,7 +95,9 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
         "{org:dashboard:manage,org:dashboard:read,org:teams:read}",
     ]])?;
 
-    heading("The JWT secret stays in the database: a Better Auth session is exchanged for an InsForge token");
+    heading(
+        "The JWT secret stays in the database: a Better Auth session is exchanged for an InsForge token",
+    );
     demo.setup(
         "SELECT insforge_integrations.set_jwt_secret('the JWT_SECRET of InsForge, 32 bytes or more');
 SELECT insforge_integrations.register_better_auth('https://app.example.com', allow_bare_sessions => true);
