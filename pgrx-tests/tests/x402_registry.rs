@@ -160,10 +160,13 @@ fn what_is_no_network_is_refused() {
             "explorer_url:",
         ),
         ("'eip155:999', 'hyperevm', NULL, 'Hyper'", "v1_network:"),
-        ("'eip155:999', 'base'", "eip155:8453 has one of these names"),
+        (
+            "'eip155:999', 'base'",
+            "eip155:8453 already has one of these names",
+        ),
         (
             "'eip155:999', 'hyperevm', NULL, 'base-sepolia'",
-            "eip155:84532 has one of these names",
+            "eip155:84532 already has one of these names",
         ),
     ] {
         let (code, detail, hint) =

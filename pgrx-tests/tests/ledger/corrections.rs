@@ -96,9 +96,8 @@ fn no_more_is_paid_back_than_the_transaction_brought() {
         let error = correct(&mut client, &hash(1), "refund", Some(amount), by).unwrap_err();
         let error = refused(&error);
         assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE, "{amount}");
-        let expected = format!(
-            "amount: No more than {left} is left to pay back of what the transaction brought."
-        );
+        let expected =
+            format!("amount: Only {left} of the transaction's amount is left to pay back.");
         assert_eq!(error.detail(), Some(expected.as_str()));
     };
     beyond("10001", None, "10000");
