@@ -239,6 +239,10 @@ pub enum Error {
     #[error("payment rejected")]
     PaymentRejected(crate::x402::reason::Refusal),
 
+    /// What happened to a reservation cannot be.
+    #[error(transparent)]
+    ReservationRefused(#[from] crate::x402::reservation::Refused),
+
     /// Text that is no amount.
     #[error("invalid amount")]
     InvalidAmount,

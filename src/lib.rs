@@ -115,7 +115,6 @@ mod install_script {
         requires = [
             "reservations",
             pg::ledger::insert_x402_settlement,
-            pg::reservations::read_x402_answer,
             pg::reservations::mock_settlements_are_allowed,
             pg::x402::x402_facilitator_request,
             pg::x402::x402_payment_response_header
@@ -149,7 +148,7 @@ mod install_script {
             pg::ledger::insert_x402_settlement,
             pg::realtime::call_as_its_owner,
             pg::reservations::mock_settlements_are_allowed,
-            pg::reservations::read_x402_answer,
+            pg::reservations::x402_reservation_after,
             pg::reservations::read_x402_payment,
             pg::reservations::read_x402_settlement,
             pg::reservations::x402_transaction_hash,

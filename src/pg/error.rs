@@ -193,6 +193,15 @@ impl From<Error> for ErrorReport {
                 format!("{}: {}", refusal.reason.name(), refusal.message),
                 "Nothing was reserved. insforge_integrations.verify_x402_payment() explains without raising.".to_owned(),
             ),
+            Error::ReservationRefused(refused) => (
+                match refused.sqlstate() {
+                    "23505" => ERRCODE_UNIQUE_VIOLATION,
+                    "55000" => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    _ => ERRCODE_INVALID_PARAMETER_VALUE,
+                },
+                refused.detail(),
+                refused.hint().to_owned(),
+            ),
             Error::InvalidAmount => (
                 ERRCODE_INVALID_TEXT_REPRESENTATION,
                 "An amount is a text of decimal digits, in the token's smallest unit.".to_owned(),

@@ -93,8 +93,8 @@ thread_local! {
         },
         TYPES,
     ) };
-    /// Of the transaction's row: the columns in which it differs from what is given, when it was recorded, and
-    /// the row of view x402_payments.
+    /// Of the transaction's row: the columns in which it is another payment's than the one given, when it was
+    /// recorded, and the row of view x402_payments. Nowhere else is asked whether two are the same payment.
     static KNOWN: Statement = const { Statement::new(
         || {
             Ok(format!(
@@ -103,8 +103,10 @@ thread_local! {
                           CASE WHEN endpoint <> $6 THEN 'endpoint' END,
                           CASE WHEN amount <> $7 THEN 'amount' END,
                           CASE WHEN network <> $8 THEN 'chain' END,
+                          CASE WHEN asset <> $9 THEN 'asset' END,
                           CASE WHEN response_summary IS DISTINCT FROM $11 THEN 'response_summary' END,
-                          CASE WHEN is_mock THEN 'is_mock' END),
+                          CASE WHEN is_mock <> $12 THEN 'is_mock' END,
+                          CASE WHEN reservation_id <> $3 THEN 'reservation_id' END),
                         created_at::text, {}
                  FROM insforge_integrations.x402_settlements WHERE tx_hash = $4",
                 public_row()?
@@ -257,8 +259,8 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
-/// For the functions on reservations and the import: inserts a settlement whose parts are in the
-/// ledger's own spelling; false when the ledger has the transaction already.
+/// For the functions on reservations and the import: inserts a settlement whose parts are in the ledger's own
+/// spelling. When the ledger has the transaction already: the columns in which its row differs.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
@@ -275,7 +277,7 @@ fn insert_x402_settlement(
     reservation_id: Option<pgrx::Uuid>,
     is_mock: Option<bool>,
     is_imported: Option<bool>,
-) -> reported::Result<bool> {
+) -> reported::Result<Option<String>> {
     let tx_hash = tx_hash
         .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
         .ok_or(Error::InvalidTransactionHash)?;
@@ -312,9 +314,9 @@ fn insert_x402_settlement(
             if is_imported != Some(true) {
                 publish(tx_hash)?;
             }
-            Ok(true)
+            Ok(None)
         }
-        Entered::Known(_) => Ok(false),
+        Entered::Known(row) => Ok(Some(row.text(1)?.unwrap_or_default())),
     })
 }
 

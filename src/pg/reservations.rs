@@ -1,8 +1,12 @@
 //! What the functions on reservations (sql/reservations.sql) leave to the pure modules.
 
+use pgrx::AllocatedByRust;
+use pgrx::datum::UnboxDatum;
+use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
+use serde::Deserialize;
 
-use super::error::reported;
+use super::error::{Result, reported};
 use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
 use super::{clock, settings};
@@ -11,7 +15,9 @@ use crate::evm::address::Address;
 use crate::evm::integer::{decimal, digits};
 use crate::evm::{hexadecimal, transaction_hash};
 use crate::x402::answer::{Answer, Expected};
+use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
+use crate::x402::reservation::{Event, Refused, Reservation, State};
 use crate::x402::settlement::Given;
 
 /// A payment that fits, taken apart; raises for any other.
@@ -27,6 +33,7 @@ fn read_x402_payment(
             name!(payment, String),
             name!(requirement, Jsonb),
             name!(network, String),
+            name!(chain, String),
             name!(asset, String),
             name!(payer_address, String),
             name!(pay_to, String),
@@ -52,6 +59,7 @@ fn read_x402_payment(
         read.payment,
         Jsonb(read.requirement),
         read.network.network.clone(),
+        read.network.name.clone(),
         read.asset.address.to_string(),
         authorization.from.to_string(),
         authorization.to.to_string(),
@@ -64,40 +72,145 @@ fn read_x402_payment(
     )))
 }
 
-/// What a facilitator's answer says of a payment; raises for none.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+/// What becomes of a reservation after an event; see `x402::reservation`.
+#[pg_extern(
+    schema = "insforge_integrations",
+    volatile,
+    parallel_unsafe,
+    requires = ["reservations"]
+)]
 #[allow(clippy::type_complexity)]
-fn read_x402_answer(
-    answer: Option<Jsonb>,
-    network: Option<&str>,
-    payer_address: Option<&str>,
-    amount: Option<&str>,
+fn x402_reservation_after(
+    own: Option<pgrx::composite_type!("insforge_integrations.x402_reservations")>,
+    event: Option<&str>,
+    said: Option<Jsonb>,
+    known: Option<&str>,
 ) -> reported::Result<
     TableIterator<
         'static,
         (
-            name!(outcome, String),
+            name!(state, String),
+            name!(holds_key, bool),
             name!(tx_hash, Option<String>),
             name!(reason, Option<String>),
             name!(message, Option<String>),
+            name!(is_mock, bool),
+            name!(is_batched, bool),
+            name!(is_resolved, bool),
+            name!(entry, Option<String>),
+            name!(is_new, bool),
+            name!(chain, Option<String>),
+            name!(warning, Option<String>),
+            name!(detail, Option<String>),
+            name!(hint, Option<String>),
         ),
     >,
 > {
+    let row = own.ok_or(NO_RESERVATION)?;
     let networks = NETWORKS.current()?;
-    let payer = Address::parse(payer_address.unwrap_or_default())
-        .map_err(|problem| Error::InvalidAddress { problem })?;
-    let expected = Expected {
-        network: networks.get(network.unwrap_or_default())?,
-        payer,
-        amount: amount.and_then(decimal).ok_or(Error::InvalidAmount)?,
+    let own = reservation(&row)?;
+    let said = text_of(said);
+    let event = match event {
+        Some("answered") => Event::Answered(answer(&row, &own, &networks, &said)?),
+        Some("found") => Event::Found(parsed(&said)?),
+        Some("delivered") => Event::Delivered,
+        Some("mocked") => Event::Mocked,
+        Some("offered") => Event::Offered(parsed(&said)?),
+        _ => {
+            return Err(Error::from(Refused::Invalid {
+                problem: "event: It is answered, found, delivered, mocked or offered.",
+            })
+            .into());
+        }
     };
-    let answer = Answer::read(&text_of(answer), &expected);
+    let next = own.after(&event, known).map_err(Error::from)?;
+    let after = next.reservation;
+    let (warning, detail, hint) = match next.warning {
+        Some(warning) => (
+            Some(warning.message),
+            Some(warning.detail),
+            Some(warning.hint.to_owned()),
+        ),
+        None => (None, None, None),
+    };
     Ok(TableIterator::once((
-        answer.outcome.name().to_owned(),
-        answer.transaction.map(|hash| hexadecimal(&hash)),
-        answer.reason,
-        answer.message,
+        after.state.name().to_owned(),
+        after.holds_key,
+        after.tx_hash,
+        after.reason,
+        after.message,
+        after.is_mock,
+        after.is_batched,
+        after.is_resolved,
+        next.entry.map(|entry| entry.name().to_owned()),
+        next.is_new,
+        networks
+            .find(&own.network)
+            .map(|network| network.name.clone()),
+        warning,
+        detail,
+        hint,
     )))
+}
+
+const NO_RESERVATION: Error = Error::ReservationRefused(Refused::Invalid {
+    problem: "own: It is a row of table x402_reservations.",
+});
+
+type Row<'a> = PgHeapTuple<'a, AllocatedByRust>;
+
+fn column<T>(row: &Row, name: &str) -> Result<Option<T>>
+where
+    T: FromDatum + IntoDatum + for<'a> UnboxDatum<As<'a> = T> + 'static,
+{
+    row.get_by_name(name).map_err(Error::bug)
+}
+
+fn reservation(row: &Row) -> Result<Reservation> {
+    let text = |name| column::<String>(row, name);
+    let is = |name| Ok::<_, Error>(column::<bool>(row, name)?.unwrap_or_default());
+    let has = |name| Ok::<_, Error>(column::<TimestampWithTimeZone>(row, name)?.is_some());
+    let required = |name| text(name)?.ok_or(NO_RESERVATION);
+    Ok(Reservation {
+        id: column::<pgrx::Uuid>(row, "id")?
+            .ok_or(NO_RESERVATION)?
+            .to_string(),
+        state: State::of_name(&required("state")?).ok_or(NO_RESERVATION)?,
+        network: required("network")?,
+        asset: required("asset")?,
+        nonce: required("nonce")?,
+        endpoint: required("endpoint")?,
+        idempotency_key: text("idempotency_key")?,
+        holds_key: is("holds_key")?,
+        tx_hash: text("tx_hash")?,
+        reason: text("reason")?,
+        message: text("message")?,
+        is_mock: is("is_mock")?,
+        is_batched: is("is_batched")?,
+        is_resolved: has("resolved_at")?,
+        is_delivered: has("delivered_at")?,
+    })
+}
+
+fn answer(row: &Row, own: &Reservation, networks: &Networks, said: &str) -> Result<Answer> {
+    let payer: Option<String> = column(row, "payer_address")?;
+    let amount: Option<AnyNumeric> = column(row, "amount")?;
+    let amount = amount.ok_or(NO_RESERVATION)?.to_string();
+    let expected = Expected {
+        network: networks.get(&own.network)?,
+        payer: Address::parse(&payer.ok_or(NO_RESERVATION)?)
+            .map_err(|problem| Error::InvalidAddress { problem })?,
+        amount: decimal(&amount).ok_or(Error::InvalidAmount)?,
+    };
+    Ok(Answer::read(said, &expected))
+}
+
+fn parsed<'a, T: Deserialize<'a>>(said: &'a str) -> Result<T> {
+    serde_json::from_str(said).map_err(|_| {
+        Error::from(Refused::Invalid {
+            problem: "said: It is not what the event has.",
+        })
+    })
 }
 
 /// A settlement in the ledger's spelling, or what is wrong with it.

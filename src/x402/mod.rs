@@ -10,6 +10,7 @@ pub mod reason;
 pub mod registry;
 pub mod requirements;
 pub mod reservable;
+pub mod reservation;
 pub mod settlement;
 pub mod verify;
 

@@ -17,6 +17,7 @@ use crate::evm::keccak::keccak256;
 
 mod answers;
 mod any_answer;
+mod any_event;
 mod any_input;
 mod any_offer;
 mod reservable;
