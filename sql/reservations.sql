@@ -1,8 +1,12 @@
+-- A domain for the reason that evm_hash is one.
+CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
+  CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'Where a payment stands.';
+
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   created_at            timestamptz NOT NULL DEFAULT now(),
-  state                 text COLLATE "C" NOT NULL DEFAULT 'reserved'
-                        CHECK (state IN ('reserved', 'settled', 'pending', 'failed', 'conflict')),
+  state                 insforge_integrations.x402_state NOT NULL DEFAULT 'reserved',
   endpoint              text COLLATE "C" NOT NULL,
   idempotency_key       text COLLATE "C",
   holds_key             boolean NOT NULL DEFAULT true,

@@ -237,7 +237,7 @@ pub enum Error {
 
     /// A payment that was read and refused.
     #[error("payment rejected")]
-    PaymentRejected(crate::x402::reason::Refusal),
+    PaymentRejected(crate::x402::refusal::PaymentRefusal),
 
     /// What happened to a reservation cannot be.
     #[error(transparent)]

@@ -144,6 +144,7 @@ mod install_script {
         "../sql/comments.sql",
         name = "comments",
         requires = [
+            pg::better_auth::better_auth_problems,
             pg::ledger::force_sync_commit,
             pg::ledger::insert_x402_settlement,
             pg::realtime::call_as_its_owner,

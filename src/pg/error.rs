@@ -187,7 +187,7 @@ impl From<Error> for ErrorReport {
             ),
             Error::PaymentRejected(refusal) => (
                 match refusal.reason {
-                    crate::x402::reason::Reason::InvalidPayload => ERRCODE_INVALID_TEXT_REPRESENTATION,
+                    crate::x402::refusal::InvalidReason::InvalidPayload => ERRCODE_INVALID_TEXT_REPRESENTATION,
                     _ => ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
                 },
                 format!("{}: {}", refusal.reason.name(), refusal.message),

@@ -165,16 +165,17 @@ fn verify_x402_payment(
 > {
     let loaded = Loaded::current()?;
     let now = u64::try_from(clock::now()).unwrap_or_default();
+    let requirements = text_of(requirements);
     let verdict = verify(
         payment.unwrap_or_default(),
-        &text_of(requirements),
+        &requirements,
         loaded.registry(),
         now,
     )?;
-    let authorization = verdict.authorization.as_ref();
+    let authorization = verdict.authorization();
     let amount = authorization
         .map(|authorization| AnyNumeric::try_from(digits(&authorization.value).as_str()));
-    let refusal = verdict.refusal.as_ref();
+    let refusal = verdict.refusal();
     let is_valid = verdict.is_valid();
     let unchecked = UNCHECKED
         .iter()
@@ -184,8 +185,8 @@ fn verify_x402_payment(
         is_valid,
         authorization.map(|authorization| authorization.from.to_string()),
         amount.transpose().map_err(Error::bug)?,
-        verdict.network.clone(),
-        verdict.asset.clone(),
+        verdict.network().map(str::to_owned),
+        verdict.asset(),
         authorization.map(|authorization| hexadecimal(&authorization.nonce)),
         authorization.map(|authorization| timestamp(&authorization.valid_before)),
         refusal.map(|refusal| refusal.reason.name().to_owned()),

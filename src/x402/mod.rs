@@ -6,7 +6,7 @@ pub mod authorization;
 pub mod facilitator;
 pub mod header;
 pub mod payment;
-pub mod reason;
+pub mod refusal;
 pub mod registry;
 pub mod requirements;
 pub mod reservable;
