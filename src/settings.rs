@@ -2,7 +2,9 @@
 //!
 //! The rows of `insforge_integrations.settings` say what differs from the defaults.
 
-use crate::error::Error;
+mod error;
+
+pub use error::Error;
 
 /// Where `requesting_user_id()` and its family take the identity from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

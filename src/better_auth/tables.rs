@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::shown;
+use crate::report::shown;
 
 use super::Kind::{Bool, Id, Text, Time};
 

@@ -47,6 +47,8 @@ impl Invalid {
     }
 }
 
+impl std::error::Error for Invalid {}
+
 impl fmt::Display for Invalid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {

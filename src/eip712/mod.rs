@@ -6,18 +6,16 @@
 mod domain;
 mod encode;
 mod invalid;
-mod memory;
 mod type_name;
 mod types;
 
 pub use invalid::Invalid;
-pub use memory::Memory;
 
 use crate::evm::Word;
 use crate::evm::keccak::keccak256;
-use crate::json::{Json, Members};
+use crate::json::Json;
 use domain::{DOMAIN_TYPE, Domain};
-use types::{Definitions, Types};
+use types::Definitions;
 
 /// Bytes of a document, at most.
 pub const MAX_DOCUMENT: usize = 1 << 20;
@@ -69,76 +67,38 @@ pub fn domain_separator(domain: &str) -> Result<Word, Invalid> {
 /// # Errors
 /// [`Invalid`].
 pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
-    Memory::default().digest(typed_data)
+    let problem = "Typed data is a JSON object, each name in it given once.";
+    let members = document(typed_data, "typed_data")?.members();
+    let members = members.ok_or_else(|| Invalid::new(problem))?;
+    let member = |name| {
+        let member = members.get(name).copied();
+        member.ok_or_else(|| Invalid::new("It is missing.").inside(name))
+    };
+    let (types, primary_type) = (member("types")?, member("primaryType")?);
+    let (domain, message) = (member("domain")?, member("message")?);
+
+    let refused = |problem: &str| Invalid::new(problem).inside("primaryType");
+    let primary_type = primary_type.string();
+    let primary_type = primary_type.ok_or_else(|| refused("The name of a type is a string."))?;
+    if primary_type == DOMAIN_TYPE {
+        return Err(refused(
+            "The domain is hashed by itself: name the type of the message.",
+        ));
+    }
+    let definitions = Definitions::read(types)?;
+    let types = definitions.resolve(&primary_type)?;
+    let domain = Domain::read(domain)?;
+    domain.check_declaration(&definitions)?;
+    Ok(digest_of(
+        &domain.separator()?,
+        &types.hash_message(message)?,
+    ))
 }
 
 /// The digest of a struct's hash under a domain: `keccak256(0x19 0x01 ‖ domainSeparator ‖ hashStruct)`.
 #[must_use]
 pub fn digest_of(separator: &Word, hash: &Word) -> Word {
     keccak256(&[&[0x19, 0x01], &separator[..], &hash[..]].concat())
-}
-
-/// Typed data taken apart.
-struct TypedData<'a> {
-    types: Json<'a>,
-    primary_type: Json<'a>,
-    domain: Json<'a>,
-    message: Json<'a>,
-}
-
-impl<'a> TypedData<'a> {
-    fn read(text: &'a str) -> Result<Self, Invalid> {
-        let problem = "Typed data is a JSON object, each name in it given once.";
-        let members = document(text, "typed_data")?.members();
-        let members = members.ok_or_else(|| Invalid::new(problem))?;
-        Ok(Self {
-            types: member(&members, "types")?,
-            primary_type: member(&members, "primaryType")?,
-            domain: member(&members, "domain")?,
-            message: member(&members, "message")?,
-        })
-    }
-
-    /// Everything but the message.
-    fn schema(&self) -> Result<Schema, Invalid> {
-        let refused = |problem: &str| Invalid::new(problem).inside("primaryType");
-        let primary_type = self.primary_type.string();
-        let primary_type =
-            primary_type.ok_or_else(|| refused("The name of a type is a string."))?;
-        if primary_type == DOMAIN_TYPE {
-            return Err(refused(
-                "The domain is hashed by itself: name the type of the message.",
-            ));
-        }
-        let definitions = Definitions::read(self.types)?;
-        let types = definitions.resolve(&primary_type)?;
-        let domain = Domain::read(self.domain)?;
-        domain.check_declaration(&definitions)?;
-        Ok(Schema {
-            types,
-            separator: domain.separator()?,
-        })
-    }
-}
-
-/// What all messages of one kind to one contract have in common.
-struct Schema {
-    types: Types,
-    separator: Word,
-}
-
-impl Schema {
-    fn digest(&self, message: Json) -> Result<Word, Invalid> {
-        Ok(digest_of(
-            &self.separator,
-            &self.types.hash_message(message)?,
-        ))
-    }
-}
-
-fn member<'a>(members: &Members<'a>, name: &str) -> Result<Json<'a>, Invalid> {
-    let member = members.get(name).copied();
-    member.ok_or_else(|| Invalid::new("It is missing.").inside(name))
 }
 
 #[cfg(test)]

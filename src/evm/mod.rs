@@ -2,9 +2,12 @@
 //! integers, ECDSA signatures over secp256k1.
 
 pub mod address;
+mod error;
 pub mod integer;
 pub mod keccak;
 pub mod signature;
+
+pub use error::Error;
 
 /// What the machine computes with: 32 bytes.
 pub type Word = [u8; 32];

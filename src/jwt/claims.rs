@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::Error;
+use crate::jwt::Error;
 
 macro_rules! claim_names {
     ($($variant:ident = $name:literal),+ $(,)?) => {

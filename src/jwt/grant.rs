@@ -10,7 +10,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::identity::Identity;
 use super::rejection::{Reason, Rejection};
 use super::verify::Verified;
-use crate::error::Error;
+use crate::jwt::Error;
+use crate::report::Bug;
 
 /// A claims set; each value is the JSON text it was written in, so that no number is rounded.
 pub type ClaimsSet = BTreeMap<String, Box<RawValue>>;
@@ -145,7 +146,7 @@ impl Grant {
 }
 
 fn claim<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
-    to_raw_value(value).map_err(Error::bug)
+    Ok(to_raw_value(value).map_err(Bug::new)?)
 }
 
 fn issuer_claims(user_id: &str, terms: Terms) -> Result<ClaimsSet, Error> {
@@ -190,7 +191,7 @@ pub fn requested_claims(user_id: &str, claims: &str, terms: Terms) -> Result<Cla
 /// # Errors
 /// [`Error::Bug`], which no input can cause.
 pub fn sign(claims: &ClaimsSet, key: &EncodingKey) -> Result<String, Error> {
-    jsonwebtoken::encode(&Header::default(), claims, key).map_err(Error::bug)
+    Ok(jsonwebtoken::encode(&Header::default(), claims, key).map_err(Bug::new)?)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::{ClaimName, Claims};
 use super::clerk;
-use crate::error::Error;
+use crate::jwt::Error;
 
 /// The requesting user, and the organisation the user acts in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

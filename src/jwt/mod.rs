@@ -5,6 +5,7 @@ pub mod address;
 pub mod algorithm;
 mod claims;
 mod clerk;
+mod error;
 pub mod grant;
 pub mod identity;
 mod json;
@@ -18,3 +19,5 @@ mod rfc_tests;
 pub mod verify;
 #[cfg(test)]
 mod wycheproof_tests;
+
+pub use error::Error;

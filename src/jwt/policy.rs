@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::rejection::{Reason, Rejection};
-use crate::error::shown;
+use crate::report::shown;
 
 /// What is expected of `aud` (RFC 7519 section 4.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

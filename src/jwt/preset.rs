@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::address::{is_local, is_private_on_the_way};
 use super::policy::{AudienceRule, Policy, Rules};
 use crate::better_auth::tables::problem_with;
-use crate::error::{Error, shown};
+use crate::jwt::Error;
+use crate::report::shown;
 
 /// What registering a provider stores, but for its name and its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

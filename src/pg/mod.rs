@@ -4,31 +4,11 @@
 #![allow(clippy::result_large_err)]
 #![deny(ffi_unwind_calls)]
 
-mod better_auth;
-mod clock;
 mod error;
-mod evm;
-mod exchange;
-mod foreign_rows;
-mod imports;
-mod jsonb;
-mod ledger;
-mod ledger_guard;
-mod pre_request;
-mod providers;
-mod realtime;
-mod refresh;
-mod request;
-mod reservations;
-mod rows;
-mod secret_search;
-mod sessions;
+pub mod payments;
 mod settings;
 mod sys;
-mod verdict;
-mod verification;
-mod verified_tokens;
-mod x402;
+pub mod tokens;
 
 /// What the library does when a session loads it.
 pub fn init() {

@@ -1,13 +1,14 @@
 //! `configure()` and the settings in force.
 
 use crate::error::Error;
+use crate::settings;
 use std::rc::Rc;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::error::{Result, reported};
-use super::rows::Rows;
+use super::sys::heap_scan::Rows;
 use super::sys::table_cache::TableCache;
 use crate::settings::{Settings, check};
 
@@ -20,7 +21,8 @@ fn load(rows: &Rows) -> Result<Settings> {
         value: String,
     }
     let rows: Vec<Row> = rows.parse()?;
-    Settings::from_rows(rows.into_iter().map(|row| (row.name, row.value)))
+    let rows = rows.into_iter().map(|row| (row.name, row.value));
+    Ok(Settings::from_rows(rows)?)
 }
 
 /// The settings as of now, in any snapshot, for any role.
@@ -65,10 +67,11 @@ fn check_token_role(role: &str) -> Result<()> {
     )
     .map_err(Error::bug)?;
     problem.map_or(Ok(()), |problem| {
-        Err(Error::InvalidTokenRole {
+        Err(settings::Error::InvalidTokenRole {
             role: role.to_owned(),
             problem,
-        })
+        }
+        .into())
     })
 }
 

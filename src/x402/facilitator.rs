@@ -7,7 +7,8 @@ use super::Version;
 use super::payment::Payment;
 use super::registry::Registry;
 use super::requirements::offers;
-use crate::error::Error;
+use crate::report::Bug;
+use crate::x402::Error;
 
 /// Members of a requirement that OKX's first interface documents: the network is `chainIndex`.
 const OKX_V1_MEMBERS: [&str; 10] = [
@@ -95,7 +96,7 @@ pub fn request(
         x402_version: read.version as u8,
         chain_index,
         sync_settle: is_okx.then_some(true),
-        payment_payload: serde_json::from_str(&read.document).map_err(Error::bug)?,
+        payment_payload: serde_json::from_str(&read.document).map_err(Bug::new)?,
         payment_requirements: match is_okx_v1 {
             true => PaymentRequirements::Members(
                 OKX_V1_MEMBERS
@@ -106,5 +107,5 @@ pub fn request(
             false => PaymentRequirements::Whole(offer.with_network()?),
         },
     };
-    serde_json::to_string(&request).map_err(Error::bug)
+    Ok(serde_json::to_string(&request).map_err(Bug::new)?)
 }

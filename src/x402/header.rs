@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use super::registry::Registry;
 use super::requirements::{Offer, offers};
 use super::{MAX_TEXT, Version};
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::{hexadecimal, transaction_hash};
 use crate::json::Json;
+use crate::report::Bug;
+use crate::x402::Error;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -38,7 +39,7 @@ pub fn decode(header: &str) -> Result<String, &'static str> {
 }
 
 fn encode(json: &impl Serialize) -> Result<String, Error> {
-    let text = serde_json::to_string(json).map_err(Error::bug)?;
+    let text = serde_json::to_string(json).map_err(Bug::new)?;
     Ok(BASE64.encode(text))
 }
 
@@ -118,7 +119,7 @@ pub fn payment_required(
 /// Header `PAYMENT-RESPONSE` of a settlement that succeeded.
 ///
 /// # Errors
-/// [`Error::UnknownNetwork`], [`Error::InvalidAddress`], and [`Error::InvalidTransactionHash`].
+/// [`Error::UnknownNetwork`], [`crate::evm::Error::InvalidAddress`], and [`crate::evm::Error::InvalidTransactionHash`].
 pub fn payment_response(
     transaction: &str,
     network: &str,
@@ -126,8 +127,9 @@ pub fn payment_response(
     registry: Registry,
 ) -> Result<String, Error> {
     let found = registry.networks.get(network)?;
-    let hash = transaction_hash(transaction).ok_or(Error::InvalidTransactionHash)?;
-    let payer = Address::parse(payer).map_err(|problem| Error::InvalidAddress { problem })?;
+    let hash = transaction_hash(transaction).ok_or(crate::evm::Error::InvalidTransactionHash)?;
+    let payer =
+        Address::parse(payer).map_err(|problem| crate::evm::Error::InvalidAddress { problem })?;
     // A version 1 client knows its own name for the network.
     let network = if network == found.v1_network {
         network

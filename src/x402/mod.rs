@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod authorization;
+mod error;
 pub mod facilitator;
 pub mod header;
 pub mod payment;
@@ -31,3 +32,5 @@ pub const MAX_TEXT: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests;
+
+pub use error::Error;

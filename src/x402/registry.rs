@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::eip712::domain_separator;
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::{Word, fixed_bytes};
+use crate::x402::Error;
 
 /// A chain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

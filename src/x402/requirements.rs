@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
 use super::{EXACT, MAX_TEXT, Version};
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::integer::{U256, decimal, digits};
 use crate::json::{Json, Members};
+use crate::report::Bug;
+use crate::x402::Error;
 
 /// Where a requirement says how the token is moved, and the one way that is known here.
 const TRANSFER_METHOD: &str = "assetTransferMethod";
@@ -147,7 +148,7 @@ pub(super) fn with_network(
         }
         _ => text.to_owned(),
     };
-    RawValue::from_string(text).map_err(Error::bug)
+    Ok(RawValue::from_string(text).map_err(Bug::new)?)
 }
 
 impl<'r> PaymentTerms<'r> {

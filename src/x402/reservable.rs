@@ -5,9 +5,9 @@ use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
 use super::requirements::with_network;
 use super::verify::{Verdict, verify};
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::integer::U256;
+use crate::x402::Error;
 
 /// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
 /// `timestamptz` has.

@@ -1,9 +1,9 @@
 //! A settlement as the ledger holds it.
 
 use super::registry::{Network, Networks};
-use crate::error::Error;
 use crate::evm::integer::{Integer, decimal, without_leading_zeros};
 use crate::evm::{address, fixed_bytes, hexadecimal, lower_case, transaction_hash};
+use crate::x402::Error;
 
 /// What is recorded of a payment that moved, each part in the one spelling that the ledger has for it.
 #[derive(Debug)]
@@ -37,11 +37,12 @@ impl Given<'_> {
     /// Reads it.
     ///
     /// # Errors
-    /// [`Error::InvalidTransactionHash`], [`Error::InvalidAddress`], [`Error::InvalidAmount`],
+    /// [`crate::evm::Error::InvalidTransactionHash`], [`crate::evm::Error::InvalidAddress`], [`Error::InvalidAmount`],
     /// [`Error::AmountOutOfRange`], [`Error::UnknownNetwork`], [`Error::NotSettled`].
     pub fn read<'r>(&self, networks: &'r Networks) -> Result<Settlement<'r>, Error> {
-        let tx_hash = transaction_hash(self.tx_hash).ok_or(Error::InvalidTransactionHash)?;
-        let payer = lower_case::<20>(self.payer).ok_or(Error::InvalidAddress {
+        let tx_hash =
+            transaction_hash(self.tx_hash).ok_or(crate::evm::Error::InvalidTransactionHash)?;
+        let payer = lower_case::<20>(self.payer).ok_or(crate::evm::Error::InvalidAddress {
             problem: address::EXPECTED,
         })?;
         let amount = decimal(self.amount).filter(|_| !self.amount.is_empty());

@@ -9,11 +9,11 @@ use super::header::decode;
 use super::registry::{AssetRow, Assets, Network, Networks, Registry};
 use super::verify::verify;
 use crate::eip712;
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
 use crate::evm::integer::U256;
 use crate::evm::keccak::keccak256;
+use crate::x402::Error;
 
 mod answers;
 mod any_answer;

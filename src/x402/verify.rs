@@ -8,10 +8,10 @@ use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::Registry;
 use super::requirements::{Offer, PaymentTerms, Unknown, offers};
 use super::{EXACT, Version};
-use crate::error::Error;
 use crate::evm::integer::U256;
 use crate::evm::signature::Signature;
 use crate::json::Json;
+use crate::x402::Error;
 
 /// Seconds that an authorization must still be good for: what the reference implementation allows for
 /// getting it into a block.

@@ -1,17 +1,13 @@
-//! Any text as typed data, as its parts, and as a signature: nothing panics, and what is remembered
-//! changes no digest.
+//! Any text as typed data, as its parts, and as a signature: nothing panics.
 #![no_main]
 
-use insforge_integrations::eip712::{Memory, digest, domain_separator, encode_type, hash_struct};
+use insforge_integrations::eip712::{digest, domain_separator, encode_type, hash_struct};
 use insforge_integrations::evm::address::Address;
 use insforge_integrations::evm::signature::Signature;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     let once = digest(text);
-    let mut memory = Memory::new();
-    assert_eq!(memory.digest(text), once);
-    assert_eq!(memory.digest(text), once);
     let (head, tail) = text.split_once('\n').unwrap_or((text, text));
     let _ = domain_separator(head);
     let _ = encode_type(head, tail);

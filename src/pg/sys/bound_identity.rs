@@ -94,9 +94,6 @@ pub fn define() {
             None,
         );
         // No other setting may look like one of this extension.
-        #[cfg(feature = "pg14")]
-        pg_sys::EmitWarningsOnPlaceholders(PREFIX.as_ptr());
-        #[cfg(not(feature = "pg14"))]
         pg_sys::MarkGUCPrefixReserved(PREFIX.as_ptr());
     }
 }

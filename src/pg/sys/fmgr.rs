@@ -29,9 +29,9 @@ pub mod unguarded {
             missing_ok: bool,
             restrict_privileged: bool,
         ) -> *const c_char;
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         pub fn GetNumConfigOptions() -> i32;
-        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         pub fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
         pub fn AcceptInvalidationMessages();
         pub fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;

@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString, c_char};
 
 use pgrx::pg_sys;
 
+use super::compat;
 use super::encoding::utf8;
 use super::fmgr::unguarded;
 use crate::pg::error::Result;
@@ -41,16 +42,14 @@ pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) ->
 /// A setting by its name, for callers that read it often.
 pub struct Setting {
     name: &'static CStr,
-    #[cfg(any(feature = "pg14", feature = "pg15"))]
-    place: std::cell::Cell<remembered::Place>,
+    place: compat::Place,
 }
 
 impl Setting {
     pub const fn new(name: &'static CStr) -> Self {
         Self {
             name,
-            #[cfg(any(feature = "pg14", feature = "pg15"))]
-            place: std::cell::Cell::new(remembered::NOWHERE),
+            place: compat::Place::NOWHERE,
         }
     }
 
@@ -77,74 +76,7 @@ impl Setting {
 
     #[inline(always)]
     fn pointer(&self) -> *const c_char {
-        // SAFETY: a look-up that raises nothing, as `missing_ok` and not `restrict_privileged`.
-        unsafe {
-            #[cfg(any(feature = "pg14", feature = "pg15"))]
-            return remembered::text(self);
-            #[cfg(not(any(feature = "pg14", feature = "pg15")))]
-            return unguarded::GetConfigOption(self.name.as_ptr(), true, false);
-        }
-    }
-}
-
-/// Up to Postgres 15 a look-up is a binary search with case folding, which is most of what a call
-/// costs. Here the place where the setting stood is looked at first.
-#[cfg(any(feature = "pg14", feature = "pg15"))]
-mod remembered {
-    use super::{Setting, c_char, unguarded};
-    use pgrx::pg_sys;
-
-    /// Index of the setting among all, and how many there were when it was last searched.
-    #[derive(Clone, Copy)]
-    pub struct Place {
-        index: usize,
-        count: usize,
-    }
-
-    pub const NOWHERE: Place = Place {
-        index: usize::MAX,
-        count: 0,
-    };
-
-    #[inline(always)]
-    pub unsafe fn text(setting: &Setting) -> *const c_char {
-        // SAFETY: the index is inside the array as it is now. Its element is whatever setting
-        // stands there now: it is ours if the name is, and text if the type is.
-        unsafe {
-            let index = setting.place.get().index;
-            if index < unguarded::GetNumConfigOptions() as usize {
-                let found = *unguarded::get_guc_variables().add(index);
-                if (*found).vartype == pg_sys::config_type::PGC_STRING
-                    && unguarded::strcmp((*found).name, setting.name.as_ptr()) == 0
-                {
-                    return *(*found.cast::<pg_sys::config_string>())
-                        .variable
-                        .cast_const()
-                        .cast();
-                }
-            }
-            find(setting)
-        }
-    }
-
-    /// Takes what the full search finds, and remembers where it is if it is anywhere.
-    #[cold]
-    unsafe fn find(setting: &Setting) -> *const c_char {
-        // SAFETY: every index below the count is inside the array.
-        unsafe {
-            let text = unguarded::GetConfigOption(setting.name.as_ptr(), true, false);
-            let count = unguarded::GetNumConfigOptions() as usize;
-            if !text.is_null() && setting.place.get().count != count {
-                let settings = unguarded::get_guc_variables();
-                let found = (0..count).find(|index| {
-                    unguarded::strcmp((**settings.add(*index)).name, setting.name.as_ptr()) == 0
-                });
-                setting.place.set(Place {
-                    index: found.unwrap_or(usize::MAX),
-                    count,
-                });
-            }
-            text
-        }
+        // SAFETY: the name is the one whose place it is.
+        unsafe { compat::setting(self.name, &self.place) }
     }
 }

@@ -14,7 +14,7 @@ use super::bound_identity::{self, RequestSettings};
 use super::encoding::utf8;
 use super::fmgr::{function_info, unguarded};
 use super::table_cache::changes;
-use crate::error::Error;
+use crate::jwt;
 use crate::jwt::identity::Identity;
 use crate::pg::error::Result;
 use crate::pg::settings;
@@ -153,7 +153,7 @@ fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampT
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
         if statement_start() >= bound.expires {
-            return Err(Error::IdentityExpired);
+            return Err(jwt::Error::IdentityExpired.into());
         }
         return Ok((bound.identity, Some(bound.expires)));
     }

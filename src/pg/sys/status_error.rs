@@ -9,7 +9,8 @@ use pgrx::prelude::*;
 use super::fmgr::unguarded;
 use super::guc;
 use crate::error::Error;
-use crate::pg::error::Result;
+use crate::jwt;
+use crate::pg::error::{Result, packed};
 
 /// An error as Postgres' C functions take it, with a SQLSTATE that pgrx has no name for.
 #[derive(Clone, Copy)]
@@ -23,8 +24,8 @@ struct StatusError {
 /// The SQLSTATE with which PostgREST answers a request of somebody else's making.
 const fn status(error: &Error) -> Option<&'static [u8; 5]> {
     match error {
-        Error::TokenRejected(_) => Some(b"PT401"),
-        Error::MethodNotAllowed { .. } => Some(b"PT405"),
+        Error::Token(jwt::Error::TokenRejected(_)) => Some(b"PT401"),
+        Error::Token(jwt::Error::MethodNotAllowed { .. }) => Some(b"PT405"),
         _ => None,
     }
 }
@@ -94,10 +95,7 @@ impl StatusError {
             Ok(unsafe { pg_sys::pstrdup(text.as_ptr()) })
         };
         Ok(Self {
-            // As Postgres packs them, six bits a character.
-            code: code.iter().rev().fold(0, |packed, byte| {
-                packed << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f)
-            }),
+            code: packed(code),
             message: text(report.message())?,
             detail: text(report.detail().unwrap_or_default())?,
             hint: text(report.hint().unwrap_or_default())?,

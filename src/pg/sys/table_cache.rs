@@ -14,9 +14,9 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::fmgr::function_info;
+use super::heap_scan::{Rows, relation_in_schema};
 use crate::error::Error;
 use crate::pg::error::Result;
-use crate::pg::rows::{Rows, relation_in_schema};
 
 const SCHEMA: &CStr = c"insforge_integrations";
 

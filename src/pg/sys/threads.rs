@@ -50,6 +50,21 @@ pub fn end_before_exit(thread: JoinHandle<()>) {
     });
 }
 
+/// Waits as Postgres' own functions do, then raises what has been asked for.
+pub fn wait(milliseconds: i64) {
+    // SAFETY: the backend's own latch.
+    unsafe {
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
+            milliseconds,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
 #[pg_guard]
 unsafe extern "C-unwind" fn end_all(_code: i32, _argument: pg_sys::Datum) {
     for thread in RUNNING.take() {

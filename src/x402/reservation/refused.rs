@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::State;
+use crate::report::{Report, sqlstate};
 
 /// What is refused, with its SQLSTATE, DETAIL and HINT.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -66,28 +67,35 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Its SQLSTATE.
+    /// What Postgres reports with it.
     #[must_use]
-    pub const fn sqlstate(&self) -> &'static str {
+    pub fn report(&self) -> Report {
         match self {
-            Self::InvalidFinding { .. } | Self::Invalid { .. } => "22023",
-            Self::Final { .. } | Self::NotSettled { .. } | Self::NotMocked { .. } => "55000",
-            Self::Recorded { .. } | Self::Reserved { .. } => "23505",
-        }
-    }
-
-    /// Its DETAIL.
-    #[must_use]
-    pub fn detail(&self) -> String {
-        match self {
-            Self::Invalid { problem } => (*problem).to_owned(),
-            Self::InvalidFinding { problem }
-            | Self::Recorded { problem, .. }
-            | Self::NotMocked { problem, .. } => problem.clone(),
-            Self::Final { tx_hash, .. } => {
-                format!("Transaction {tx_hash} is in the ledger, which is append-only.")
-            }
-            Self::NotSettled { state, .. } => format!("It is {}.", state.name()),
+            Self::InvalidFinding { problem } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                problem.as_str(),
+                "View insforge_integrations.unsettled_x402_reservations says what to look up. Nothing was changed.",
+            ),
+            Self::Final { tx_hash, .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("Transaction {tx_hash} is in the ledger, which is append-only."),
+                "Call insforge_integrations.correct_x402_settlement() for a refund or a reorganisation of the chain.",
+            ),
+            Self::Recorded { problem, .. } => Report::new(
+                sqlstate::UNIQUE_VIOLATION,
+                problem.as_str(),
+                "If it carried both payments, resolve this one with outcome conflict and the same hash: it is then shown and counted beside the other.",
+            ),
+            Self::NotSettled { state, .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("It is {}.", state.name()),
+                "Deliver what is paid, and nothing before.",
+            ),
+            Self::NotMocked { problem, .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                problem.as_str(),
+                "Reserve another payment.",
+            ),
             Self::Reserved {
                 id,
                 state,
@@ -98,36 +106,22 @@ impl Refused {
                     Some(time) => format!("delivered at {time}"),
                     None => "not delivered".to_owned(),
                 };
-                format!("Reservation {id} is {}, {delivered}.", state.name())
+                Report::new(
+                    sqlstate::UNIQUE_VIOLATION,
+                    format!("Reservation {id} is {}, {delivered}.", state.name()),
+                    match state {
+                        State::Settled => "It is paid: do not ask the buyer to pay again.",
+                        _ => {
+                            "It may still be settled: do not ask the buyer to pay again. The same payment under the same endpoint and idempotency key is given its reservation."
+                        }
+                    },
+                )
             }
-        }
-    }
-
-    /// Its HINT.
-    #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::InvalidFinding { .. } => {
-                "View insforge_integrations.unsettled_x402_reservations says what to look up. Nothing was changed."
-            }
-            Self::Final { .. } => {
-                "Call insforge_integrations.correct_x402_settlement() for a refund or a reorganisation of the chain."
-            }
-            Self::Recorded { .. } => {
-                "If it carried both payments, resolve this one with outcome conflict and the same hash: it is then shown and counted beside the other."
-            }
-            Self::NotSettled { .. } => "Deliver what is paid, and nothing before.",
-            Self::NotMocked { .. } => "Reserve another payment.",
-            Self::Reserved {
-                state: State::Settled,
-                ..
-            } => "It is paid: do not ask the buyer to pay again.",
-            Self::Reserved { .. } => {
-                "It may still be settled: do not ask the buyer to pay again. The same payment under the same endpoint and idempotency key is given its reservation."
-            }
-            Self::Invalid { .. } => {
-                "Call reserve_x402_payment(), settle_x402_reservation() and the functions beside them, which ask for it."
-            }
+            Self::Invalid { problem } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                *problem,
+                "Call reserve_x402_payment(), settle_x402_reservation() and the functions beside them, which ask for it.",
+            ),
         }
     }
 }

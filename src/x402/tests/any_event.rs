@@ -412,7 +412,7 @@ proptest! {
                 }
             };
             if let Err(refused) = refused {
-                prop_assert!(refused.detail().ends_with('.'), "{:?}", refused);
+                prop_assert!(refused.report().detail.ends_with('.'), "{:?}", refused);
             }
             database.check();
         }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::{PAY_TO, Rows, THEN, payment, requirements};
 use crate::eip712;
-use crate::error::Error;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
 use crate::evm::integer::digits;
 use crate::json::Json;
+use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::reservable::Reservable;
 

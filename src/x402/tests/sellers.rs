@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{PAY_TO, Rows, payment, requirements};
-use crate::error::Error;
+use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::header::{Resource, decode, payment_required, payment_response};
 use crate::x402::requirements::Wanted;
@@ -58,7 +58,7 @@ fn headers_say_what_they_are_given() {
     }
     assert_eq!(
         payment_response("0x", "xlayer", PAY_TO, rows.registry()),
-        Err(Error::InvalidTransactionHash)
+        Err(Error::Evm(crate::evm::Error::InvalidTransactionHash))
     );
 }
 

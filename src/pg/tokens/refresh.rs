@@ -2,12 +2,14 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
-#[cfg(feature = "jwks-fetch")]
-use super::{settings, sys::threads};
 use crate::error::Error;
+use crate::jwt;
+use crate::pg::error::{Result, reported};
+#[cfg(feature = "jwks-fetch")]
+use crate::pg::settings;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::threads;
 
 /// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
@@ -33,9 +35,10 @@ fn refresh_provider_jwks(
     for name in names {
         let (count, error) = match refresh(&name) {
             Ok(count) => (Some(count), None),
-            Err(Error::InvalidKeySet { problem } | Error::KeysNotFetched { problem }) => {
-                (None, Some(problem))
-            }
+            Err(
+                Error::Token(jwt::Error::InvalidKeySet { problem })
+                | Error::Token(jwt::Error::KeysNotFetched { problem }),
+            ) => (None, Some(problem)),
             Err(error) => return Err(error.into()),
         };
         Spi::run_with_args(
@@ -70,9 +73,12 @@ fn with_an_address() -> Result<Vec<String>> {
 /// Stores a provider's keys as they are published, if they hold, and says how many they are.
 fn refresh(name: &str) -> Result<i32> {
     let provider = with_stored_keys(name)?;
-    let url = provider.jwks_url.as_deref().ok_or(Error::KeysElsewhere {
-        problem: "This provider has no address to fetch keys from.",
-    })?;
+    let url = provider
+        .jwks_url
+        .as_deref()
+        .ok_or(jwt::Error::KeysElsewhere {
+            problem: "This provider has no address to fetch keys from.",
+        })?;
     let jwks = fetch(url)?;
     let count = check_jwks(name, &provider, &jwks)?;
     // Keys that are the same leave the row alone, and with it every session's copy of the registry.
@@ -88,7 +94,7 @@ fn refresh(name: &str) -> Result<i32> {
 
 #[cfg(not(feature = "jwks-fetch"))]
 fn fetch(_: &str) -> Result<String> {
-    Err(Error::FetchingNotBuilt)
+    Err(jwt::Error::FetchingNotBuilt.into())
 }
 
 /// Fetches on a thread of its own, which touches nothing of Postgres, while this one waits where it
@@ -110,21 +116,13 @@ fn fetch(url: &str) -> Result<String> {
     threads::end_before_exit(thread.map_err(Error::bug)?);
     loop {
         match answer.try_recv() {
-            Ok(outcome) => return outcome.map_err(|problem| Error::KeysNotFetched { problem }),
+            Ok(outcome) => {
+                return Ok(outcome.map_err(|problem| jwt::Error::KeysNotFetched { problem })?);
+            }
             Err(TryRecvError::Disconnected) => return Err(Error::bug("the fetching thread ended")),
             Err(TryRecvError::Empty) => {}
         }
-        // SAFETY: waits as Postgres' own functions do, then raises what has been asked for.
-        unsafe {
-            pg_sys::WaitLatch(
-                pg_sys::MyLatch,
-                (pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH) as i32,
-                WAIT_MILLISECONDS,
-                pg_sys::PG_WAIT_EXTENSION,
-            );
-            pg_sys::ResetLatch(pg_sys::MyLatch);
-        }
-        pgrx::check_for_interrupts!();
+        threads::wait(WAIT_MILLISECONDS);
     }
 }
 

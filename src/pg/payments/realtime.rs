@@ -2,11 +2,12 @@
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::settings;
-use super::sys::as_owner::with_rights_of;
 use crate::error::Error;
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::security_context::with_rights_of;
+use crate::x402;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
 pub fn publish(tx_hash: &str) -> Result<()> {
@@ -36,17 +37,12 @@ fn call_as_its_owner(
         &[function.into()],
     );
     let (Some(owner), Some(name)) = found.map_err(Error::bug)? else {
-        return Err(Error::FunctionMissing.into());
+        return Err(x402::Error::FunctionMissing.into());
     };
     let call = || {
         Spi::run_with_args(
             &format!("SELECT {name}($1, $2, $3)"),
-            &[
-                channel.into(),
-                event.into(),
-                // SAFETY: a new value of the type that is named.
-                unsafe { pgrx::datum::DatumWithOid::new(payload, pg_sys::JSONBOID) },
-            ],
+            &[channel.into(), event.into(), payload.into()],
         )
         .map_err(Error::bug)
     };

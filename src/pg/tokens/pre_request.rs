@@ -1,39 +1,28 @@
 //! The function that PostgREST calls before each request (`db-pre-request`).
 
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::pg_sys;
 
-use super::error::Result;
 use super::request;
-use super::sys::encoding::utf8;
-use super::sys::fmgr::function_info;
-use super::sys::status_error::answer;
-use super::sys::{bound_identity, guc};
 use super::verdict::Accepted;
 use super::verification::attempt;
-use super::{clock, settings};
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::{ClaimsSet, Terms};
 use crate::jwt::identity::Identity;
 use crate::jwt::rejection::{Reason, Rejection};
+use crate::pg::error::Result;
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::security_context::current_role;
+use crate::pg::sys::{bound_identity, guc};
 
 /// The role of requests without a token, InsForge's and PostgREST's usual name for it.
 const ANONYMOUS: &str = "anon";
 /// What a token of a provider's does not change about a request that had one of InsForge's.
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
-/// SQL function `pre_request()`; see sql/exchange.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { answer(call, admit) }
-}
-
-function_info!(pg_finfo_pre_request);
-
-fn admit(_: FunctionCallInfo) -> Result<Option<Datum>> {
+/// What SQL function `pre_request()` does.
+pub fn admit() -> Result<()> {
     // PostgREST may have left the transaction of the request before this one open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
@@ -41,10 +30,10 @@ fn admit(_: FunctionCallInfo) -> Result<Option<Datum>> {
     let is_anonymous = role == ANONYMOUS;
     if !is_anonymous && role != settings.token_role {
         // An administrator's request is not for a user's token to change.
-        return Ok(None);
+        return Ok(());
     }
     let Some(token) = request::header(&settings.provider_token_header)? else {
-        return Ok(None);
+        return Ok(());
     };
     let accepted = attempt(Some(&token), None)?;
     let claims = claims(&accepted, is_anonymous, &settings)?;
@@ -55,7 +44,7 @@ fn admit(_: FunctionCallInfo) -> Result<Option<Datum>> {
     if is_anonymous {
         guc::set_local(c"role", &settings.token_role, context)?;
     }
-    Ok(None)
+    Ok(())
 }
 
 /// The claims of the request from now on.
@@ -83,17 +72,9 @@ fn claims(
         claims.remove(name);
     }
     let mut merged: ClaimsSet =
-        serde_json::from_str(&present).map_err(|error| Error::ClaimsNotJson {
+        serde_json::from_str(&present).map_err(|error| jwt::Error::ClaimsNotJson {
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);
     Ok(merged)
-}
-
-fn current_role() -> Result<String> {
-    // SAFETY: the name of the current role, a new text.
-    unsafe {
-        let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
-        Ok(utf8(std::ffi::CStr::from_ptr(name))?.to_owned())
-    }
 }

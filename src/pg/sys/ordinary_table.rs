@@ -5,10 +5,11 @@ use std::ffi::CStr;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::Result;
-use super::rows::{Rows, is_ordinary, name_of};
-use super::sys::fmgr::function_info;
+use super::fmgr::function_info;
+use super::heap_scan::{Rows, is_ordinary, name_of};
 use crate::error::Error;
+use crate::pg::error::Result;
+use crate::x402;
 
 /// SQL function `rows_of_ordinary_table`; see sql/import.sql.
 ///
@@ -44,11 +45,11 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
         }
         let table = pg_sys::try_relation_open(source, pg_sys::ShareLock as i32);
         if table.is_null() {
-            return Err(Error::SourceMissing);
+            return Err(x402::Error::SourceMissing.into());
         }
         if !is_ordinary(table) {
             let table = name_of(table);
-            return Err(Error::NotImportable { table });
+            return Err(x402::Error::NotImportable { table }.into());
         }
 
         let before = pg_sys::MemoryContextSwitchTo((*(*caller).econtext).ecxt_per_query_memory);

@@ -3,48 +3,25 @@
 use std::rc::Rc;
 
 use jsonwebtoken::EncodingKey;
-use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
 use super::providers::SECRETS;
 use super::request;
-use super::sys::fmgr::function_info;
-use super::sys::status_error::answer;
+use super::sessions;
 use super::verification::attempt;
-use super::{clock, sessions, settings};
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::{self, Terms};
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
 use crate::settings::TTL_SECONDS;
 
-/// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager.
-#[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { answer(call, exchange) }
-}
-
-function_info!(pg_finfo_exchange_provider_token);
-
-fn exchange(call: FunctionCallInfo) -> Result<Option<Datum>> {
+/// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
+pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
-    // SAFETY: both arguments are declared as text.
-    let (token, provider): (Option<&str>, Option<&str>) = unsafe {
-        (
-            pgrx::fcinfo::pg_getarg(call, 0),
-            pgrx::fcinfo::pg_getarg(call, 1),
-        )
-    };
-    Ok(Jsonb(token_response(token, provider)?).into_datum())
-}
-
-/// A successful answer of RFC 8693 section 2.2.1, as JSON.
-fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     let grant = match sessions::attempt(token, provider)? {
         Some(grant) => grant,
         None => attempt(token, provider)?.grant()?,
@@ -71,7 +48,8 @@ fn token_response(token: Option<&str>, provider: Option<&str>) -> Result<String>
 }
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
-    SECRETS.current()?.signing_key().ok_or(Error::SecretMissing)
+    let key = SECRETS.current()?.signing_key();
+    Ok(key.ok_or(jwt::Error::SecretMissing)?)
 }
 
 /// A token for a user, for a server that knows who the user is.
@@ -88,7 +66,7 @@ fn issue_insforge_token(
         Some(ttl) => {
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
-                return Err(Error::InvalidTokenRequest {
+                return Err(jwt::Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."
                         .to_owned(),
                 }

@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 
-use super::clock;
-use super::error::Result;
-use super::sys::bound_identity::{BoundIdentity, bind};
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::Reason;
 use crate::jwt::verify::Verified;
+use crate::pg::error::Result;
+use crate::pg::sys::bound_identity::{BoundIdentity, bind};
+use crate::pg::sys::clock;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
@@ -43,10 +44,10 @@ impl Accepted {
 
 /// A provider that cannot verify anything: an operator's matter, not the token's.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
-    Error::ProviderNotReady {
+    Error::Token(jwt::Error::ProviderNotReady {
         name: name.to_owned(),
         problem: problem.into(),
-    }
+    })
 }
 
 /// Asks one candidate after the other whether a credential is theirs: what the first that takes it says, `None` when
@@ -60,7 +61,11 @@ pub fn first_accepted<C, T>(
     for candidate in candidates {
         match attempt(candidate) {
             Ok(accepted) => return Ok(Some(accepted)),
-            Err(other @ (Error::TokenRejected(_) | Error::ProviderNotReady { .. })) => {
+            Err(
+                other @ Error::Token(
+                    jwt::Error::TokenRejected(_) | jwt::Error::ProviderNotReady { .. },
+                ),
+            ) => {
                 if refusal.is_none() || is_about_the_content(&other) {
                     refusal = Some(other);
                 }
@@ -74,6 +79,6 @@ pub fn first_accepted<C, T>(
 /// Whether it was the provider's own credential that was refused.
 fn is_about_the_content(refusal: &Error) -> bool {
     use Reason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
-    matches!(refusal, Error::TokenRejected(rejection)
+    matches!(refusal, Error::Token(jwt::Error::TokenRejected(rejection))
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::clock;
-use super::error::Result;
 use super::providers::{REGISTRY, built_in_policy};
-use super::sys::table_cache::changes;
 use super::verdict::Accepted;
+use crate::pg::error::Result;
+use crate::pg::sys::clock;
+use crate::pg::sys::table_cache::changes;
 
 /// Digest of a token, and the provider that was asked for.
 pub type MemoryKey = (Vec<u8>, Option<String>);

@@ -4,14 +4,15 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::clock;
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::rows::Rows;
-use super::sys::table_cache::TableCache;
 use crate::error::Error;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, digits};
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::clock;
+use crate::pg::sys::heap_scan::Rows;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::TableCache;
+use crate::x402;
 use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};
@@ -118,7 +119,7 @@ fn x402_payment_response_header(
 /// The JSON in a header.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn x402_decode_header(header: &str) -> reported::Result<Jsonb> {
-    let text = header::decode(header).map_err(|problem| Error::InvalidHeader {
+    let text = header::decode(header).map_err(|problem| x402::Error::InvalidHeader {
         problem: problem.to_owned(),
     })?;
     Ok(Jsonb(text))

@@ -5,16 +5,16 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::clock;
-use super::error::Result;
-use super::foreign_rows::read;
 use super::providers::{Keys, Provider, REGISTRY};
-use super::sys::table_cache::TableCache;
 use super::verdict::first_accepted;
 use crate::better_auth::tables::{MEMBER, SESSION, USER};
 use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
 use crate::jwt::grant::Grant;
 use crate::jwt::rejection::{Reason, Rejection};
+use crate::pg::error::Result;
+use crate::pg::sys::clock;
+use crate::pg::sys::foreign_rows::read;
+use crate::pg::sys::table_cache::TableCache;
 
 /// The secrets that Better Auth signs its cookies with, by provider.
 pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =

@@ -8,9 +8,9 @@ use std::ffi::CStr;
 use pgrx::{PgMemoryContexts, pg_sys};
 use serde::de::DeserializeOwned;
 
-use super::error::Result;
-use super::sys::encoding::utf8;
+use super::encoding::utf8;
 use crate::error::Error;
+use crate::pg::error::Result;
 
 /// The relation of this name, or an invalid OID.
 ///

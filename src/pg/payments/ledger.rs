@@ -1,19 +1,23 @@
 //! The ledger of settlements: the one place where a row gets into it.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::pg_catalog::pg_proc::PgProc;
+use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use super::error::{Result, reported};
 use super::realtime::publish;
-use super::sys::as_owner::{owner_of, with_rights_of};
-use super::sys::fmgr::function_info;
-use super::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use super::x402::NETWORKS;
 use crate::error::Error;
+use crate::evm;
 use crate::evm::integer::decimal;
 use crate::evm::{address, lower_case};
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::identity::user_id;
+use crate::pg::sys::security_context::with_rights_of;
+use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
+use crate::pg::sys::transaction;
+use crate::x402;
 use crate::x402::registry::Network;
 use crate::x402::settlement::{Given, row_id};
 
@@ -154,13 +158,9 @@ fn enter<'conn>(
 ) -> Result<Entered<'conn>> {
     let values = &entry.values(network)?;
     let insert = || INSERT.with(|insert| insert.first_row(connection, values, Sees::Usual));
-    // SAFETY: sets a variable of the transaction, and reads one.
-    let sees_others_rows = unsafe {
-        pg_sys::ForceSyncCommit();
-        pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32
-    };
+    transaction::force_sync_commit();
     // Elsewhere a row that the transaction's snapshot does not have is a serialization failure.
-    let inserted = match sees_others_rows {
+    let inserted = match transaction::sees_what_others_commit() {
         true => Ok(insert()?),
         false => in_subtransaction(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, insert)?,
     };
@@ -171,54 +171,41 @@ fn enter<'conn>(
     match (known, inserted) {
         (Some(row), _) => Ok(Entered::Known(row)),
         (None, Err(failure)) => failure.rethrow(),
-        (None, Ok(_)) => Err(Error::NotRecorded {
+        (None, Ok(_)) => Err(x402::Error::NotRecorded {
             tx_hash: entry.tx_hash.to_owned(),
-        }),
-    }
-}
-
-/// SQL function `record_x402_settlement`; see sql/ledger.sql. It is declared to return a set and returns one row:
-/// to Postgres a function that says nothing of a set has returned one of one row.
-///
-/// # Safety
-/// Called by Postgres' function manager.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the function is declared with these arguments.
-    match unsafe { record(call) } {
-        Ok(row) => row,
-        Err(error) => {
-            error.raise();
-            Datum::from(0)
         }
+        .into()),
     }
 }
 
-function_info!(pg_finfo_record_x402_settlement);
+/// What SQL function `record_x402_settlement` is called with.
+pub struct Arguments<'a> {
+    pub tx_hash: Option<&'a str>,
+    pub payer_address: Option<&'a str>,
+    pub endpoint: Option<&'a str>,
+    pub amount: Option<&'a str>,
+    pub chain: Option<&'a str>,
+    pub status: Option<&'a str>,
+    pub response_summary: Option<&'a str>,
+    pub is_idempotent: bool,
+}
 
-unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
+/// Records a settlement with the rights of the function's owner: a row of the function's type.
+pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
-    // SAFETY: the declared types of the arguments; the function manager says which function it calls.
-    let (text, idempotent, function) = unsafe {
-        (
-            |number| pgrx::fcinfo::pg_getarg::<&str>(call, number),
-            pgrx::fcinfo::pg_getarg::<bool>(call, 7) == Some(true),
-            (*(*call).flinfo).fn_oid,
-        )
-    };
     let given = Given {
-        tx_hash: text(0).unwrap_or_default(),
-        payer: text(1).unwrap_or_default(),
-        amount: text(3).unwrap_or_default(),
-        chain: text(4).unwrap_or_default(),
-        status: text(5).unwrap_or_default(),
+        tx_hash: arguments.tx_hash.unwrap_or_default(),
+        payer: arguments.payer_address.unwrap_or_default(),
+        amount: arguments.amount.unwrap_or_default(),
+        chain: arguments.chain.unwrap_or_default(),
+        status: arguments.status.unwrap_or_default(),
     };
     let settlement = given.read(&networks)?;
-    let endpoint = text(2)
+    let endpoint = arguments
+        .endpoint
         .filter(|endpoint| !endpoint.is_empty())
-        .ok_or(Error::EndpointMissing)?;
-    let user_id = super::sys::identity::user_id()?;
+        .ok_or(x402::Error::EndpointMissing)?;
+    let user_id = user_id()?;
     let entry = Entry {
         id: None,
         created_at: None,
@@ -230,12 +217,14 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
         network: &settlement.network.network,
         asset: None,
         user_id: user_id.as_deref(),
-        response_summary: text(6),
+        response_summary: arguments.response_summary,
         is_mock: false,
     };
-    // SAFETY: reads the catalog.
-    let row_type = unsafe { pg_sys::get_func_rettype(function) };
-    let answer = with_rights_of(owner_of(function)?, 0, || {
+    // The catalog's entry is let go before anything can fail in another state of the transaction.
+    let (owner, row_type) = PgProc::new(function)
+        .map(|function| (function.proowner(), function.prorettype()))
+        .ok_or_else(|| Error::bug("the function is gone"))?;
+    let answer = with_rights_of(owner, 0, || {
         Spi::connect(
             |connection| match enter(connection, &entry, Some(settlement.network))? {
                 Entered::New(row) => {
@@ -244,12 +233,13 @@ unsafe fn record(call: FunctionCallInfo) -> Result<Datum> {
                 }
                 Entered::Known(row) => {
                     let differences = row.text(1)?.unwrap_or_default();
-                    if !idempotent || !differences.is_empty() {
-                        return Err(Error::AlreadyRecorded {
+                    if !arguments.is_idempotent || !differences.is_empty() {
+                        return Err(x402::Error::AlreadyRecorded {
                             tx_hash: entry.tx_hash.to_owned(),
                             recorded_at: row.text(2)?.unwrap_or_default(),
                             differences,
-                        });
+                        }
+                        .into());
                     }
                     row.copy(3, row_type)
                 }
@@ -280,9 +270,9 @@ fn insert_x402_settlement(
 ) -> reported::Result<Option<String>> {
     let tx_hash = tx_hash
         .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
-        .ok_or(Error::InvalidTransactionHash)?;
+        .ok_or(evm::Error::InvalidTransactionHash)?;
     let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
-    let no_address = Error::InvalidAddress {
+    let no_address = evm::Error::InvalidAddress {
         problem: address::EXPECTED,
     };
     if !asset.as_ref().is_none_or(is_address) {
@@ -291,10 +281,10 @@ fn insert_x402_settlement(
     let payer_address = payer_address.filter(is_address).ok_or(no_address)?;
     let amount = amount
         .filter(|amount| decimal(amount).is_some())
-        .ok_or(Error::InvalidAmount)?;
+        .ok_or(x402::Error::InvalidAmount)?;
     let networks = NETWORKS.current()?;
     let network = networks.get(network.unwrap_or_default())?;
-    let endpoint = endpoint.ok_or(Error::EndpointMissing)?;
+    let endpoint = endpoint.ok_or(x402::Error::EndpointMissing)?;
     let entry = Entry {
         id,
         created_at,
@@ -323,6 +313,5 @@ fn insert_x402_settlement(
 /// Makes the commit of this transaction wait for the disk, whatever `synchronous_commit` says.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn force_sync_commit() {
-    // SAFETY: sets a variable of the transaction.
-    unsafe { pg_sys::ForceSyncCommit() };
+    transaction::force_sync_commit();
 }

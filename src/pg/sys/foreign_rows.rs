@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::clock;
-use super::error::Result;
-use super::rows::{FIRST_USER_OID, HEAP, relation_in_schema};
-use super::sys::encoding::utf8;
-use super::verdict::not_ready;
+use super::encoding::utf8;
+use super::heap_scan::{FIRST_USER_OID, HEAP, relation_in_schema};
 use crate::better_auth::{Kind, Place, Table};
 use crate::error::Error;
+use crate::jwt;
+use crate::pg::error::Result;
 
 /// The OID of the access method `btree`.
 const BTREE: u32 = 403;
@@ -38,7 +38,10 @@ pub fn read<T: DeserializeOwned>(
         // SAFETY: the table is open, and the plan is its own.
         unsafe { plan.read(opened, wanted.map(|(_, value)| value)) }
     });
-    let rows = rows.map_err(|problem| not_ready(provider, problem))??;
+    let rows = rows.map_err(|problem| jwt::Error::ProviderNotReady {
+        name: provider.to_owned(),
+        problem,
+    })??;
     let rows = rows.into_iter().map(Value::Object);
     rows.map(|row| serde_json::from_value(row).map_err(Error::bug))
         .collect()

@@ -10,7 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
-use super::sys::encoding::utf8;
+use super::encoding::utf8;
 
 /// A `jsonb` value, written as JSON.
 pub struct Jsonb(pub String);

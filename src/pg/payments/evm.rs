@@ -1,18 +1,14 @@
 //! Hashes, addresses, signatures and typed data of Ethereum in SQL.
 
-use std::cell::RefCell;
-
-use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::sys::fmgr::function_info;
-use crate::eip712::{self, Memory};
-use crate::error::Error;
+use crate::eip712;
+use crate::evm;
 use crate::evm::Word;
 use crate::evm::address::Address;
 use crate::evm::signature::Signature;
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::jsonb::Jsonb;
 
 /// Keccak-256 of some bytes.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
@@ -29,7 +25,7 @@ fn to_checksum_address(address: &str) -> reported::Result<String> {
 /// The address of the key that signed a digest.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn recover_signer(digest: &[u8], signature: &str) -> reported::Result<String> {
-    let digest: Word = digest.try_into().map_err(|_| Error::InvalidDigest {
+    let digest: Word = digest.try_into().map_err(|_| evm::Error::InvalidDigest {
         length: digest.len(),
     })?;
     Ok(signer(parse_signature(signature)?.signer(&digest))?)
@@ -38,13 +34,13 @@ fn recover_signer(digest: &[u8], signature: &str) -> reported::Result<String> {
 /// `encodeType` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn eip712_encode_type(types: Jsonb, primary_type: &str) -> reported::Result<String> {
-    Ok(eip712::encode_type(&types.0, primary_type).map_err(Error::InvalidTypedData)?)
+    Ok(eip712::encode_type(&types.0, primary_type)?)
 }
 
 /// `domainSeparator` of EIP-712.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn eip712_domain_separator(domain: Jsonb) -> reported::Result<Vec<u8>> {
-    let separator = eip712::domain_separator(&domain.0).map_err(Error::InvalidTypedData)?;
+    let separator = eip712::domain_separator(&domain.0)?;
     Ok(separator.to_vec())
 }
 
@@ -56,7 +52,7 @@ fn eip712_hash_struct(
     message: Jsonb,
 ) -> reported::Result<Vec<u8>> {
     let hash = eip712::hash_struct(&types.0, primary_type, &message.0);
-    Ok(hash.map_err(Error::InvalidTypedData)?.to_vec())
+    Ok(hash?.to_vec())
 }
 
 /// The digest that a wallet signs.
@@ -78,30 +74,33 @@ fn eip712_verify(typed_data: Jsonb, signature: &str, signer: &str) -> reported::
     Ok(recover(&typed_data, signature)? == Some(signer))
 }
 
-/// Types and domains that this backend has seen are not hashed anew, which took a third of a call.
 fn digest(typed_data: &Jsonb) -> Result<Word> {
-    thread_local! {
-        static MEMORY: RefCell<Memory> = const { RefCell::new(Memory::new()) };
-    }
-    let digest = MEMORY.with_borrow_mut(|memory| memory.digest(&typed_data.0));
-    digest.map_err(Error::InvalidTypedData)
+    Ok(eip712::digest(&typed_data.0)?)
 }
 
 fn recover(typed_data: &Jsonb, signature: &str) -> Result<Option<Address>> {
     Ok(parse_signature(signature)?.signer(&digest(typed_data)?))
 }
 
-fn parse_address(text: &str) -> std::result::Result<Address, Error> {
-    Address::parse(text).map_err(|problem| Error::InvalidAddress { problem })
+fn parse_address(text: &str) -> std::result::Result<Address, evm::Error> {
+    Address::parse(text).map_err(|problem| evm::Error::InvalidAddress { problem })
 }
 
-fn parse_signature(text: &str) -> std::result::Result<Signature, Error> {
-    Signature::parse(text).map_err(Error::InvalidSignature)
+fn parse_signature(text: &str) -> std::result::Result<Signature, evm::Error> {
+    Signature::parse(text).map_err(evm::Error::InvalidSignature)
 }
 
 fn signer(recovered: Option<Address>) -> Result<String> {
-    let signer = recovered.ok_or(Error::SignedByNobody)?;
+    let signer = recovered.ok_or(evm::Error::SignedByNobody)?;
     Ok(signer.to_string())
+}
+
+/// Whether a text is `0x` and so many lower-case hexadecimal digits.
+pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    value
+        .strip_prefix(b"0x")
+        .is_some_and(|hex| usize::try_from(digits) == Ok(hex.len()) && hex.iter().all(is_digit))
 }
 
 #[cfg(feature = "pg_test")]
@@ -221,26 +220,3 @@ mod tests {
         text("insforge_integrations.recover_signer('\\x00', signature)");
     }
 }
-
-/// SQL function `is_lower_hex(value, digits)`; see sql/ledger.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager, for a strict function of text and integer.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the declared types of the arguments; a text of any encoding is bytes.
-    let (value, digits) = unsafe {
-        (
-            pgrx::fcinfo::pg_getarg::<&[u8]>(call, 0).unwrap_or_default(),
-            pgrx::fcinfo::pg_getarg::<i32>(call, 1).unwrap_or_default(),
-        )
-    };
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let is = value
-        .strip_prefix(b"0x")
-        .is_some_and(|rest| i32::try_from(rest.len()) == Ok(digits) && rest.iter().all(is_digit));
-    Datum::from(is)
-}
-
-function_info!(pg_finfo_is_lower_hex);

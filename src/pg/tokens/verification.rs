@@ -4,20 +4,22 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
+use super::better_auth;
 use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
-use super::sys::bound_identity::unbind;
-use super::sys::table_cache::changes;
 use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
-use super::{better_auth, clock};
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
 use crate::jwt::rejection::{Reason, Rejection};
 use crate::jwt::verify::{Verified, unverified_issuer, verify};
+use crate::pg::error::{Result, reported};
+use crate::pg::sys::bound_identity::unbind;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::changes;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
@@ -34,9 +36,10 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     let names: Vec<&str> = match provider {
         Some(name) if name == BUILT_IN || registry.contains_key(name) => vec![name],
         Some(name) => {
-            return Err(Error::UnknownProvider {
+            return Err(jwt::Error::UnknownProvider {
                 name: name.to_owned(),
-            });
+            }
+            .into());
         }
         None => {
             let issuer = unverified_issuer(&jws);
@@ -60,7 +63,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     let accepted = first_accepted(names, |name| {
         match attempt_with(&jws, name, registry.get(name)) {
             // A token of another algorithm was never InsForge's.
-            Err(Error::TokenRejected(rejection))
+            Err(Error::Token(jwt::Error::TokenRejected(rejection)))
                 if provider.is_none()
                     && name == BUILT_IN
                     && rejection.reason == Reason::AlgorithmNotAllowed =>
@@ -168,8 +171,8 @@ fn inspect_provider_jwt(
         }
         Err(error) => {
             let reason = match error {
-                Error::TokenRejected(rejection) => rejection.to_string(),
-                Error::ProviderNotReady { name, problem } => {
+                Error::Token(jwt::Error::TokenRejected(rejection)) => rejection.to_string(),
+                Error::Token(jwt::Error::ProviderNotReady { name, problem }) => {
                     format!("unknown_key: Provider \"{name}\" is not ready. {problem}")
                 }
                 other => return Err(other.into()),

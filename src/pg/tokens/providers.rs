@@ -9,17 +9,19 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
-use super::rows::Rows;
-use super::sys::table_cache::TableCache;
 use super::verdict::not_ready;
-use super::{clock, settings};
 use crate::better_auth::Place;
 use crate::error::Error;
+use crate::jwt;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
 use crate::jwt::preset;
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::heap_scan::Rows;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::table_cache::TableCache;
 use crate::settings::Settings;
 
 /// Name of the provider whose tokens are signed with the stored secret.
@@ -209,20 +211,23 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::R
 /// A provider whose keys are stored with it.
 pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     let registry = REGISTRY.current()?;
-    let provider = registry.get(name).ok_or_else(|| Error::UnknownProvider {
-        name: name.to_owned(),
-    })?;
+    let provider = registry
+        .get(name)
+        .ok_or_else(|| jwt::Error::UnknownProvider {
+            name: name.to_owned(),
+        })?;
     match provider.keys {
         Keys::Stored(_) => Ok(Rc::clone(provider)),
-        Keys::BetterAuth(_) => Err(Error::KeysElsewhere {
+        Keys::BetterAuth(_) => Err(jwt::Error::KeysElsewhere {
             problem: "This provider's keys are read from Better Auth's own table.",
-        }),
+        }
+        .into()),
     }
 }
 
 /// How many keys of a JWK set can verify a provider's tokens: one at least.
 pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
-    let parsed = KeySet::parse(jwks).map_err(|error| Error::InvalidKeySet {
+    let parsed = KeySet::parse(jwks).map_err(|error| jwt::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
@@ -237,12 +242,13 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
         .map_err(|problem| not_ready(name, problem))?;
     let usable = parsed.keys.count_for(policy.algorithms());
     if usable == 0 {
-        return Err(Error::InvalidKeySet {
+        return Err(jwt::Error::InvalidKeySet {
             problem: format!(
                 "No key fits the provider's algorithms, {}.",
                 policy.rules().algorithms.join(", ")
             ),
-        });
+        }
+        .into());
     }
     for reason in &parsed.skipped {
         notice!("a key of provider \"{name}\" was skipped: {reason}");

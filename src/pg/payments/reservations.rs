@@ -6,14 +6,17 @@ use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
 use serde::Deserialize;
 
-use super::error::{Result, reported};
-use super::jsonb::Jsonb;
 use super::x402::{Loaded, NETWORKS, text_of, timestamp};
-use super::{clock, settings};
 use crate::error::Error;
+use crate::evm;
 use crate::evm::address::Address;
 use crate::evm::integer::{decimal, digits};
 use crate::evm::{hexadecimal, transaction_hash};
+use crate::pg::error::{Result, reported};
+use crate::pg::settings;
+use crate::pg::sys::clock;
+use crate::pg::sys::jsonb::Jsonb;
+use crate::x402;
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
@@ -117,13 +120,13 @@ fn x402_reservation_after(
         Some("mocked") => Event::Mocked,
         Some("offered") => Event::Offered(parsed(&said)?),
         _ => {
-            return Err(Error::from(Refused::Invalid {
+            return Err(x402::Error::from(Refused::Invalid {
                 problem: "event: It is answered, found, delivered, mocked or offered.",
             })
             .into());
         }
     };
-    let next = own.after(&event, known).map_err(Error::from)?;
+    let next = own.after(&event, known).map_err(x402::Error::from)?;
     let after = next.reservation;
     let (warning, detail, hint) = match next.warning {
         Some(warning) => (
@@ -153,7 +156,7 @@ fn x402_reservation_after(
     )))
 }
 
-const NO_RESERVATION: Error = Error::ReservationRefused(Refused::Invalid {
+const NO_RESERVATION: x402::Error = x402::Error::Reservation(Refused::Invalid {
     problem: "own: It is a row of table x402_reservations.",
 });
 
@@ -170,7 +173,7 @@ fn reservation(row: &Row) -> Result<Reservation> {
     let text = |name| column::<String>(row, name);
     let is = |name| Ok::<_, Error>(column::<bool>(row, name)?.unwrap_or_default());
     let has = |name| Ok::<_, Error>(column::<TimestampWithTimeZone>(row, name)?.is_some());
-    let required = |name| text(name)?.ok_or(NO_RESERVATION);
+    let required = |name| Ok::<_, Error>(text(name)?.ok_or(NO_RESERVATION)?);
     Ok(Reservation {
         id: column::<pgrx::Uuid>(row, "id")?
             .ok_or(NO_RESERVATION)?
@@ -199,17 +202,18 @@ fn answer(row: &Row, own: &Reservation, networks: &Networks, said: &str) -> Resu
     let expected = Expected {
         network: networks.get(&own.network)?,
         payer: Address::parse(&payer.ok_or(NO_RESERVATION)?)
-            .map_err(|problem| Error::InvalidAddress { problem })?,
-        amount: decimal(&amount).ok_or(Error::InvalidAmount)?,
+            .map_err(|problem| evm::Error::InvalidAddress { problem })?,
+        amount: decimal(&amount).ok_or(x402::Error::InvalidAmount)?,
     };
     Ok(Answer::read(said, &expected))
 }
 
 fn parsed<'a, T: Deserialize<'a>>(said: &'a str) -> Result<T> {
     serde_json::from_str(said).map_err(|_| {
-        Error::from(Refused::Invalid {
+        x402::Error::from(Refused::Invalid {
             problem: "said: It is not what the event has.",
         })
+        .into()
     })
 }
 

@@ -1,0 +1,80 @@
+//! What happens before the extension is dropped: a ledger with rows is kept, and its cron job ends.
+
+use pgrx::prelude::*;
+
+use crate::error::Error;
+use crate::pg::error::Result;
+use crate::pg::settings;
+use crate::pg::sys::drop_statement::Dropped;
+use crate::x402;
+
+/// What event trigger function `keep_x402_ledger` does before a DROP.
+pub fn check(dropped: Dropped) -> Result<()> {
+    let drops_extension = match dropped {
+        Dropped::Named { kind, names } => reaches_extension(kind, names)?,
+        Dropped::OwnedBy(roles) => own_ledger(&roles)?,
+        Dropped::Other => false,
+    };
+    if !drops_extension {
+        return Ok(());
+    }
+    if !settings::current()?.allow_ledger_drop {
+        require_empty_ledger()?;
+    }
+    unschedule()
+}
+
+/// Ends the extension's cron job. Should the statement fail, the job stays.
+fn unschedule() -> Result<()> {
+    // A library is newer than the catalogs until ALTER EXTENSION … UPDATE.
+    Spi::run(
+        "DO $$ BEGIN
+           IF pg_catalog.to_regprocedure('insforge_integrations.unschedule_jwks_refresh()') IS NOT NULL THEN
+             PERFORM insforge_integrations.unschedule_jwks_refresh();
+           END IF;
+         END $$",
+    )
+    .map_err(Error::bug)
+}
+
+fn require_empty_ledger() -> Result<()> {
+    let content = Spi::get_one::<String>(
+        "SELECT pg_catalog.format('It has %s settlements and %s reservations, which would be gone.', s.n, r.n)
+         FROM (SELECT pg_catalog.count(*) AS n FROM insforge_integrations.x402_settlements) s,
+              (SELECT pg_catalog.count(*) AS n FROM insforge_integrations.x402_reservations) r
+         WHERE s.n OPERATOR(pg_catalog.+) r.n OPERATOR(pg_catalog.>) 0",
+    );
+    match content {
+        Ok(Some(content)) => Err(x402::Error::LedgerNotEmpty { content }.into()),
+        Ok(None) | Err(pgrx::spi::Error::InvalidPosition) => Ok(()),
+        Err(error) => Err(Error::bug(error)),
+    }
+}
+
+/// Whether a DROP names the extension, one of its schemas, or the language of its functions.
+fn reaches_extension(kind: &str, names: Vec<String>) -> Result<bool> {
+    let answer = Spi::get_one_with_args(
+        "SELECT pg_catalog.bool_or(CASE $1
+           WHEN 'extension' THEN name OPERATOR(pg_catalog.=) ANY ('{insforge_integrations,plpgsql}'::pg_catalog.text[])
+           WHEN 'language' THEN name OPERATOR(pg_catalog.=) 'plpgsql'
+           ELSE name OPERATOR(pg_catalog.=) 'insforge_integrations'
+                OR name OPERATOR(pg_catalog.=) (
+                     SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e
+                     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+                     WHERE e.extname OPERATOR(pg_catalog.=) 'insforge_integrations')
+         END)
+         FROM pg_catalog.unnest($2) AS name",
+        &[kind.into(), names.into()],
+    );
+    Ok(answer.map_err(Error::bug)? == Some(true))
+}
+
+/// Whether one of the roles owns the ledger.
+fn own_ledger(roles: &[pg_sys::Oid]) -> Result<bool> {
+    let owner: Option<pg_sys::Oid> = Spi::get_one(
+        "SELECT relowner FROM pg_catalog.pg_class
+         WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('insforge_integrations.x402_settlements')",
+    )
+    .map_err(Error::bug)?;
+    Ok(owner.is_some_and(|owner| roles.contains(&owner)))
+}

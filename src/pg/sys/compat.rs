@@ -1,0 +1,134 @@
+//! All that differs between the versions of Postgres.
+
+use pgrx::pg_sys;
+
+pub use setting::{Place, text as setting};
+
+/// Runs `work` while names are looked up in pg_catalog only. The end of the (sub)transaction puts back what an error of
+/// Postgres' leaves.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
+    let mut path = pg_sys::OverrideSearchPath {
+        addCatalog: true,
+        ..Default::default()
+    };
+    // SAFETY: Postgres copies the path.
+    unsafe { pg_sys::PushOverrideSearchPath(&raw mut path) };
+    let worked = work();
+    // SAFETY: pushed above.
+    unsafe { pg_sys::PopOverrideSearchPath() };
+    worked
+}
+
+/// Runs `work` while names are looked up in pg_catalog only. The end of the (sub)transaction puts back what an error of
+/// Postgres' leaves.
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: called in a transaction.
+    let level = unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::RestrictSearchPath();
+        level
+    };
+    let worked = work();
+    // SAFETY: begun above.
+    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    worked
+}
+
+/// Postgres 16 and later find a setting by a hash of its name.
+#[cfg(not(feature = "pg15"))]
+mod setting {
+    use std::ffi::{CStr, c_char};
+
+    use crate::pg::sys::fmgr::unguarded;
+
+    /// Nothing to remember.
+    pub struct Place;
+
+    impl Place {
+        pub const NOWHERE: Self = Self;
+    }
+
+    /// The text of a setting; null while it is not set.
+    ///
+    /// # Safety
+    /// Called in a backend. It raises nothing, as `missing_ok` and not `restrict_privileged`.
+    #[inline(always)]
+    pub unsafe fn text(name: &'static CStr, _: &Place) -> *const c_char {
+        // SAFETY: the name ends with NUL.
+        unsafe { unguarded::GetConfigOption(name.as_ptr(), true, false) }
+    }
+}
+
+/// In Postgres 15 a look-up is a binary search with case folding, which is most of what a call costs. Here the place
+/// where the setting stood is looked at first.
+#[cfg(feature = "pg15")]
+mod setting {
+    use std::cell::Cell;
+    use std::ffi::{CStr, c_char};
+
+    use pgrx::pg_sys;
+
+    use crate::pg::sys::fmgr::unguarded;
+
+    /// Index of a setting among all, and how many there were when it was last searched.
+    pub struct Place {
+        index: Cell<usize>,
+        count: Cell<usize>,
+    }
+
+    impl Place {
+        #[allow(clippy::declare_interior_mutable_const)]
+        pub const NOWHERE: Self = Self {
+            index: Cell::new(usize::MAX),
+            count: Cell::new(0),
+        };
+    }
+
+    /// The text of a setting; null while it is not set.
+    ///
+    /// # Safety
+    /// `place` is of this name. It raises nothing, as `missing_ok` and not `restrict_privileged`.
+    #[inline(always)]
+    pub unsafe fn text(name: &'static CStr, place: &Place) -> *const c_char {
+        // SAFETY: the index is inside the array as it is now. Its element is whatever setting
+        // stands there now: it is ours if the name is, and text if the type is.
+        unsafe {
+            let index = place.index.get();
+            if index < unguarded::GetNumConfigOptions() as usize {
+                let found = *unguarded::get_guc_variables().add(index);
+                if (*found).vartype == pg_sys::config_type::PGC_STRING
+                    && unguarded::strcmp((*found).name, name.as_ptr()) == 0
+                {
+                    return *(*found.cast::<pg_sys::config_string>())
+                        .variable
+                        .cast_const()
+                        .cast();
+                }
+            }
+            find(name, place)
+        }
+    }
+
+    /// Takes what the full search finds, and remembers where it is if it is anywhere.
+    #[cold]
+    unsafe fn find(name: &'static CStr, place: &Place) -> *const c_char {
+        // SAFETY: every index below the count is inside the array.
+        unsafe {
+            let text = unguarded::GetConfigOption(name.as_ptr(), true, false);
+            let count = unguarded::GetNumConfigOptions() as usize;
+            if !text.is_null() && place.count.get() != count {
+                let settings = unguarded::get_guc_variables();
+                let is_it = |index: &usize| {
+                    unguarded::strcmp((**settings.add(*index)).name, name.as_ptr()) == 0
+                };
+                place
+                    .index
+                    .set((0..count).find(is_it).unwrap_or(usize::MAX));
+                place.count.set(count);
+            }
+            text
+        }
+    }
+}

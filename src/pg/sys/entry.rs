@@ -1,0 +1,122 @@
+//! The functions that Postgres calls by C's rules, because pgrx has no way to declare them: each takes its arguments
+//! apart and hands them to the room that decides.
+
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::prelude::*;
+
+use super::drop_statement;
+use super::fmgr::function_info;
+use super::jsonb::Jsonb;
+use super::status_error::answer;
+use crate::pg::error::Result;
+use crate::pg::payments::{evm, ledger, ledger_guard};
+use crate::pg::tokens::{exchange, pre_request};
+
+/// What a function of Postgres' answers, or raises.
+fn or_raise(answer: Result<Datum>) -> Datum {
+    answer.unwrap_or_else(|error| {
+        error.raise();
+        Datum::from(0)
+    })
+}
+
+/// SQL function `exchange_provider_token(token, provider)`; see sql/exchange.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
+    fn body(call: FunctionCallInfo) -> Result<Option<Datum>> {
+        // SAFETY: both arguments are declared as text.
+        let (token, provider): (Option<&str>, Option<&str>) = unsafe {
+            (
+                pgrx::fcinfo::pg_getarg(call, 0),
+                pgrx::fcinfo::pg_getarg(call, 1),
+            )
+        };
+        Ok(Jsonb(exchange::exchange(token, provider)?).into_datum())
+    }
+    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
+    unsafe { answer(call, body) }
+}
+function_info!(pg_finfo_exchange_provider_token);
+
+/// SQL function `pre_request()`; see sql/exchange.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the function manager gives a valid call, and this frame owns nothing.
+    unsafe { answer(call, |_| pre_request::admit().map(|()| None)) }
+}
+function_info!(pg_finfo_pre_request);
+
+/// SQL function `record_x402_settlement`; see sql/payments_view.sql. It is declared to return a set and returns one
+/// row: to Postgres a function that says nothing of a set has returned one of one row.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the declared types of the arguments; the function manager says which function it calls.
+    let (arguments, function) = unsafe {
+        let text = |number| pgrx::fcinfo::pg_getarg::<&str>(call, number);
+        let arguments = ledger::Arguments {
+            tx_hash: text(0),
+            payer_address: text(1),
+            endpoint: text(2),
+            amount: text(3),
+            chain: text(4),
+            status: text(5),
+            response_summary: text(6),
+            is_idempotent: pgrx::fcinfo::pg_getarg::<bool>(call, 7) == Some(true),
+        };
+        (arguments, (*(*call).flinfo).fn_oid)
+    };
+    or_raise(ledger::record(&arguments, function))
+}
+function_info!(pg_finfo_record_x402_settlement);
+
+/// SQL function `is_lower_hex(value, digits)`; see sql/ledger.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager, for a strict function of text and integer.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the declared types of the arguments.
+    let (value, digits) = unsafe {
+        (
+            pgrx::fcinfo::pg_getarg::<&[u8]>(call, 0).unwrap_or_default(),
+            pgrx::fcinfo::pg_getarg::<i32>(call, 1).unwrap_or_default(),
+        )
+    };
+    Datum::from(evm::is_lower_hex(value, digits))
+}
+function_info!(pg_finfo_is_lower_hex);
+
+/// Event trigger function (`ddl_command_start`); see sql/ledger_guard.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn keep_x402_ledger(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the event trigger manager's call has EventTriggerData for its context.
+    let dropped = unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            Err(crate::error::Error::NotATrigger {
+                function: "keep_x402_ledger",
+            })
+        } else {
+            let data: *mut pg_sys::EventTriggerData = context.cast();
+            Ok(drop_statement::read((*data).parsetree))
+        }
+    };
+    let verdict = dropped.and_then(ledger_guard::check);
+    or_raise(verdict.map(|()| Datum::from(0)))
+}
+function_info!(pg_finfo_keep_x402_ledger);

@@ -1,0 +1,264 @@
+//! Why a payment, an offer or a settlement is refused.
+
+use crate::report::{Bug, Report, shown, sqlstate};
+
+/// A symbol, or a contract's address, which is no secret.
+fn shown_asset(asset: &str) -> String {
+    match crate::evm::address::Address::parse(asset) {
+        Ok(_) => format!("\"{asset}\""),
+        Err(_) => shown(asset),
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Text that is no x402 header, nor the JSON of one.
+    #[error("invalid x402 header")]
+    InvalidHeader {
+        /// What else it is, a sentence.
+        problem: String,
+    },
+
+    /// What a seller asks for is not to be had.
+    #[error("invalid x402 payment requirements")]
+    InvalidRequirements {
+        /// What is wrong with it, with its place, a sentence.
+        problem: String,
+    },
+
+    /// No network has this name.
+    #[error("unknown x402 network {}", shown(.name))]
+    UnknownNetwork {
+        /// The name as given.
+        name: String,
+    },
+
+    /// The network has no asset of this name.
+    #[error("unknown x402 asset {} on {network}", shown_asset(.asset))]
+    UnknownAsset {
+        /// The symbol or contract as given.
+        asset: String,
+        /// The network's identifier.
+        network: String,
+        /// The symbols that there are.
+        known: String,
+    },
+
+    /// No facilitator has this name.
+    #[error("unknown x402 facilitator {}", shown(.name))]
+    UnknownFacilitator {
+        /// The name as given.
+        name: String,
+    },
+
+    /// A payment that was read and refused.
+    #[error("payment rejected")]
+    PaymentRejected(super::refusal::PaymentRefusal),
+
+    /// What happened to a reservation cannot be.
+    #[error(transparent)]
+    Reservation(#[from] super::reservation::Refused),
+
+    /// Text that is no amount.
+    #[error("invalid amount")]
+    InvalidAmount,
+
+    /// An integer that no token can count to.
+    #[error("amount out of range")]
+    AmountOutOfRange,
+
+    /// A payment that has not moved is to be recorded.
+    #[error("a settlement of status {} cannot be recorded", shown(.status))]
+    NotSettled {
+        /// The status as given.
+        status: String,
+    },
+
+    /// A settlement names nothing that was paid for.
+    #[error("no endpoint is given")]
+    EndpointMissing,
+
+    /// The ledger has the transaction.
+    #[error("transaction {tx_hash} is recorded already")]
+    AlreadyRecorded {
+        /// Its hash.
+        tx_hash: String,
+        /// When it was recorded.
+        recorded_at: String,
+        /// The columns in which the stored row differs from what was given, separated by commas.
+        differences: String,
+    },
+
+    /// The ledger took a row and has none.
+    #[error("transaction {tx_hash} was not recorded")]
+    NotRecorded {
+        /// Its hash.
+        tx_hash: String,
+    },
+
+    /// Somebody is about to drop the ledger.
+    #[error("the x402 ledger is not empty")]
+    LedgerNotEmpty {
+        /// What would be lost, a sentence.
+        content: String,
+    },
+
+    /// A table that cannot be imported.
+    #[error("table {table} cannot be imported")]
+    NotImportable {
+        /// Its name.
+        table: String,
+    },
+
+    /// There is no table to import.
+    #[error("the table to import does not exist")]
+    SourceMissing,
+
+    /// A function that is to be called is not there.
+    #[error("the function to call does not exist")]
+    FunctionMissing,
+
+    /// An address, or the hash of a transaction.
+    #[error(transparent)]
+    Evm(#[from] crate::evm::Error),
+
+    /// What must not happen.
+    #[error(transparent)]
+    Bug(#[from] Bug),
+}
+
+impl Error {
+    /// What Postgres reports with it.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        match self {
+            Self::InvalidHeader { problem } => Report::new(
+                sqlstate::INVALID_TEXT_REPRESENTATION,
+                problem.as_str(),
+                "Give the value of PAYMENT-SIGNATURE, X-PAYMENT or another x402 header as it came: JSON in base64.",
+            ),
+            Self::InvalidRequirements { problem } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                problem.as_str(),
+                "insforge_integrations.x402_payment_requirements() makes them; docs/payments.md says what they hold.",
+            ),
+            Self::UnknownNetwork { name } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!(
+                    "View insforge_integrations.x402_networks has no network, name or v1_network {}.",
+                    shown(name)
+                ),
+                "As a superuser, call insforge_integrations.register_x402_network() for another chain.",
+            ),
+            Self::UnknownAsset { network, known, .. } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                match known.as_str() {
+                    "" => {
+                        format!("View insforge_integrations.x402_assets has no asset on {network}.")
+                    }
+                    _ => format!("Assets on {network}: {known}."),
+                },
+                "As a superuser, call insforge_integrations.register_x402_asset() with the token's contract and the domain it signs under.",
+            ),
+            Self::UnknownFacilitator { name } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("No facilitator is called {}.", shown(name)),
+                "Facilitators: okx, and x402 for any that takes the protocol's own requests.",
+            ),
+            Self::PaymentRejected(refusal) => Report::new(
+                match refusal.reason {
+                    super::refusal::InvalidReason::InvalidPayload => {
+                        sqlstate::INVALID_TEXT_REPRESENTATION
+                    }
+                    _ => sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
+                },
+                format!("{}: {}", refusal.reason.name(), refusal.message),
+                "Nothing was reserved. insforge_integrations.verify_x402_payment() explains without raising.",
+            ),
+            Self::Reservation(refused) => refused.report(),
+            Self::InvalidAmount => Report::new(
+                sqlstate::INVALID_TEXT_REPRESENTATION,
+                "An amount is a text of decimal digits, in the token's smallest unit.",
+                "Give it as the buyer signed it, \"10000\" for 0.01 of a token with 6 decimals.",
+            ),
+            Self::AmountOutOfRange => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "An amount is 0 or more and below 2^256.",
+                "Give it as the buyer signed it.",
+            ),
+            Self::NotSettled { .. } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "The ledger holds what was settled on chain, and nothing else.",
+                "Record it once it has settled; reserve_x402_payment() keeps a payment whose outcome is not known.",
+            ),
+            Self::EndpointMissing => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "Each settlement says what was paid for.",
+                "Give the address that the buyer asked for.",
+            ),
+            Self::AlreadyRecorded {
+                recorded_at,
+                differences,
+                ..
+            } => Report::new(
+                sqlstate::UNIQUE_VIOLATION,
+                match differences.as_str() {
+                    "" => format!("The stored row, recorded at {recorded_at}, is identical."),
+                    _ => format!(
+                        "The stored row, recorded at {recorded_at}, differs in: {differences}."
+                    ),
+                },
+                match differences.as_str() {
+                    "" => "Call it with idempotent => true to be given the stored row instead.",
+                    _ => {
+                        "One transaction is one payment. With idempotent => true an identical call is given the stored row; this one is not identical."
+                    }
+                },
+            ),
+            Self::NotRecorded { .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "The row was inserted and is not there: a trigger or rule on insforge_integrations.x402_settlements took it away.",
+                "Drop that trigger or rule and record the transaction again; the money has moved.",
+            ),
+            Self::LedgerNotEmpty { content } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                content.as_str(),
+                "Dump the database first. Then, as a superuser: SELECT insforge_integrations.configure('allow_ledger_drop', 'on').",
+            ),
+            Self::NotImportable { .. } => Report::new(
+                sqlstate::WRONG_OBJECT_TYPE,
+                "It is not an ordinary table with columns of built-in types alone: reading it could run code of its owner's as a superuser.",
+                "Copy its rows into an ordinary table and import that.",
+            ),
+            Self::SourceMissing => Report::new(
+                sqlstate::UNDEFINED_TABLE,
+                "No table of this database has the OID that was given.",
+                "Give the table's name: import_x402_payments('public.x402_payments_guide').",
+            ),
+            Self::FunctionMissing => Report::new(
+                sqlstate::UNDEFINED_FUNCTION,
+                "No function of this database has the OID that was given.",
+                "Create realtime.publish(text, text, jsonb) again, or switch the setting realtime off.",
+            ),
+            Self::Evm(error) => error.report(),
+            Self::Bug(bug) => bug.report(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_contracts_address_is_shown() {
+        let asset = "0x036CbD53842c5426634e7929541eC2318f3dCF7e".to_owned();
+        let unknown = Error::UnknownAsset {
+            asset: asset.clone(),
+            network: "eip155:1".to_owned(),
+            known: String::new(),
+        };
+        assert!(unknown.to_string().contains(&asset));
+    }
+}
