@@ -304,7 +304,7 @@ fn invalid(problem: &str) -> Error {
 
 /// What `x402_payment_requirements()` is given.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct RequirementsArguments<'a> {
     /// Who is paid.
     pub pay_to: &'a str,
     /// How much, in the token's smallest unit.
@@ -325,7 +325,7 @@ pub struct Wanted<'a> {
     pub version: i32,
 }
 
-impl Wanted<'_> {
+impl RequirementsArguments<'_> {
     /// The requirement, as JSON.
     ///
     /// # Errors

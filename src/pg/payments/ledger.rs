@@ -11,7 +11,7 @@ use super::x402::NETWORKS;
 use crate::error::Error;
 use crate::evm;
 use crate::evm::integer::decimal;
-use crate::evm::{address, lower_case};
+use crate::evm::{address, hexadecimal, transaction_hash};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::identity::user_id;
 use crate::pg::sys::security_context::with_rights_of;
@@ -19,7 +19,7 @@ use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use crate::pg::sys::transaction;
 use crate::x402;
 use crate::x402::registry::Network;
-use crate::x402::settlement::{Given, row_id};
+use crate::x402::settlement::{UnreadSettlement, row_id};
 
 /// What is to be recorded, each part in the ledger's own spelling.
 struct Entry<'a> {
@@ -193,14 +193,14 @@ pub struct Arguments<'a> {
 /// Records a settlement with the rights of the function's owner: a row of the function's type.
 pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
-    let given = Given {
+    let settlement = UnreadSettlement {
         tx_hash: arguments.tx_hash.unwrap_or_default(),
         payer: arguments.payer_address.unwrap_or_default(),
         amount: arguments.amount.unwrap_or_default(),
         chain: arguments.chain.unwrap_or_default(),
         status: arguments.status.unwrap_or_default(),
     };
-    let settlement = given.read(&networks)?;
+    let settlement = settlement.read(&networks)?;
     let endpoint = arguments
         .endpoint
         .filter(|endpoint| !endpoint.is_empty())
@@ -269,9 +269,9 @@ fn insert_x402_settlement(
     is_imported: Option<bool>,
 ) -> reported::Result<Option<String>> {
     let tx_hash = tx_hash
-        .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
+        .filter(|hash| is_lower_hex(hash.as_bytes(), 64))
         .ok_or(evm::Error::InvalidTransactionHash)?;
-    let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
+    let is_address = |address: &&str| is_lower_hex(address.as_bytes(), 40);
     let no_address = evm::Error::InvalidAddress {
         problem: address::EXPECTED,
     };
@@ -314,4 +314,43 @@ fn insert_x402_settlement(
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn force_sync_commit() {
     transaction::force_sync_commit();
+}
+
+/// A transaction's hash in the ledger's spelling.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn x402_transaction_hash(hash: &str) -> Option<String> {
+    transaction_hash(hash).map(|hash| hexadecimal(&hash))
+}
+
+/// Whether a text is `0x` and so many lower-case hexadecimal digits.
+pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    value
+        .strip_prefix(b"0x")
+        .is_some_and(|hex| usize::try_from(digits) == Ok(hex.len()) && hex.iter().all(is_digit))
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn text(expression: &str) -> Option<String> {
+        Spi::get_one(&format!("SELECT ({expression})::text")).unwrap()
+    }
+
+    #[pg_test]
+    fn a_transactions_hash_has_one_spelling() {
+        let ledger = format!("0x{}", "ab".repeat(32));
+        for (given, expected) in [
+            ("'0x' || repeat('AB', 32)", Some(ledger.clone())),
+            ("repeat('aB', 32)", Some(ledger)),
+            ("'0x' || repeat('00', 32)", None),
+            ("repeat('ab', 31)", None),
+            ("NULL", None),
+        ] {
+            let hash = format!("insforge_integrations.x402_transaction_hash({given})");
+            assert_eq!(text(&hash), expected, "{given}");
+        }
+    }
 }

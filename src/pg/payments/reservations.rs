@@ -6,14 +6,13 @@ use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
 use serde::Deserialize;
 
-use super::x402::{Loaded, NETWORKS, text_of, timestamp};
+use super::x402::{CurrentRegistry, NETWORKS, text_of, timestamp};
 use crate::error::Error;
 use crate::evm;
 use crate::evm::address::Address;
+use crate::evm::hexadecimal;
 use crate::evm::integer::{decimal, digits};
-use crate::evm::{hexadecimal, transaction_hash};
 use crate::pg::error::{Result, reported};
-use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::x402;
@@ -21,7 +20,6 @@ use crate::x402::answer::{Answer, Expected};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
-use crate::x402::settlement::Given;
 
 /// A payment that fits, taken apart; raises for any other.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
@@ -49,7 +47,7 @@ fn read_x402_payment(
         ),
     >,
 > {
-    let loaded = Loaded::current()?;
+    let loaded = CurrentRegistry::load()?;
     let read = Reservable::read(
         payment.unwrap_or_default(),
         &text_of(requirements),
@@ -217,111 +215,80 @@ fn parsed<'a, T: Deserialize<'a>>(said: &'a str) -> Result<T> {
     })
 }
 
-/// A settlement in the ledger's spelling, or what is wrong with it.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
-#[allow(clippy::type_complexity)]
-fn read_x402_settlement(
-    tx_hash: Option<&str>,
-    payer_address: Option<&str>,
-    amount: Option<&str>,
-    chain: Option<&str>,
-    status: Option<&str>,
-    created_at: Option<&str>,
-) -> reported::Result<
-    TableIterator<
-        'static,
-        (
-            name!(tx_hash, Option<String>),
-            name!(payer_address, Option<String>),
-            name!(amount, Option<String>),
-            name!(network, Option<String>),
-            name!(created_at, Option<TimestampWithTimeZone>),
-            name!(problem, Option<String>),
-        ),
-    >,
-> {
-    let networks = NETWORKS.current()?;
-    let given = Given {
-        tx_hash: tx_hash.unwrap_or_default(),
-        payer: payer_address.unwrap_or_default(),
-        amount: amount.unwrap_or_default(),
-        chain: chain.unwrap_or_default(),
-        status: status.unwrap_or_default(),
-    };
-    let created_at = created_at.map(str::parse::<TimestampWithTimeZone>);
-    let unread = |problem| (None, None, None, None, None, Some(problem));
-    Ok(TableIterator::once(
-        match (given.read(&networks), created_at.transpose()) {
-            (Ok(read), Ok(created_at)) => (
-                Some(read.tx_hash),
-                Some(read.payer),
-                Some(read.amount),
-                Some(read.network.network.clone()),
-                created_at,
-                None,
-            ),
-            (Err(problem), _) => unread(problem.to_string()),
-            (Ok(_), Err(_)) => unread("created_at is no time".to_owned()),
-        },
-    ))
-}
-
-/// A transaction's hash in the ledger's spelling.
-#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
-fn x402_transaction_hash(hash: &str) -> Option<String> {
-    transaction_hash(hash).map(|hash| hexadecimal(&hash))
-}
-
-/// Setting `allow_mock_settlements`.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
-fn mock_settlements_are_allowed() -> reported::Result<bool> {
-    Ok(settings::current()?.allow_mock_settlements)
-}
-
 #[cfg(feature = "pg_test")]
 #[pg_schema]
 mod tests {
     use pgrx::prelude::*;
 
-    fn text(expression: &str) -> Option<String> {
-        Spi::get_one(&format!("SELECT ({expression})::text")).unwrap()
+    const HASH: &str = "0xabababababababababababababababababababababababababababababababab";
+
+    /// A column of what becomes of a reservation in a state.
+    fn after(state: &str, event: &str, said: &str, known: &str, column: &str) -> Option<String> {
+        Spi::get_one(&format!(
+            "SELECT a.{column}::text FROM insforge_integrations.x402_reservation_after(
+               jsonb_populate_record(NULL::insforge_integrations.x402_reservations, jsonb_build_object(
+                 'id', '00000000-0000-0000-0000-000000000001', 'state', {state}, 'network', 'eip155:196', 'endpoint', '/r',
+                 'asset', '0x' || repeat('ab', 20), 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
+                 'nonce', '{HASH}', 'holds_key', true)),
+               {event}, {said}, {known}) a"
+        ))
+        .unwrap()
     }
 
     #[pg_test]
-    fn a_transactions_hash_has_one_spelling() {
-        let ledger = format!("0x{}", "ab".repeat(32));
-        for (given, expected) in [
-            ("'0x' || repeat('AB', 32)", Some(ledger.clone())),
-            ("repeat('aB', 32)", Some(ledger)),
-            ("'0x' || repeat('00', 32)", None),
-            ("repeat('ab', 31)", None),
-            ("NULL", None),
+    fn an_answer_makes_of_a_reservation_what_is_decided() {
+        let said = format!(
+            "jsonb_build_object('success', true, 'transaction', '{HASH}', 'amount', 10000)"
+        );
+        let after = |known: &str, column| after("'reserved'", "'answered'", &said, known, column);
+        for (known, column, expected) in [
+            ("NULL", "state", Some("settled")),
+            ("NULL", "tx_hash", Some(HASH)),
+            ("NULL", "entry", Some("settlement")),
+            ("NULL", "chain", Some("xlayer")),
+            ("NULL", "holds_key", Some("true")),
+            ("NULL", "warning", None),
+            ("''", "state", Some("settled")),
+            ("'response_summary'", "state", Some("settled")),
+            ("'amount'", "state", Some("conflict")),
+            ("'amount'", "entry", None),
+            ("'amount'", "reason", Some("transaction_taken")),
+            (
+                "'amount'",
+                "detail",
+                Some("The transaction is recorded as another payment."),
+            ),
+            (
+                "'endpoint, reservation_id'",
+                "detail",
+                Some("The transaction settled another reservation."),
+            ),
         ] {
-            let hash = format!("insforge_integrations.x402_transaction_hash({given})");
-            assert_eq!(text(&hash), expected, "{given}");
-        }
-    }
-
-    #[pg_test]
-    fn a_settlement_is_read_or_its_problem_is_told() {
-        let problem = |hash: &str, created_at: &str| {
-            text(&format!(
-                "SELECT problem FROM insforge_integrations.read_x402_settlement({hash}, '0x' || repeat('ab', 20), '1', 'xlayer', 'settled', {created_at})"
-            ))
-        };
-        let hash = "repeat('ab', 32)";
-        assert_eq!(problem(hash, "'2025-05-05 05:05+00'"), None);
-        assert_eq!(problem(hash, "'infinity'"), None);
-        assert_eq!(problem(hash, "NULL"), None);
-        for time in ["'yesterday or so'", "'294277-01-01'", "''"] {
             assert_eq!(
-                problem(hash, time).as_deref(),
-                Some("created_at is no time")
+                after(known, column).as_deref(),
+                expected,
+                "{known} {column}"
             );
         }
-        assert_eq!(
-            problem("'0x'", "NULL").as_deref(),
-            Some("invalid transaction hash")
-        );
+    }
+
+    #[pg_test(error = "invalid event of an x402 reservation")]
+    fn a_row_without_a_state_is_no_reservation() {
+        after("NULL", "'mocked'", "NULL", "NULL", "state");
+    }
+
+    #[pg_test(error = "invalid event of an x402 reservation")]
+    fn an_event_has_a_name() {
+        after("'reserved'", "NULL", "NULL", "NULL", "state");
+    }
+
+    #[pg_test(error = "invalid event of an x402 reservation")]
+    fn an_offer_says_what_it_is() {
+        after("'reserved'", "'offered'", "'{}'", "NULL", "state");
+    }
+
+    #[pg_test(error = "x402 reservation 00000000-0000-0000-0000-000000000001 is not settled")]
+    fn what_is_not_paid_is_not_delivered() {
+        after("'pending'", "'delivered'", "NULL", "NULL", "state");
     }
 }
