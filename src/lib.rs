@@ -8,7 +8,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::print_stderr
 )]
 #![cfg_attr(not(feature = "extension"), forbid(unsafe_code))]
 #![cfg_attr(
@@ -17,20 +22,26 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
-        clippy::indexing_slicing
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::print_stdout,
+        clippy::print_stderr
     )
 )]
 
-pub mod better_auth;
 pub mod eip712;
 pub mod error;
 pub mod evm;
+pub mod grant;
+pub mod identity;
 pub mod json;
 #[cfg(feature = "jwks-fetch")]
 pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod providers;
 pub mod report;
 pub mod secret_search;
 pub mod settings;

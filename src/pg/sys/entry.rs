@@ -48,7 +48,7 @@ function_info!(pg_finfo_exchange_provider_token);
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { answer(call, |_| pre_request::admit().map(|()| None)) }
+    unsafe { answer(call, |_| pre_request::apply_provider_token().map(|()| None)) }
 }
 function_info!(pg_finfo_pre_request);
 
