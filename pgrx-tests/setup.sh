@@ -46,9 +46,10 @@ offer_postgres_major() {
 
 install_packages() {
     command -v dpkg-query >/dev/null ||
-        die "this script knows Debian and Ubuntu. Elsewhere install PostgreSQL $PG_MAJOR with its server headers, libclang, a C compiler, make, Node.js with npm, and sudo, then give PG_CONFIG=/path/to/pg_config"
+        die "this script knows Debian and Ubuntu. Elsewhere install PostgreSQL $PG_MAJOR with its server headers, libclang, a C compiler, make, Node.js with npm, Python 3, and sudo, then give PG_CONFIG=/path/to/pg_config"
     local wanted=(libclang-dev pkg-config gcc make sudo) missing=() package
     command -v npm >/dev/null || wanted+=(nodejs npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
     [ -n "$PG_CONFIG" ] || wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "postgresql-$PG_MAJOR-cron")
     for package in "${wanted[@]}"; do
         is_installed "$package" || missing+=("$package")

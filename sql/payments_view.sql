@@ -77,8 +77,9 @@ CREATE FUNCTION @extschema@.record_x402_settlement(
     tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
     status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
   RETURNS SETOF @extschema@.x402_payments
-  -- It takes its owner's rights by itself.
-  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 AS 'MODULE_PATHNAME', 'record_x402_settlement';
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'record_x402_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
   'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is recorded already raises 23505 and DETAIL says whether the stored row is identical; with idempotent => true an identical call is given the stored row. Returns a row or raises; once committed the row is on disk, whatever synchronous_commit says.';
 

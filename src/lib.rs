@@ -8,7 +8,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::exit,
+    clippy::print_stdout,
+    clippy::print_stderr
 )]
 #![cfg_attr(not(feature = "extension"), forbid(unsafe_code))]
 #![cfg_attr(
@@ -17,7 +22,11 @@
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,
-        clippy::indexing_slicing
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::print_stdout,
+        clippy::print_stderr
     )
 )]
 

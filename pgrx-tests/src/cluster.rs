@@ -140,6 +140,8 @@ impl Cluster {
             .args(["bash", "-c", KEEPER, "keeper"])
             .arg(home.path())
             .arg(installation.server_program("postgres"))
+            // A sanitizer's runtime: pgrx-tests/sanitize.sh.
+            .envs(std::env::var_os("SERVER_PRELOAD").map(|library| ("LD_PRELOAD", library)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -14,7 +14,6 @@ use crate::evm::integer::decimal;
 use crate::evm::{address, lower_case};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::identity::user_id;
-use crate::pg::sys::security_context::with_rights_of;
 use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use crate::pg::sys::transaction;
 use crate::x402;
@@ -188,7 +187,7 @@ pub struct Arguments<'a> {
     pub is_idempotent: bool,
 }
 
-/// Records a settlement with the rights of the function's owner: a row of the function's type.
+/// Records a settlement: a row of the function's type.
 pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
     let given = Given {
@@ -219,10 +218,10 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
         is_mock: false,
     };
     // The catalog's entry is let go before anything can fail in another state of the transaction.
-    let (owner, row_type) = PgProc::new(function)
-        .map(|function| (function.proowner(), function.prorettype()))
+    let row_type = PgProc::new(function)
+        .map(|function| function.prorettype())
         .ok_or_else(|| Error::bug("the function is gone"))?;
-    let answer = with_rights_of(owner, 0, || {
+    let answer =
         Spi::connect(
             |connection| match enter(connection, &entry, Some(settlement.network))? {
                 Entered::New(row) => {
@@ -242,8 +241,7 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
                     row.copy(3, row_type)
                 }
             },
-        )
-    })?;
+        )?;
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::jsonb::Jsonb;
-use crate::pg::sys::security_context::with_rights_of;
+use crate::pg::sys::security_context::restricted_to;
 use crate::x402;
 
 /// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
@@ -46,9 +46,5 @@ fn call_as_its_owner(
         )
         .map_err(Error::bug)
     };
-    Ok(with_rights_of(
-        owner,
-        pg_sys::SECURITY_RESTRICTED_OPERATION,
-        call,
-    )?)
+    Ok(restricted_to(owner, call)?)
 }

@@ -17,21 +17,15 @@ pub fn current_role() -> Result<String> {
     }
 }
 
-/// Runs `work` with the rights of a role, while names are looked up in pg_catalog only. `flags`: more of Postgres'
-/// SECURITY_ flags than the change of user. An error of Postgres' ends both with the (sub)transaction.
-///
-/// SECURITY DEFINER with a SET clause does the same, and up to Postgres 16 costs a short transaction more than the
-/// insertion of a row: the setting is written twice.
-pub fn with_rights_of<T>(
-    role: pg_sys::Oid,
-    flags: u32,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+/// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
+/// SECURITY_RESTRICTED_OPERATION, which SQL has no word for, while names are looked up in pg_catalog only. An error of
+/// Postgres' ends it with the (sub)transaction.
+pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
     // SAFETY: the end of the (sub)transaction puts back what an error of Postgres' leaves. Postgres copies the path.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        let flags = flags | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
         pg_sys::SetUserIdAndSecContext(role, context | flags as i32);
         let worked = compat::in_pg_catalog(work);
         pg_sys::SetUserIdAndSecContext(user, context);
