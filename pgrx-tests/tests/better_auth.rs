@@ -302,11 +302,11 @@ fn tables_are_found_and_shown_at_registration() {
         ),
         (
             r#"{"sessions": "logins"}"#,
-            "\"sessions\" is no table of Better Auth",
+            "\"sessions\" is neither a table of Better Auth",
         ),
         (
             r#"{"session.password": "token"}"#,
-            "\"session.password\" is no table of Better Auth",
+            "\"session.password\" is neither a table of Better Auth",
         ),
         (
             r#"{"session": ""}"#,
