@@ -63,18 +63,18 @@ COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
-  'Puts a settlement into the ledger. When the transaction is there already: the columns in which its row differs, separated by commas. Behind the functions on reservations and the import.';
+  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. The functions on reservations and the import use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, text, jsonb) IS
   'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
-  'What becomes of a reservation after an event: answered, found, delivered, mocked or offered. known: what insert_x402_settlement() returned. Behind the functions on reservations.';
+  'The new state of a reservation after an event: answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb) IS
-  'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
+  'Reads the parts of a payment that fits the requirements, and raises an error for any other. reserve_x402_payment() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS
-  'A settlement in the ledger''s spelling, or what is wrong with it. Behind import_x402_payments().';
+  'Reads a settlement in the ledger''s spelling, or says what is wrong with it. import_x402_payments() uses it.';
 
 -- All privileges. Only superusers have others.
 CREATE FUNCTION insforge_integrations.grant_to_insforge_roles() RETURNS void

@@ -6,7 +6,7 @@ use super::x402::NETWORKS;
 use crate::pg::error::reported;
 use crate::x402::settlement::UnreadSettlement;
 
-/// A settlement in the ledger's spelling, or what is wrong with it.
+/// Reads a settlement in the ledger's spelling, or says what is wrong with it.
 #[pg_extern(schema = "insforge_integrations_internal", stable, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn read_x402_settlement(
