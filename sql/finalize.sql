@@ -61,12 +61,12 @@ COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
 COMMENT ON FUNCTION insforge_integrations.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, whatever synchronous_commit says.';
 COMMENT ON FUNCTION insforge_integrations.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
-  'Puts a settlement into the ledger; false when the transaction is there already. Behind the functions on reservations and the import.';
+  'Puts a settlement into the ledger. When the transaction is there already: the columns in which its row differs, separated by commas. Behind the functions on reservations and the import.';
 COMMENT ON FUNCTION insforge_integrations.call_as_its_owner(oid, text, text, jsonb) IS
   'Calls a function with the rights of its owner alone. Behind publish_x402_settlement().';
 COMMENT ON FUNCTION insforge_integrations.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
-COMMENT ON FUNCTION insforge_integrations.read_x402_answer(jsonb, text, text, text) IS
-  'What a facilitator''s answer says of a payment: settled, pending, failed or conflict. Behind settle_x402_reservation().';
+COMMENT ON FUNCTION insforge_integrations.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
+  'What becomes of a reservation after an event: answered, found, delivered, mocked or offered. known: what insert_x402_settlement() returned. Behind the functions on reservations.';
 COMMENT ON FUNCTION insforge_integrations.read_x402_payment(text, jsonb) IS
   'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
 COMMENT ON FUNCTION insforge_integrations.x402_transaction_hash(text) IS

@@ -15,7 +15,7 @@ DECLARE
   copied bigint := 0;
   known bigint := 0;
   refused bigint := 0;
-  stored insforge_integrations.x402_settlements;
+  differences text;
 BEGIN
   FOR given IN SELECT * FROM insforge_integrations.rows_of_ordinary_table(source) LOOP
     id := given ->> 'id';
@@ -29,19 +29,15 @@ BEGIN
       WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
     END;
     IF reason IS NULL THEN
-      IF insforge_integrations.insert_x402_settlement(
-           read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-           id::uuid, read.created_at, NULL, NULL, NULL, false, true) THEN
+      differences := insforge_integrations.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+      IF differences IS NULL THEN
         copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
       ELSE
-        SELECT s.* INTO stored FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = read.tx_hash;
-        IF (stored.payer_address, stored.endpoint, stored.amount, stored.network)
-             IS DISTINCT FROM (read.payer_address, given ->> 'endpoint', read.amount::numeric, read.network)
-           OR stored.response_summary IS DISTINCT FROM given ->> 'response_summary' OR stored.is_mock THEN
-          reason := 'the transaction is recorded with other facts';
-        ELSE
-          known := known + 1;
-        END IF;
+        reason := 'the transaction is recorded with other facts';
       END IF;
     END IF;
     IF reason IS NOT NULL THEN

@@ -151,7 +151,7 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text, uuid) IS
   'Tells channel x402_payments of a recorded settlement, or of the payment batched_id that the transaction carried too; a WARNING when it cannot. Called by the functions that record.';
 
-CREATE FUNCTION insforge_integrations.enter_x402_correction(
+CREATE FUNCTION insforge_integrations.insert_x402_correction(
     tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)
   RETURNS insforge_integrations.x402_corrections
   LANGUAGE plpgsql VOLATILE
@@ -175,7 +175,7 @@ EXCEPTION WHEN unique_violation THEN
     HINT = 'Try again in a new transaction.';
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.enter_x402_correction(text, text, numeric, text, text, uuid) IS
+COMMENT ON FUNCTION insforge_integrations.insert_x402_correction(text, text, numeric, text, text, uuid) IS
   'Adds a row to x402_corrections; 40001 when another transaction adds one for the same settlement meanwhile.';
 
 CREATE FUNCTION insforge_integrations.correct_x402_settlement(
@@ -236,11 +236,11 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was recorded.';
   END IF;
-  known := insforge_integrations.enter_x402_correction(hash, kind, wanted, other, note, NULL);
+  known := insforge_integrations.insert_x402_correction(hash, kind, wanted, other, note, NULL);
   IF kind = 'reorg' THEN
     FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
                    WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations.enter_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+      PERFORM insforge_integrations.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
     END LOOP;
   END IF;
   RETURN known;

@@ -1,8 +1,12 @@
+-- A domain for the reason that evm_hash is one.
+CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
+  CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'Where a payment stands.';
+
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   created_at            timestamptz NOT NULL DEFAULT now(),
-  state                 text COLLATE "C" NOT NULL DEFAULT 'reserved'
-                        CHECK (state IN ('reserved', 'settled', 'pending', 'failed', 'conflict')),
+  state                 insforge_integrations.x402_state NOT NULL DEFAULT 'reserved',
   endpoint              text COLLATE "C" NOT NULL,
   idempotency_key       text COLLATE "C",
   holds_key             boolean NOT NULL DEFAULT true,
@@ -90,17 +94,18 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
   'What the functions on reservations return. is_new: this call reserved it, or marked it delivered.';
 
-CREATE FUNCTION insforge_integrations.x402_reservation(reservation_id uuid, is_new boolean)
+-- Without a SET clause, so that it is inlined where it is called.
+CREATE FUNCTION insforge_integrations.x402_reservation_row(
+    own insforge_integrations.x402_reservations, is_new boolean, chain text)
   RETURNS insforge_integrations.x402_reservation
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
+  LANGUAGE sql STABLE
 AS $$
-  SELECT r.id, is_new, r.state, r.payer_address, r.endpoint, r.amount::text, r.network, n.name, r.asset, r.nonce, r.valid_before,
-         r.idempotency_key, r.tx_hash, r.reason, r.message, r.is_mock, r.settled_at, r.delivered_at, r.created_at, r.user_id
-  FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
-  WHERE r.id = reservation_id
+  SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
+             own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
+             own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
 $$;
-COMMENT ON FUNCTION insforge_integrations.x402_reservation(uuid, boolean) IS 'A reservation as the functions on reservations return it.';
+COMMENT ON FUNCTION insforge_integrations.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
+  'A reservation as the functions on reservations return it. chain: the name of its network.';
 
 -- Blocks can be late, and clocks differ.
 CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
@@ -110,7 +115,7 @@ CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamp
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
   'Until when a block may still carry an authorization: 5 minutes after it ends; infinity beyond what can be computed with.';
 
-CREATE FUNCTION insforge_integrations.own_x402_reservation(reservation_id uuid)
+CREATE FUNCTION insforge_integrations.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -130,7 +135,7 @@ BEGIN
   RETURN own;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.own_x402_reservation(uuid) IS 'A reservation, locked until the transaction ends; 22023 when there is none.';
+COMMENT ON FUNCTION insforge_integrations.lock_x402_reservation(uuid) IS 'A reservation, locked until the transaction ends; 22023 when there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
@@ -143,8 +148,7 @@ DECLARE
   offered record;
   key text := idempotency_key;
   known insforge_integrations.x402_reservations;
-  reserved uuid;
-  refused text;
+  after record;
 BEGIN
   IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
     RAISE EXCEPTION USING
@@ -162,37 +166,23 @@ BEGIN
         AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
         AND (r.is_signature_verified OR NOT offered.is_signature_verified)
       ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
-    IF FOUND THEN
-      IF known.idempotency_key = key AND known.endpoint = endpoint THEN
-        RETURN NEXT insforge_integrations.x402_reservation(known.id, false);
-        RETURN;
-      END IF;
-      refused := 'this authorization is reserved already';
-    ELSIF key IS NOT NULL THEN
+    IF NOT FOUND AND key IS NOT NULL THEN
       SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
         WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
           AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
         ORDER BY r.is_signature_verified DESC LIMIT 1
         FOR UPDATE;
-      IF FOUND THEN
-        -- Another call reserved this very authorization meanwhile.
-        CONTINUE WHEN (known.network, known.asset, known.nonce) = (offered.network, offered.asset, offered.nonce);
-        IF known.state = 'settled' OR known.resolved_at IS NOT NULL
-           OR insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp() THEN
-          refused := 'another authorization is reserved under this idempotency key';
-        ELSE
-          UPDATE insforge_integrations.x402_reservations r SET holds_key = false WHERE r.id = known.id;
-        END IF;
-      END IF;
     END IF;
-    IF refused IS NOT NULL THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'unique_violation',
-        MESSAGE = refused,
-        DETAIL = format('Reservation %s is %s, %s.', known.id, known.state,
-                        coalesce('delivered at ' || known.delivered_at, 'not delivered')),
-        HINT = CASE WHEN known.state = 'settled' THEN 'It is paid: do not ask the buyer to pay again.'
-                    ELSE 'It may still be settled: do not ask the buyer to pay again. The same payment under the same endpoint and idempotency key is given its reservation.' END;
+    IF FOUND THEN
+      SELECT * INTO STRICT after FROM insforge_integrations.x402_reservation_after(known, 'offered', jsonb_build_object(
+        'network', offered.network, 'asset', offered.asset, 'nonce', offered.nonce, 'endpoint', endpoint,
+        'idempotency_key', key, 'delivered_at', known.delivered_at::text,
+        'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
+      IF after.holds_key = known.holds_key THEN
+        RETURN NEXT insforge_integrations.x402_reservation_row(known, false, offered.chain);
+        RETURN;
+      END IF;
+      UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
     END IF;
     INSERT INTO insforge_integrations.x402_reservations (
       endpoint, idempotency_key, network, asset, payer_address, pay_to, amount, nonce, valid_after, valid_before,
@@ -202,9 +192,9 @@ BEGIN
       offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
       @extschema@.requesting_user_id())
     ON CONFLICT DO NOTHING
-    RETURNING id INTO reserved;
+    RETURNING * INTO known;
     IF FOUND THEN
-      RETURN NEXT insforge_integrations.x402_reservation(reserved, true);
+      RETURN NEXT insforge_integrations.x402_reservation_row(known, true, offered.chain);
       RETURN;
     END IF;
   END LOOP;

@@ -1,14 +1,15 @@
 //! All that can go wrong: the errors of the rooms, and those of the glue.
 
+use crate::jwt::rejection::Rejection;
 use crate::report::{Bug, Report, sqlstate};
-use crate::{eip712, evm, jwt, settings, x402};
+use crate::{eip712, evm, providers, settings, x402};
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A token, its provider or its claims.
     #[error(transparent)]
-    Token(#[from] jwt::Error),
+    Token(#[from] providers::Error),
 
     /// A payment, an offer or a settlement.
     #[error(transparent)]
@@ -52,8 +53,8 @@ pub enum Error {
     },
 }
 
-impl From<jwt::rejection::Rejection> for Error {
-    fn from(rejection: jwt::rejection::Rejection) -> Self {
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
         Self::Token(rejection.into())
     }
 }

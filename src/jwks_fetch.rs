@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Error};
 
-use crate::jwt::address::is_private_on_the_way;
+use crate::jwt::url::is_https_or_localhost;
 
 /// From the look-up of the host's name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// # Errors
 /// A sentence for the operator.
 pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
-    if !is_private_on_the_way(url) {
+    if !is_https_or_localhost(url) {
         return Err(
             "The address is not https: anybody on the way could change the keys.".to_owned(),
         );

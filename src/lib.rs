@@ -30,16 +30,18 @@
     )
 )]
 
-pub mod better_auth;
 pub mod eip712;
 pub mod error;
 pub mod evm;
+pub mod grant;
+pub mod identity;
 pub mod json;
 #[cfg(feature = "jwks-fetch")]
 pub mod jwks_fetch;
 pub mod jwt;
 #[cfg(feature = "extension")]
 mod pg;
+pub mod providers;
 pub mod report;
 pub mod secret_search;
 pub mod settings;
@@ -86,13 +88,12 @@ mod install_script {
         "settle" = "../sql/settle.sql" after [
             "reservations",
             ledger::insert_x402_settlement,
-            reservations::read_x402_answer,
-            reservations::mock_settlements_are_allowed,
+            settings::mock_settlements_are_allowed,
             x402::x402_facilitator_request,
             x402::x402_payment_response_header
         ];
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
-        "import" = "../sql/import.sql" after ["ledger", reservations::read_x402_settlement];
+        "import" = "../sql/import.sql" after ["ledger", imports::read_x402_settlement];
         "ledger_guard" = "../sql/ledger_guard.sql" after ["reservations"];
         "installed" = "../sql/installed.sql" after [insforge_integrations];
         "advisor_facts" = "../sql/advisor/facts.sql" after ["identity", "settings"];

@@ -26,6 +26,34 @@ pub fn providers() -> &'static Map<String, Value> {
     providers
 }
 
+/// The presets, by the functions `register_<preset>()`.
+#[must_use]
+pub fn presets() -> Vec<&'static str> {
+    let script = include_str!("../../sql/register.sql");
+    let functions = script.split("CREATE FUNCTION insforge_integrations.register_");
+    let named = functions.skip(1).filter_map(|rest| rest.split('(').next());
+    named
+        .map(|name| {
+            if name == "auth_provider" {
+                "custom"
+            } else {
+                name
+            }
+        })
+        .collect()
+}
+
+/// The providers that have a guide with code for the application, and the guide.
+#[must_use]
+pub fn guides() -> Vec<(&'static str, String)> {
+    let guide = |name| format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
+    providers()
+        .keys()
+        .map(|name| (name.as_str(), guide(name)))
+        .filter(|(_, guide)| std::path::Path::new(guide).exists())
+        .collect()
+}
+
 /// A provider's plainest token that must be accepted, with the user it is of.
 ///
 /// # Panics

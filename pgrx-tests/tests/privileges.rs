@@ -59,6 +59,7 @@ const GRANTED: &[&str] = &[
     "USAGE ON type insforge_integrations.evm_amount TO PUBLIC",
     "USAGE ON type insforge_integrations.evm_hash TO PUBLIC",
     "USAGE ON type insforge_integrations.x402_reservation TO PUBLIC",
+    "USAGE ON type insforge_integrations.x402_state TO PUBLIC",
 ];
 
 fn granted(client: &mut Client) -> Vec<String> {

@@ -40,12 +40,3 @@ pub fn transaction_hash(text: &str) -> Option<Word> {
     hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut hash).ok()?;
     (hash != [0; 32]).then_some(hash)
 }
-
-/// `0x` and the hexadecimal digits of so many bytes, in lower case; `None` for anything else.
-#[must_use]
-pub fn lower_case<const BYTES: usize>(text: &str) -> Option<String> {
-    let digits = text.strip_prefix("0x")?;
-    let are_digits =
-        digits.len() == 2 * BYTES && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    are_digits.then(|| text.to_ascii_lowercase())
-}

@@ -1,6 +1,8 @@
 //! Signature algorithms (RFC 7518 section 3.1, RFC 8037) and what they verify with.
 
-use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
+use aws_lc_rs::signature::ParsedPublicKey;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
 /// An algorithm this verifier knows. There is no variant for `none`.
@@ -68,14 +70,16 @@ impl Algorithm {
 
 /// What a key verifies with; one variant for each kind of key, so that a key never serves an
 /// algorithm of another kind.
+///
+/// Points are parsed once, when the key is read, by aws-lc-rs, with which jsonwebtoken verifies too;
+/// jsonwebtoken would parse them at each verification, and has no ES512.
 pub(super) enum Material {
     Secret(DecodingKey),
     Rsa(DecodingKey),
-    P256(DecodingKey),
-    P384(DecodingKey),
-    /// jsonwebtoken has no ES512.
+    P256(ParsedPublicKey),
+    P384(ParsedPublicKey),
     P521(ParsedPublicKey),
-    Ed25519(DecodingKey),
+    Ed25519(ParsedPublicKey),
 }
 
 impl Material {
@@ -94,41 +98,20 @@ impl Material {
         }
     }
 
-    /// Whether `signature` (base64url, and `decoded`) is this key's over `message`.
-    pub(super) fn verifies(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &str,
-        decoded: &[u8],
-    ) -> bool {
-        use jsonwebtoken::Algorithm as Theirs;
+    /// Whether `signature` (base64url) is this key's over `message`.
+    pub(super) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         if !self.fits(algorithm) {
             return false;
         }
-        let (key, algorithm) = match (self, algorithm) {
-            (Self::P521(key), _) => return key.verify_sig(message, decoded).is_ok(),
-            (Self::Secret(key), Algorithm::HS256) => (key, Theirs::HS256),
-            (Self::Secret(key), Algorithm::HS384) => (key, Theirs::HS384),
-            (Self::Secret(key), Algorithm::HS512) => (key, Theirs::HS512),
-            (Self::Rsa(key), Algorithm::RS256) => (key, Theirs::RS256),
-            (Self::Rsa(key), Algorithm::RS384) => (key, Theirs::RS384),
-            (Self::Rsa(key), Algorithm::RS512) => (key, Theirs::RS512),
-            (Self::Rsa(key), Algorithm::PS256) => (key, Theirs::PS256),
-            (Self::Rsa(key), Algorithm::PS384) => (key, Theirs::PS384),
-            (Self::Rsa(key), Algorithm::PS512) => (key, Theirs::PS512),
-            (Self::P256(key), Algorithm::ES256) => (key, Theirs::ES256),
-            (Self::P384(key), Algorithm::ES384) => (key, Theirs::ES384),
-            (Self::Ed25519(key), Algorithm::EdDSA) => (key, Theirs::EdDSA),
-            _ => return false,
-        };
-        jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
-    }
-
-    /// A P-521 key from an uncompressed point, if the point is on the curve.
-    pub(super) fn p521(point: &[u8]) -> Option<Self> {
-        ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point)
-            .ok()
-            .map(Self::P521)
+        match self {
+            Self::Secret(key) | Self::Rsa(key) => algorithm.name().parse().is_ok_and(|algorithm| {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
+            }),
+            Self::P256(key) | Self::P384(key) | Self::P521(key) | Self::Ed25519(key) => {
+                URL_SAFE_NO_PAD
+                    .decode(signature)
+                    .is_ok_and(|signature| key.verify_sig(message, &signature).is_ok())
+            }
+        }
     }
 }

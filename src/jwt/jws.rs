@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::json::parse_object;
 use super::key::KeySet;
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
+use crate::json::strict::parse_object;
 
 /// No provider's token comes near this size in bytes.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -30,23 +30,23 @@ pub struct Jws<'a> {
     payload: Vec<u8>,
     claims: Option<Map<String, Value>>,
     message: &'a str,
+    /// base64url.
     signature: &'a str,
-    signature_bytes: Vec<u8>,
 }
 
 fn malformed(detail: &str) -> Rejection {
-    Rejection::new(Reason::Malformed, detail)
+    Rejection::new(RejectionReason::Malformed, detail)
 }
 
 impl<'a> Jws<'a> {
     /// Takes a token apart.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
     pub fn parse(token: &'a str) -> Result<Self, Rejection> {
         if token.len() > MAX_TOKEN_BYTES {
             let detail = format!("The token is longer than {MAX_TOKEN_BYTES} bytes.");
-            return Err(Rejection::new(Reason::TooLarge, detail));
+            return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -87,6 +87,7 @@ impl<'a> Jws<'a> {
             ))),
         };
         let payload_bytes = decode(payload)?;
+        decode(signature)?;
         Ok(Self {
             algorithm: text("alg")?.ok_or_else(|| malformed("The header has no \"alg\"."))?,
             key_id: text("kid")?,
@@ -98,7 +99,6 @@ impl<'a> Jws<'a> {
                 .get(..header.len() + 1 + payload.len())
                 .unwrap_or_default(),
             signature,
-            signature_bytes: decode(signature)?,
         })
     }
 
@@ -120,14 +120,14 @@ impl<'a> Jws<'a> {
     /// them when it has none.
     ///
     /// # Errors
-    /// [`Reason::AlgorithmNotAllowed`], [`Reason::UnknownKey`] and [`Reason::BadSignature`].
+    /// [`RejectionReason::AlgorithmNotAllowed`], [`RejectionReason::UnknownKey`] and [`RejectionReason::BadSignature`].
     pub fn verify(&self, allowed: &[Algorithm], keys: &KeySet) -> Result<(), Rejection> {
         let algorithm = Algorithm::from_name(&self.algorithm)
             .filter(|algorithm| allowed.contains(algorithm))
             .ok_or_else(|| {
                 let names: Vec<_> = allowed.iter().map(|algorithm| algorithm.name()).collect();
                 Rejection::new(
-                    Reason::AlgorithmNotAllowed,
+                    RejectionReason::AlgorithmNotAllowed,
                     format!(
                         "The provider's tokens are signed with {}.",
                         names.join(" or ")
@@ -137,20 +137,18 @@ impl<'a> Jws<'a> {
         let mut tried = false;
         for key in keys.candidates(self.key_id.as_deref(), algorithm) {
             tried = true;
-            if key.verifies(
-                algorithm,
-                self.message.as_bytes(),
-                self.signature,
-                &self.signature_bytes,
-            ) {
+            if key.verifies(algorithm, self.message.as_bytes(), self.signature) {
                 return Ok(());
             }
         }
         Err(if tried {
-            Rejection::new(Reason::BadSignature, "The signature is not the provider's.")
+            Rejection::new(
+                RejectionReason::BadSignature,
+                "The signature is not the provider's.",
+            )
         } else {
             Rejection::new(
-                Reason::UnknownKey,
+                RejectionReason::UnknownKey,
                 "The provider has no key with the token's \"kid\" that fits its \"alg\".",
             )
         })

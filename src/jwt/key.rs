@@ -1,7 +1,8 @@
 //! JSON Web Keys (RFC 7517): which keys of a provider can be used, and which cannot and why.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    EcdsaVerificationAlgorithm, ParsedPublicKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +10,7 @@ use jsonwebtoken::DecodingKey;
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, Material};
-use super::json::parse_object;
+use crate::json::strict::parse_object;
 
 /// The most keys a set may have; providers publish one to four.
 const MAX_KEYS: usize = 100;
@@ -51,7 +52,7 @@ const SMALL_ORDER: [[u8; 32]; 7] = {
 /// One key that can verify.
 pub(super) struct Key {
     id: Option<String>,
-    /// `alg` of the key, when it names one: then the key serves that algorithm alone.
+    /// `alg` of the key, when it names one: then the key serves only that algorithm.
     algorithm: Option<Algorithm>,
     material: Material,
 }
@@ -61,15 +62,8 @@ impl Key {
         self.material.fits(algorithm) && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    pub(super) fn verifies(
-        &self,
-        algorithm: Algorithm,
-        message: &[u8],
-        signature: &str,
-        decoded: &[u8],
-    ) -> bool {
-        self.material
-            .verifies(algorithm, message, signature, decoded)
+    pub(super) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+        self.material.verifies(algorithm, message, signature)
     }
 }
 
@@ -192,21 +186,9 @@ impl Key {
         };
         let material = match (text(jwk, "kty")?, jwk.get("crv").and_then(Value::as_str)) {
             ("RSA", _) => rsa(jwk)?,
-            ("EC", Some("P-256")) => {
-                let point = point(jwk, 32)?;
-                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point)
-                    .map_err(|_| "is not a point on its curve")?;
-                Material::P256(ec(jwk)?)
-            }
-            ("EC", Some("P-384")) => {
-                let point = point(jwk, 48)?;
-                ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, &point)
-                    .map_err(|_| "is not a point on its curve")?;
-                Material::P384(ec(jwk)?)
-            }
-            ("EC", Some("P-521")) => {
-                Material::p521(&point(jwk, 66)?).ok_or("is not a point on its curve")?
-            }
+            ("EC", Some("P-256")) => Material::P256(point(jwk, &ECDSA_P256_SHA256_FIXED, 32)?),
+            ("EC", Some("P-384")) => Material::P384(point(jwk, &ECDSA_P384_SHA384_FIXED, 48)?),
+            ("EC", Some("P-521")) => Material::P521(point(jwk, &ECDSA_P521_SHA512_FIXED, 66)?),
             ("OKP", Some("Ed25519")) => ed25519(jwk)?,
             _ => {
                 return Err(
@@ -271,31 +253,32 @@ fn without_leading_zeros(octets: Vec<u8>) -> Vec<u8> {
     octets.into_iter().skip_while(|octet| *octet == 0).collect()
 }
 
-/// The uncompressed point of a key whose coordinates must be `size` bytes long (RFC 7518 section 6.2).
-fn point(jwk: &Map<String, Value>, size: usize) -> Result<Vec<u8>, String> {
+/// The point of a key whose coordinates must be `size` bytes long (RFC 7518 section 6.2).
+fn point(
+    jwk: &Map<String, Value>,
+    curve: &'static EcdsaVerificationAlgorithm,
+    size: usize,
+) -> Result<ParsedPublicKey, String> {
     let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
     if x.len() != size || y.len() != size {
         return Err(format!("has coordinates that are not {size} bytes long"));
     }
-    Ok([&[4][..], &x, &y].concat())
-}
-
-fn ec(jwk: &Map<String, Value>) -> Result<DecodingKey, String> {
-    DecodingKey::from_ec_components(text(jwk, "x")?, text(jwk, "y")?)
+    // The mark of an uncompressed point.
+    ParsedPublicKey::new(curve, [&[4][..], &x, &y].concat())
         .map_err(|_| "is not a point on its curve".to_owned())
 }
 
 fn ed25519(jwk: &Map<String, Value>) -> Result<Material, String> {
-    let public = bytes(jwk, "x")?;
-    let is_small = SMALL_ORDER.iter().any(|point| {
+    let refused = || "is not a usable Ed25519 key".to_owned();
+    // aws-lc-rs would take a SubjectPublicKeyInfo too.
+    let public: [u8; 32] = bytes(jwk, "x")?.try_into().map_err(|_| refused())?;
+    let mut without_sign = public;
+    if let Some(last) = without_sign.last_mut() {
         // The top bit is the sign of the other coordinate.
-        let rest = public.len() == 32 && public.iter().zip(point).take(31).all(|(a, b)| a == b);
-        rest && public.last().map(|byte| byte & 0x7f) == point.last().copied()
-    });
-    if is_small || ParsedPublicKey::new(&ED25519, &public).is_err() {
-        return Err("is not a usable Ed25519 key".to_owned());
+        *last &= 0x7f;
     }
-    DecodingKey::from_ed_components(text(jwk, "x")?)
-        .map(Material::Ed25519)
-        .map_err(|_| "is not a usable Ed25519 key".to_owned())
+    match ParsedPublicKey::new(&ED25519, public) {
+        Ok(key) if !SMALL_ORDER.contains(&without_sign) => Ok(Material::Ed25519(key)),
+        _ => Err(refused()),
+    }
 }

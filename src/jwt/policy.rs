@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 use crate::report::shown;
 
 /// What is expected of `aud` (RFC 7519 section 4.1.3).
@@ -77,7 +77,7 @@ pub struct Times {
     issued: Option<f64>,
 }
 
-fn reject<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Rejection> {
+fn reject<T>(reason: RejectionReason, detail: impl Into<String>) -> Result<T, Rejection> {
     Err(Rejection::new(reason, detail))
 }
 
@@ -87,17 +87,15 @@ impl Policy {
     /// # Errors
     /// A sentence for the operator.
     pub fn new(rules: Rules) -> Result<Self, String> {
-        let unique = |list: &[String], what: &str| {
-            if list.iter().any(String::is_empty) {
-                return Err(format!("An empty string is no {what}."));
-            }
-            Ok(())
+        let refuse_empty = |list: &[String], what: &str| match list.iter().any(String::is_empty) {
+            true => Err(format!("An empty string is no {what}.")),
+            false => Ok(()),
         };
-        unique(&rules.issuers, "issuer")?;
-        unique(&rules.audiences, "audience")?;
-        unique(&rules.authorized_parties, "authorized party")?;
-        unique(&rules.required_claims, "claim")?;
-        unique(&rules.forbidden_claims, "claim")?;
+        refuse_empty(&rules.issuers, "issuer")?;
+        refuse_empty(&rules.audiences, "audience")?;
+        refuse_empty(&rules.authorized_parties, "authorized party")?;
+        refuse_empty(&rules.required_claims, "claim")?;
+        refuse_empty(&rules.forbidden_claims, "claim")?;
         let mut algorithms = Vec::new();
         for name in &rules.algorithms {
             let algorithm = Algorithm::from_name(name);
@@ -179,14 +177,17 @@ impl Policy {
                     Ok(Some(date))
                 }
                 Some(_) => reject(
-                    Reason::Malformed,
+                    RejectionReason::Malformed,
                     format!("\"{name}\" is not a date in seconds since 1970."),
                 ),
-                None => reject(Reason::MissingClaim, format!("\"{name}\" is not a number.")),
+                None => reject(
+                    RejectionReason::MissingClaim,
+                    format!("\"{name}\" is not a number."),
+                ),
             },
         };
         let Some(expires) = date("exp")? else {
-            return reject(Reason::MissingClaim, "The token has no \"exp\".");
+            return reject(RejectionReason::MissingClaim, "The token has no \"exp\".");
         };
         let times = Times {
             expires,
@@ -195,7 +196,7 @@ impl Policy {
         };
         if self.rules.max_age_seconds.is_some() && times.issued.is_none() {
             return reject(
-                Reason::MissingClaim,
+                RejectionReason::MissingClaim,
                 "The provider's tokens have a maximum age, and this one has no \"iat\".",
             );
         }
@@ -205,22 +206,25 @@ impl Policy {
     /// Compares the times with a clock, `now` in seconds since 1970.
     ///
     /// # Errors
-    /// [`Reason::Expired`], [`Reason::NotYetValid`], [`Reason::IssuedInFuture`], [`Reason::TooOld`].
+    /// [`RejectionReason::Expired`], [`RejectionReason::NotYetValid`], [`RejectionReason::IssuedInFuture`], [`RejectionReason::TooOld`].
     pub fn check_times(&self, times: &Times, now: i64) -> Result<(), Rejection> {
         let (now, leeway) = (now as f64, f64::from(self.rules.leeway_seconds));
         if times.expires <= now - leeway {
-            return reject(Reason::Expired, "The token's \"exp\" has passed.");
+            return reject(RejectionReason::Expired, "The token's \"exp\" has passed.");
         }
         if times
             .not_before
             .is_some_and(|not_before| not_before > now + leeway)
         {
-            return reject(Reason::NotYetValid, "The token's \"nbf\" has not come.");
+            return reject(
+                RejectionReason::NotYetValid,
+                "The token's \"nbf\" has not come.",
+            );
         }
         if let Some(issued) = times.issued {
             if issued > now + leeway {
                 return reject(
-                    Reason::IssuedInFuture,
+                    RejectionReason::IssuedInFuture,
                     "The token's \"iat\" is later than this server's clock.",
                 );
             }
@@ -230,7 +234,7 @@ impl Policy {
                 .is_some_and(|age| issued + f64::from(age) <= now - leeway)
             {
                 return reject(
-                    Reason::TooOld,
+                    RejectionReason::TooOld,
                     "The token was issued longer ago than the provider's maximum age.",
                 );
             }
@@ -268,7 +272,7 @@ impl Policy {
             .any(|allowed| plain(allowed) == typ)
         {
             return reject(
-                Reason::WrongType,
+                RejectionReason::WrongType,
                 "The token's \"typ\" is not that of the provider's user tokens.",
             );
         }
@@ -277,7 +281,7 @@ impl Policy {
             |category: &str| categories.is_empty() || categories.iter().any(|one| one == category);
         if category.is_some_and(|category| !is_allowed(category)) {
             return reject(
-                Reason::WrongType,
+                RejectionReason::WrongType,
                 "The token's \"cat\" is not that of the provider's user tokens.",
             );
         }
@@ -290,7 +294,7 @@ impl Policy {
             && !self.has_issuer(claims.get("iss").and_then(Value::as_str))
         {
             return reject(
-                Reason::UnknownIssuer,
+                RejectionReason::UnknownIssuer,
                 "The token's \"iss\" is not one of the provider's issuers.",
             );
         }
@@ -299,12 +303,12 @@ impl Policy {
                 let (name, value) = required.split_once('=').unwrap_or((required, ""));
                 return if value.is_empty() || !has_claim(claims, name) {
                     reject(
-                        Reason::MissingClaim,
+                        RejectionReason::MissingClaim,
                         format!("The token has no \"{name}\"."),
                     )
                 } else {
                     reject(
-                        Reason::ClaimRejected,
+                        RejectionReason::ClaimRejected,
                         format!("\"{name}\" is not \"{value}\"."),
                     )
                 };
@@ -317,7 +321,7 @@ impl Policy {
             .find(|claim| has_claim(claims, claim))
         {
             return reject(
-                Reason::ClaimRejected,
+                RejectionReason::ClaimRejected,
                 format!("The provider's policy refuses \"{claim}\"."),
             );
         }
@@ -327,7 +331,7 @@ impl Policy {
         if !parties.is_empty() && !party.is_some_and(|party| parties.iter().any(|one| one == party))
         {
             return reject(
-                Reason::WrongAuthorizedParty,
+                RejectionReason::WrongAuthorizedParty,
                 "The token's \"azp\" is not one of the authorized parties.",
             );
         }
@@ -353,7 +357,7 @@ impl Policy {
             Ok(())
         } else {
             reject(
-                Reason::WrongAudience,
+                RejectionReason::WrongAudience,
                 "The token's \"aud\" is not one of the expected audiences.",
             )
         }
@@ -364,7 +368,7 @@ impl Policy {
         match claims.get("sub").and_then(Value::as_str) {
             Some(subject) => self.user_id_of(subject),
             None => reject(
-                Reason::MissingClaim,
+                RejectionReason::MissingClaim,
                 "The token has no \"sub\" that is a string.",
             ),
         }
@@ -373,7 +377,7 @@ impl Policy {
     /// The user id that a subject makes, from a token or elsewhere.
     ///
     /// # Errors
-    /// [`Reason::SubjectRejected`].
+    /// [`RejectionReason::SubjectRejected`].
     pub fn user_id_of(&self, subject: &str) -> Result<String, Rejection> {
         let is_sound = !subject.is_empty()
             && subject.len() <= MAX_SUBJECT_BYTES
@@ -384,7 +388,7 @@ impl Policy {
                 .is_none_or(|pattern| pattern.is_match(subject));
         if !is_sound {
             return reject(
-                Reason::SubjectRejected,
+                RejectionReason::SubjectRejected,
                 "The user's id (\"sub\") is not of the form that the provider's users have.",
             );
         }
@@ -394,7 +398,7 @@ impl Policy {
         );
         if !self.rules.allow_uuid_subjects && is_uuid(&user_id) {
             return reject(
-                Reason::SubjectRejected,
+                RejectionReason::SubjectRejected,
                 "The user's id (\"sub\") could be that of a user of InsForge's own.",
             );
         }

@@ -6,9 +6,9 @@ macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $code:literal),+ $(,)?) => {
         /// The reason codes that callers see; they are part of the interface.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Reason { $($(#[$doc])* $variant),+ }
+        pub enum RejectionReason { $($(#[$doc])* $variant),+ }
 
-        impl Reason {
+        impl RejectionReason {
             /// The code as it stands in DETAIL and in `inspect_provider_jwt`.
             #[must_use]
             pub const fn code(self) -> &'static str {
@@ -59,7 +59,7 @@ reasons! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The code.
-    pub reason: Reason,
+    pub reason: RejectionReason,
     /// A sentence for people.
     pub detail: String,
 }
@@ -67,7 +67,7 @@ pub struct Rejection {
 impl Rejection {
     #[must_use]
     #[allow(missing_docs)]
-    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    pub fn new(reason: RejectionReason, detail: impl Into<String>) -> Self {
         Self {
             reason,
             detail: detail.into(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::algorithm::Algorithm;
 use super::jws::Jws;
 use super::key::{KeySet, KeySetError};
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Rejection, RejectionReason};
 
 const ALL: [Algorithm; 13] = [
     Algorithm::HS256,
@@ -129,7 +129,7 @@ fn verify(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Result<Vec<u8>, 
     jws.verify(allowed, keys).map(|()| jws.payload().to_vec())
 }
 
-fn refusal(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Option<Reason> {
+fn refusal(token: &str, allowed: &[Algorithm], keys: &KeySet) -> Option<RejectionReason> {
     verify(token, allowed, keys)
         .err()
         .map(|rejection| rejection.reason)
@@ -151,7 +151,7 @@ fn verifies_only_unaltered(
     let altered = format!("{header}.{first}{}.{signature}", &payload[1..]);
     assert_eq!(
         refusal(&altered, &[algorithm], keys),
-        Some(Reason::BadSignature)
+        Some(RejectionReason::BadSignature)
     );
 }
 
@@ -234,7 +234,7 @@ fn rfc_7515_a5_unsecured_is_refused_whatever_is_allowed() {
     ] {
         assert_eq!(
             refusal(&token, &ALL, &keys),
-            Some(Reason::AlgorithmNotAllowed)
+            Some(RejectionReason::AlgorithmNotAllowed)
         );
     }
 }
@@ -259,7 +259,7 @@ fn rfc_7515_a6_and_a7_json_serializations_are_refused() {
     for token in [general, flattened] {
         assert_eq!(
             refusal(&token.to_string(), &ALL, &keys),
-            Some(Reason::Malformed)
+            Some(RejectionReason::Malformed)
         );
     }
 }
@@ -374,5 +374,23 @@ fn leading_zero_octets_of_an_rsa_key_change_no_verdict() {
         let jwks = json!({"keys": [{"kty": "RSA", "n": modulus, "e": exponent}]});
         let refused = KeySet::parse(&jwks.to_string()).err();
         assert!(matches!(refused, Some(KeySetError::NoUsableKey(_))));
+    }
+}
+
+/// RFC 8037 section 2: `x` is the public key itself, not its SubjectPublicKeyInfo (RFC 8410
+/// section 4). The first is the RFC's own key, the second a point of small order.
+#[test]
+fn rfc_8037_a_wrapped_ed25519_key_is_refused() {
+    let own = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    for point in [own.unwrap(), vec![0; 32]] {
+        let prefix = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+        let x = URL_SAFE_NO_PAD.encode([&prefix[..], &point].concat());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+        assert_eq!(
+            KeySet::parse(&json!({ "keys": [jwk] }).to_string()).err(),
+            Some(KeySetError::NoUsableKey(vec![
+                "Key 1 is not a usable Ed25519 key.".to_owned()
+            ]))
+        );
     }
 }

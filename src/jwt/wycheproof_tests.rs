@@ -42,7 +42,7 @@ impl Run {
     ) {
         let verifies = keys
             .candidates(None, self.algorithm)
-            .any(|key| key.verifies(self.algorithm, message, &encode(signature), signature));
+            .any(|key| key.verifies(self.algorithm, message, &encode(signature)));
         match result {
             TestResult::Valid => {
                 assert!(verifies, "{} test {test} is valid", self.file);

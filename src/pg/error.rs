@@ -5,7 +5,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 
 use crate::error::Error;
-use crate::{eip712, evm, jwt, settings, x402};
+use crate::{eip712, evm, providers, settings, x402};
 
 /// What everything in the glue returns.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -38,7 +38,7 @@ macro_rules! reports {
     };
 }
 reports!(
-    jwt::Error,
+    providers::Error,
     x402::Error,
     evm::Error,
     eip712::Invalid,

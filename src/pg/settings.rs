@@ -91,6 +91,12 @@ fn warn_of_exchanged_tokens() {
     .report(PgLogLevel::WARNING);
 }
 
+/// Setting `allow_mock_settlements`.
+#[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
+fn mock_settlements_are_allowed() -> reported::Result<bool> {
+    Ok(current()?.allow_mock_settlements)
+}
+
 #[cfg(feature = "pg_test")]
 #[pg_schema]
 mod tests {

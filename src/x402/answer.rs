@@ -33,19 +33,6 @@ pub enum Outcome {
     Conflict,
 }
 
-impl Outcome {
-    /// Its name, which is that of the reservation's state.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Settled => "settled",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Conflict => "conflict",
-        }
-    }
-}
-
 /// An answer, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {

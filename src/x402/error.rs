@@ -54,7 +54,11 @@ pub enum Error {
 
     /// A payment that was read and refused.
     #[error("payment rejected")]
-    PaymentRejected(super::reason::Refusal),
+    PaymentRejected(super::refusal::PaymentRefusal),
+
+    /// What happened to a reservation cannot be.
+    #[error(transparent)]
+    Reservation(#[from] super::reservation::Refused),
 
     /// Text that is no amount.
     #[error("invalid amount")]
@@ -164,12 +168,15 @@ impl Error {
             ),
             Self::PaymentRejected(refusal) => Report::new(
                 match refusal.reason {
-                    super::reason::Reason::InvalidPayload => sqlstate::INVALID_TEXT_REPRESENTATION,
+                    super::refusal::InvalidReason::InvalidPayload => {
+                        sqlstate::INVALID_TEXT_REPRESENTATION
+                    }
                     _ => sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
                 },
                 format!("{}: {}", refusal.reason.name(), refusal.message),
                 "Nothing was reserved. insforge_integrations.verify_x402_payment() explains without raising.",
             ),
+            Self::Reservation(refused) => refused.report(),
             Self::InvalidAmount => Report::new(
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 "An amount is a text of decimal digits, in the token's smallest unit.",

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Version;
-use super::payment::{Payment, document};
+use super::payment::Payment;
 use super::registry::Registry;
 use super::requirements::offers;
 use crate::report::Bug;
@@ -64,11 +64,9 @@ pub fn request(
             });
         }
     };
-    let invalid = |problem: &str| Error::InvalidHeader {
-        problem: problem.to_owned(),
-    };
-    let text = document(payment).map_err(invalid)?;
-    let read = Payment::read(&text).map_err(|refusal| invalid(&refusal.message))?;
+    let read = Payment::read(payment).map_err(|refusal| Error::InvalidHeader {
+        problem: refusal.message,
+    })?;
     let offers = offers(requirements, registry)?;
     let [offer] = offers.as_slice() else {
         return Err(Error::InvalidRequirements {
@@ -98,7 +96,7 @@ pub fn request(
         x402_version: read.version as u8,
         chain_index,
         sync_settle: is_okx.then_some(true),
-        payment_payload: serde_json::from_str(&text).map_err(Bug::new)?,
+        payment_payload: serde_json::from_str(&read.document).map_err(Bug::new)?,
         payment_requirements: match is_okx_v1 {
             true => PaymentRequirements::Members(
                 OKX_V1_MEMBERS

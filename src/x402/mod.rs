@@ -7,10 +7,11 @@ mod error;
 pub mod facilitator;
 pub mod header;
 pub mod payment;
-pub mod reason;
+pub mod refusal;
 pub mod registry;
 pub mod requirements;
 pub mod reservable;
+pub mod reservation;
 pub mod settlement;
 pub mod verify;
 

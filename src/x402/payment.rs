@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::authorization::Authorization;
-use super::reason::{Reason, Refusal};
+use super::refusal::{InvalidReason, PaymentRefusal};
 use super::{MAX_TEXT, Version, header};
 use crate::evm::address::Address;
 use crate::evm::integer::{U256, decimal};
@@ -14,7 +14,7 @@ use crate::json::{Json, Members};
 ///
 /// # Errors
 /// A sentence: what else it is.
-pub fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
+fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
     if !payment.trim_ascii_start().starts_with('{') {
         return header::decode(payment).map(Cow::Owned);
     }
@@ -30,17 +30,20 @@ pub fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
 /// A payment.
 #[derive(Debug)]
 pub struct Payment<'a> {
+    /// Its JSON text.
+    pub document: Cow<'a, str>,
     /// Of the protocol.
     pub version: Version,
     /// `exact`, or something else.
-    pub scheme: Cow<'a, str>,
+    pub scheme: String,
     /// A name or an identifier.
-    pub network: Cow<'a, str>,
-    /// The requirement that a buyer of version 2 says to accept.
-    pub accepted: Option<Json<'a>>,
-    /// `payload`, not looked into yet.
-    payload: Json<'a>,
-    extensions: Option<Json<'a>>,
+    pub network: String,
+    /// The requirement that a buyer of version 2 says to accept, as JSON.
+    pub accepted: Option<String>,
+    /// What was signed, if the payload is one of scheme `exact`.
+    pub signed: Result<Signed, PaymentRefusal>,
+    /// The buyer's name for the request that is paid for.
+    pub identifier: Result<Option<String>, PaymentRefusal>,
 }
 
 /// What was signed, and the signature.
@@ -53,11 +56,18 @@ pub struct Signed {
 }
 
 impl<'a> Payment<'a> {
-    /// Reads a payment's JSON text.
+    /// Reads a header's value, or a payment's JSON text.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn read(document: &'a str) -> Result<Self, Refusal> {
+    /// [`PaymentRefusal`].
+    pub fn read(payment: &'a str) -> Result<Self, PaymentRefusal> {
+        let document = document(payment).map_err(invalid)?;
+        let parts = Self::of_document(&document)?;
+        Ok(Self { document, ..parts })
+    }
+
+    /// What a document says.
+    fn of_document(document: &str) -> Result<Payment<'static>, PaymentRefusal> {
         let members = Json::unchecked(document).members();
         let members = members
             .ok_or_else(|| invalid("A payment is a JSON object, each name in it given once."))?;
@@ -67,122 +77,122 @@ impl<'a> Payment<'a> {
         let payload = *members
             .get("payload")
             .ok_or_else(|| invalid("payload: It is missing."))?;
-        let extensions = members.get("extensions").copied();
-        match version {
-            Some("1") => Ok(Self {
-                version: Version::V1,
-                scheme: string(&members, "scheme", "")?,
-                network: string(&members, "network", "")?,
-                accepted: None,
-                payload,
-                extensions,
-            }),
+        let (version, scheme, network, accepted) = match version {
+            Some("1") => (
+                Version::V1,
+                string(&members, "scheme", "")?,
+                string(&members, "network", "")?,
+                None,
+            ),
             Some("2") => {
                 let accepted = *members
                     .get("accepted")
                     .ok_or_else(|| invalid("accepted: It is missing."))?;
-                let of_accepted = accepted.members();
-                let of_accepted = of_accepted.ok_or_else(|| {
-                    invalid("accepted: It is an object, each name in it given once.")
-                })?;
-                Ok(Self {
-                    version: Version::V2,
-                    scheme: string(&of_accepted, "scheme", "accepted.")?,
-                    network: string(&of_accepted, "network", "accepted.")?,
-                    accepted: Some(accepted),
-                    payload,
-                    extensions,
-                })
+                let of_accepted = object(accepted, "accepted")?;
+                (
+                    Version::V2,
+                    string(&of_accepted, "scheme", "accepted.")?,
+                    string(&of_accepted, "network", "accepted.")?,
+                    Some(accepted.text().to_owned()),
+                )
             }
-            _ => Err(Refusal::new(
-                Reason::InvalidVersion,
-                "x402Version: It is the number 1 or 2.",
-            )),
-        }
-    }
-
-    /// The buyer's name for the request that is paid for: `info.id` of extension
-    /// `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores.
-    ///
-    /// # Errors
-    /// [`Refusal`] for another name: the buyer counts on it.
-    pub fn identifier(&self) -> Result<Option<String>, Refusal> {
-        const PLACE: &str = "extensions.payment-identifier.info.id";
-        let extensions = self.extensions.and_then(Json::members);
-        let info = extensions
-            .and_then(|extensions| extensions.get("payment-identifier")?.members())
-            .and_then(|extension| extension.get("info")?.members());
-        let Some(id) = info.as_ref().and_then(|info| info.get("id")) else {
-            let is_required = info.is_some_and(|info| {
-                info.get("required").and_then(|required| required.boolean()) == Some(true)
-            });
-            return match is_required {
-                true => Err(invalid(&format!("{PLACE}: It is missing."))),
-                false => Ok(None),
-            };
+            _ => {
+                return Err(PaymentRefusal::new(
+                    InvalidReason::InvalidVersion,
+                    "x402Version: It is the number 1 or 2.",
+                ));
+            }
         };
-        let is_name = |id: &str| {
-            (16..=128).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        };
-        match id.string().filter(|id| is_name(id)) {
-            Some(id) => Ok(Some(id.into_owned())),
-            None => Err(invalid(&format!(
-                "{PLACE}: It is a string of 16 to 128 letters, digits, hyphens and underscores."
-            ))),
-        }
-    }
-
-    /// Reads the payload of scheme `exact`.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn signed(&self) -> Result<Signed, Refusal> {
-        let payload = object(self.payload, "payload")?;
-        if payload.contains_key("permit2Authorization") {
-            let message = "payload.permit2Authorization: EIP-3009 authorizations are the payments that are known here.";
-            return Err(Refusal::new(Reason::UnsupportedScheme, message));
-        }
-        let Some(authorization) = payload.get("authorization") else {
-            return Err(invalid(
-                "payload.authorization: It is missing: EIP-3009 authorizations are the payments that are known here.",
-            ));
-        };
-        let members = object(*authorization, "payload.authorization")?;
-        let path = "payload.authorization.";
-        let address = |name: &str| {
-            let text = string(&members, name, path)?;
-            Address::parse(&text).map_err(|problem| invalid(&format!("{path}{name}: {problem}")))
-        };
-        let nonce = string(&members, "nonce", path)?;
-        let nonce = fixed_bytes(&nonce);
-        let signature = string(&payload, "signature", "payload.")?;
-        let signature = bytes(&signature);
-        Ok(Signed {
-            authorization: Authorization {
-                from: address("from")?,
-                to: address("to")?,
-                value: integer(&members, "value")?,
-                valid_after: integer(&members, "validAfter")?,
-                valid_before: integer(&members, "validBefore")?,
-                nonce: nonce.ok_or_else(|| {
-                    invalid("payload.authorization.nonce: It is 0x and 64 hexadecimal digits.")
-                })?,
-            },
-            signature: signature.ok_or_else(|| {
-                invalid("payload.signature: It is 0x and hexadecimal digits, two for each byte.")
-            })?,
+        Ok(Payment {
+            document: Cow::Borrowed(""),
+            version,
+            scheme: scheme.into_owned(),
+            network: network.into_owned(),
+            accepted,
+            signed: signed(payload),
+            identifier: identifier(members.get("extensions").copied()),
         })
     }
 }
 
-fn invalid(message: &str) -> Refusal {
-    Refusal::new(Reason::InvalidPayload, message)
+/// `info.id` of extension `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores. Another name is
+/// refused: the buyer counts on it.
+fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal> {
+    const PLACE: &str = "extensions.payment-identifier.info.id";
+    let extensions = extensions.and_then(Json::members);
+    let info = extensions
+        .and_then(|extensions| extensions.get("payment-identifier")?.members())
+        .and_then(|extension| extension.get("info")?.members());
+    let Some(id) = info.as_ref().and_then(|info| info.get("id")) else {
+        let is_required = info.is_some_and(|info| {
+            info.get("required").and_then(|required| required.boolean()) == Some(true)
+        });
+        return match is_required {
+            true => Err(invalid(&format!("{PLACE}: It is missing."))),
+            false => Ok(None),
+        };
+    };
+    let is_name = |id: &str| {
+        (16..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    match id.string().filter(|id| is_name(id)) {
+        Some(id) => Ok(Some(id.into_owned())),
+        None => Err(invalid(&format!(
+            "{PLACE}: It is a string of 16 to 128 letters, digits, hyphens and underscores."
+        ))),
+    }
 }
 
-fn object<'a>(json: Json<'a>, name: &str) -> Result<Members<'a>, Refusal> {
+/// Reads the payload of scheme `exact`.
+fn signed(payload: Json) -> Result<Signed, PaymentRefusal> {
+    let payload = object(payload, "payload")?;
+    if payload.contains_key("permit2Authorization") {
+        let message = "payload.permit2Authorization: EIP-3009 authorizations are the payments that are known here.";
+        return Err(PaymentRefusal::new(
+            InvalidReason::UnsupportedScheme,
+            message,
+        ));
+    }
+    let Some(authorization) = payload.get("authorization") else {
+        return Err(invalid(
+            "payload.authorization: It is missing: EIP-3009 authorizations are the payments that are known here.",
+        ));
+    };
+    let members = object(*authorization, "payload.authorization")?;
+    let path = "payload.authorization.";
+    let address = |name: &str| {
+        let text = string(&members, name, path)?;
+        Address::parse(&text).map_err(|problem| invalid(&format!("{path}{name}: {problem}")))
+    };
+    let nonce = string(&members, "nonce", path)?;
+    let nonce = fixed_bytes(&nonce);
+    let signature = string(&payload, "signature", "payload.")?;
+    let signature = bytes(&signature);
+    Ok(Signed {
+        authorization: Authorization {
+            from: address("from")?,
+            to: address("to")?,
+            value: integer(&members, "value")?,
+            valid_after: integer(&members, "validAfter")?,
+            valid_before: integer(&members, "validBefore")?,
+            nonce: nonce.ok_or_else(|| {
+                invalid("payload.authorization.nonce: It is 0x and 64 hexadecimal digits.")
+            })?,
+        },
+        signature: signature.ok_or_else(|| {
+            invalid("payload.signature: It is 0x and hexadecimal digits, two for each byte.")
+        })?,
+    })
+}
+
+fn invalid(message: &str) -> PaymentRefusal {
+    PaymentRefusal::new(InvalidReason::InvalidPayload, message)
+}
+
+fn object<'a>(json: Json<'a>, name: &str) -> Result<Members<'a>, PaymentRefusal> {
     json.members().ok_or_else(|| {
         invalid(&format!(
             "{name}: It is an object, each name in it given once."
@@ -190,13 +200,17 @@ fn object<'a>(json: Json<'a>, name: &str) -> Result<Members<'a>, Refusal> {
     })
 }
 
-fn string<'a>(members: &Members<'a>, name: &str, path: &str) -> Result<Cow<'a, str>, Refusal> {
+fn string<'a>(
+    members: &Members<'a>,
+    name: &str,
+    path: &str,
+) -> Result<Cow<'a, str>, PaymentRefusal> {
     let text = members.get(name).and_then(|value| value.string());
     text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or no string.")))
 }
 
 /// Decimal digits as a string, as the specification has them, or as a number, as some clients send times.
-fn integer(members: &Members, name: &str) -> Result<U256, Refusal> {
+fn integer(members: &Members, name: &str) -> Result<U256, PaymentRefusal> {
     let value = members.get(name);
     let text = value.and_then(|value| value.string());
     let digits = text.as_deref().or_else(|| value?.number());

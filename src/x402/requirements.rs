@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::reason::{Reason, Refusal};
+use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
 use super::{EXACT, MAX_TEXT, Version};
 use crate::evm::address::Address;
@@ -20,7 +20,7 @@ const EIP_3009: &str = "eip3009";
 
 /// What a payment is held against.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Terms<'r> {
+pub struct PaymentTerms<'r> {
     /// By the name that the amount goes by.
     pub version: Version,
     /// On which chain.
@@ -38,18 +38,19 @@ pub struct Terms<'r> {
 /// One thing that is offered.
 #[derive(Debug)]
 pub struct Offer<'a, 'r> {
-    json: Json<'a>,
+    /// As it was given.
+    pub json: Json<'a>,
     /// By the name that the amount goes by; `None`: it goes by none, as in schemes that are not known here.
     pub version: Option<Version>,
     /// What it says.
-    pub terms: Result<Terms<'r>, Unknown>,
+    pub terms: Result<PaymentTerms<'r>, Unknown>,
 }
 
 /// An offer that others may know: buyers are told of it, and a payment that takes it is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unknown {
     /// What a payment is refused with.
-    pub refusal: Refusal,
+    pub refusal: PaymentRefusal,
     /// On which chain, as the offer says it.
     pub network: Option<String>,
     /// In which token, as the offer says it.
@@ -59,7 +60,7 @@ pub struct Unknown {
 /// Why there are no terms.
 enum NoTerms {
     Invalid(Error),
-    Unknown(Refusal),
+    Unknown(PaymentRefusal),
 }
 
 impl From<Error> for NoTerms {
@@ -68,8 +69,8 @@ impl From<Error> for NoTerms {
     }
 }
 
-fn unknown(reason: Reason, message: impl Into<String>) -> NoTerms {
-    NoTerms::Unknown(Refusal::new(reason, message))
+fn unknown(reason: InvalidReason, message: impl Into<String>) -> NoTerms {
+    NoTerms::Unknown(PaymentRefusal::new(reason, message))
 }
 
 /// Reads one requirement, a list of them, or a whole `{accepts: […]}`.
@@ -104,7 +105,7 @@ impl<'a, 'r> Offer<'a, 'r> {
             _ => None,
         };
         let said = |name| members.get(name)?.string().map(Cow::into_owned);
-        let terms = match Terms::read(&members, version, registry) {
+        let terms = match PaymentTerms::read(&members, version, registry) {
             Ok(terms) => Ok(terms),
             Err(NoTerms::Invalid(error)) => return Err(error),
             Err(NoTerms::Unknown(refusal)) => Err(Unknown {
@@ -120,20 +121,9 @@ impl<'a, 'r> Offer<'a, 'r> {
         })
     }
 
-    /// The object as it was given, its network named where it was not.
+    /// See [`with_network`].
     pub(super) fn with_network(&self) -> Result<Box<RawValue>, Error> {
-        let text = self.json.text();
-        let has_network = self
-            .json
-            .members()
-            .is_some_and(|members| members.contains_key("network"));
-        let text = match (text.strip_prefix('{'), &self.terms) {
-            (Some(rest), Ok(terms)) if !has_network => {
-                format!("{{\"network\": \"{}\", {rest}", terms.network_name())
-            }
-            _ => text.to_owned(),
-        };
-        Ok(RawValue::from_string(text).map_err(Bug::new)?)
+        with_network(self.json, self.terms.as_ref().ok())
     }
 
     /// The value of a member, as it was given.
@@ -143,7 +133,25 @@ impl<'a, 'r> Offer<'a, 'r> {
     }
 }
 
-impl<'r> Terms<'r> {
+/// An offer as it was given, its network named where it was not.
+pub(super) fn with_network(
+    offer: Json,
+    terms: Option<&PaymentTerms>,
+) -> Result<Box<RawValue>, Error> {
+    let text = offer.text();
+    let has_network = offer
+        .members()
+        .is_some_and(|members| members.contains_key("network"));
+    let text = match (text.strip_prefix('{'), terms) {
+        (Some(rest), Some(terms)) if !has_network => {
+            format!("{{\"network\": \"{}\", {rest}", terms.network_name())
+        }
+        _ => text.to_owned(),
+    };
+    Ok(RawValue::from_string(text).map_err(Bug::new)?)
+}
+
+impl<'r> PaymentTerms<'r> {
     fn read(
         members: &Members,
         version: Option<Version>,
@@ -153,7 +161,7 @@ impl<'r> Terms<'r> {
         let scheme = scheme.ok_or_else(|| invalid("scheme: It is missing."))?;
         if scheme != EXACT {
             return Err(unknown(
-                Reason::UnsupportedScheme,
+                InvalidReason::UnsupportedScheme,
                 "scheme: The one scheme that is known here is \"exact\".",
             ));
         }
@@ -164,7 +172,7 @@ impl<'r> Terms<'r> {
         let network = match string(members, "network")? {
             Some(name) => registry.networks.find(&name).ok_or_else(|| {
                 unknown(
-                    Reason::InvalidNetwork,
+                    InvalidReason::InvalidNetwork,
                     "network: View x402_networks does not have it.",
                 )
             })?,
@@ -189,7 +197,7 @@ impl<'r> Terms<'r> {
             Some(Some(method)) if method == EIP_3009 => {}
             Some(Some(_)) => {
                 return Err(unknown(
-                    Reason::UnsupportedScheme,
+                    InvalidReason::UnsupportedScheme,
                     format!(
                         "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\"."
                     ),
@@ -204,7 +212,7 @@ impl<'r> Terms<'r> {
         let address = address()?;
         let asset = registry.assets.find(network, address).ok_or_else(|| {
             unknown(
-                Reason::InvalidRequirements,
+                InvalidReason::InvalidRequirements,
                 format!(
                     "asset: View x402_assets does not have {address} on {}.",
                     network.network
@@ -296,7 +304,7 @@ fn invalid(problem: &str) -> Error {
 
 /// What `x402_payment_requirements()` is given.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct RequirementsArguments<'a> {
     /// Who is paid.
     pub pay_to: &'a str,
     /// How much, in the token's smallest unit.
@@ -317,7 +325,7 @@ pub struct Wanted<'a> {
     pub version: i32,
 }
 
-impl Wanted<'_> {
+impl RequirementsArguments<'_> {
     /// The requirement, as JSON.
     ///
     /// # Errors

@@ -1,14 +1,12 @@
 //! A payment that can be reserved: it fits, or only a facilitator can say whether it does.
 
 use super::authorization::Authorization;
-use super::payment::{Payment, document};
-use super::reason::{Reason, Refusal};
+use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
-use super::requirements::offers;
-use super::verify::verify;
+use super::requirements::with_network;
+use super::verify::{Verdict, verify};
 use crate::evm::address::Address;
 use crate::evm::integer::U256;
-use crate::report::Bug;
 use crate::x402::Error;
 
 /// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
@@ -46,46 +44,39 @@ impl<'r> Reservable<'r> {
         registry: Registry<'r>,
         now: u64,
     ) -> Result<Self, Error> {
-        let verdict = verify(payment, requirements, registry, now)?;
-        let is_signature_verified = verdict.is_valid() == Some(true);
-        if let Some(refusal) = verdict.refusal
-            && refusal.reason != Reason::NeedsFacilitator
+        let judged = match verify(payment, requirements, registry, now)? {
+            Verdict::Judged(judged) => judged,
+            Verdict::Refused(early) => return Err(Error::PaymentRejected(early.refusal)),
+        };
+        let is_signature_verified = judged.is_valid() == Some(true);
+        if let Some(refusal) = judged.refusal
+            && refusal.reason != InvalidReason::NeedsFacilitator
         {
             return Err(Error::PaymentRejected(refusal));
         }
-        let offers = offers(requirements, registry)?;
-        let offer = verdict.offer.and_then(|offer| offers.get(offer));
-        let (Some(authorization), Some(offer), Some(Ok(terms))) = (
-            verdict.authorization,
-            offer,
-            offer.map(|offer| &offer.terms),
-        ) else {
-            return Err(Bug::new("a payment fits no offer and was not refused").into());
-        };
+        let authorization = judged.signed.authorization;
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
-            return Err(Error::PaymentRejected(Refusal::new(
-                Reason::ValidBefore,
+            return Err(Error::PaymentRejected(PaymentRefusal::new(
+                InvalidReason::ValidBefore,
                 "payload.authorization.validBefore: It is beyond the last time that Postgres computes with, in the year 294276.",
             )));
         }
         if authorization.from == Address::ZERO {
-            return Err(Error::PaymentRejected(Refusal::new(
-                Reason::InvalidSignature,
+            return Err(Error::PaymentRejected(PaymentRefusal::new(
+                InvalidReason::InvalidSignature,
                 "payload.authorization.from: It is nobody's address.",
             )));
         }
-        let text = document(payment).map_err(Bug::new)?;
-        let identifier = Payment::read(&text)
-            .and_then(|payment| payment.identifier())
-            .map_err(Error::PaymentRejected)?;
         Ok(Self {
-            requirement: offer.with_network()?.get().to_owned(),
-            payment: text.into_owned(),
+            requirement: with_network(judged.offer, Some(&judged.terms))?
+                .get()
+                .to_owned(),
+            identifier: judged.identifier.map_err(Error::PaymentRejected)?,
+            payment: judged.document.into_owned(),
             authorization,
-            network: terms.network,
-            asset: terms.asset,
+            network: judged.terms.network,
+            asset: judged.terms.asset,
             is_signature_verified,
-            identifier,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::registry::{Network, Networks};
 use crate::evm::integer::{Integer, decimal, without_leading_zeros};
-use crate::evm::{address, fixed_bytes, hexadecimal, lower_case, transaction_hash};
+use crate::evm::{address, fixed_bytes, hexadecimal, transaction_hash};
 use crate::x402::Error;
 
 /// What is recorded of a payment that moved, each part in the one spelling that the ledger has for it.
@@ -20,7 +20,7 @@ pub struct Settlement<'r> {
 
 /// A settlement as it is given.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub struct UnreadSettlement<'a> {
     /// In any case, with `0x` or without.
     pub tx_hash: &'a str,
     /// In any case; facilitators write addresses with the checksum, without, and in upper case.
@@ -33,7 +33,7 @@ pub struct Given<'a> {
     pub status: &'a str,
 }
 
-impl Given<'_> {
+impl UnreadSettlement<'_> {
     /// Reads it.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Given<'_> {
     pub fn read<'r>(&self, networks: &'r Networks) -> Result<Settlement<'r>, Error> {
         let tx_hash =
             transaction_hash(self.tx_hash).ok_or(crate::evm::Error::InvalidTransactionHash)?;
-        let payer = lower_case::<20>(self.payer).ok_or(crate::evm::Error::InvalidAddress {
+        let payer = fixed_bytes::<20>(self.payer).ok_or(crate::evm::Error::InvalidAddress {
             problem: address::EXPECTED,
         })?;
         let amount = decimal(self.amount).filter(|_| !self.amount.is_empty());
@@ -58,7 +58,7 @@ impl Given<'_> {
         }
         Ok(Settlement {
             tx_hash: hexadecimal(&tx_hash),
-            payer,
+            payer: hexadecimal(&payer),
             amount: without_leading_zeros(self.amount).to_owned(),
             network,
         })

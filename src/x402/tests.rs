@@ -17,6 +17,7 @@ use crate::x402::Error;
 
 mod answers;
 mod any_answer;
+mod any_event;
 mod any_input;
 mod any_offer;
 mod reservable;
@@ -94,10 +95,11 @@ fn requirements() -> Value {
 /// The reason's name, `valid` or `undecided`, and the message.
 fn verdict(payment: &str, requirements: &Value, now: u64) -> (String, String) {
     let rows = Rows::new();
-    let verdict = verify(payment, &requirements.to_string(), rows.registry(), now).unwrap();
-    match (verdict.is_valid(), verdict.refusal) {
+    let requirements = requirements.to_string();
+    let verdict = verify(payment, &requirements, rows.registry(), now).unwrap();
+    match (verdict.is_valid(), verdict.refusal()) {
         (Some(true), None) => ("valid".to_owned(), String::new()),
-        (_, Some(refusal)) => (refusal.reason.name().to_owned(), refusal.message),
+        (_, Some(refusal)) => (refusal.reason.name().to_owned(), refusal.message.clone()),
         _ => panic!("no verdict"),
     }
 }

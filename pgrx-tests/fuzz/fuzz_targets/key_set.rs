@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use insforge_integrations::jwt::algorithm::Algorithm;
 use insforge_integrations::jwt::jws::Jws;
 use insforge_integrations::jwt::key::{KeySet, KeySetError};
-use insforge_integrations::jwt::preset;
+use insforge_integrations::providers::register;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ fuzz_target!(|text: &str| {
         Err(_) => {}
     }
     let (name, arguments) = text.split_once('\n').unwrap_or(("custom", text));
-    if let Err(error) = preset::register(name, arguments) {
+    if let Err(error) = register(name, arguments) {
         assert!(!repeats(arguments, &format!("{error:?}")));
     }
 });

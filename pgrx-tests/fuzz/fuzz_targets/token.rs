@@ -4,14 +4,15 @@
 
 use std::sync::LazyLock;
 
-use insforge_integrations::better_auth::Credential;
-use insforge_integrations::jwt::grant::{Grant, Terms, requested_claims};
-use insforge_integrations::jwt::identity::Identity;
+use insforge_integrations::grant::{Grant, IssuerClaims, Vouched, requested_claims};
+use insforge_integrations::identity::Identity;
 use insforge_integrations::jwt::jws::Jws;
 use insforge_integrations::jwt::key::KeySet;
 use insforge_integrations::jwt::policy::{Policy, Rules};
-use insforge_integrations::jwt::preset;
 use insforge_integrations::jwt::verify::{unverified_issuer, verify};
+use insforge_integrations::providers::better_auth::session::Credential;
+use insforge_integrations::providers::registration::unreadable;
+use insforge_integrations::providers::{insforge, register};
 use libfuzzer_sys::fuzz_target;
 
 const SECRET: &[u8] = b"a secret for fuzzing, of 32 bytes or more";
@@ -29,7 +30,7 @@ const ISSUER: &str = r#"{"issuers": ["https://issuer.example"], "jwks_url": "htt
     "token_types": ["JWT", "at+jwt", ""], "token_categories": [], "max_age_seconds": null,
     "leeway_seconds": 5, "subject_pattern": "[a-z]+", "subject_prefix": null, "allow_uuid_subjects": false}"#;
 const NOW: i64 = 1_800_000_000;
-const TERMS: Terms = Terms {
+const ISSUER_CLAIMS: IssuerClaims = IssuerClaims {
     role: "authenticated",
     audience: "insforge-api",
     issued: NOW,
@@ -38,8 +39,8 @@ const TERMS: Terms = Terms {
 
 static POLICIES: LazyLock<[Policy; 2]> = LazyLock::new(|| {
     [
-        Policy::new(preset::register("custom", ISSUER).unwrap().rules).unwrap(),
-        Policy::new(preset::insforge("authenticated", "insforge-api")).unwrap(),
+        Policy::new(register("custom", ISSUER).unwrap().rules).unwrap(),
+        Policy::new(insforge::rules("authenticated", "insforge-api")).unwrap(),
     ]
 });
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
@@ -62,8 +63,8 @@ fn repeats(token: &str, said: &str) -> bool {
 fuzz_target!(|text: &str| {
     let (token, rules) = text.split_once('\n').unwrap_or((text, "{}"));
     let _ = Identity::from_claims(rules);
-    let _ = requested_claims(token, rules, TERMS);
-    let own_rules = serde_json::from_str::<Rules>(rules).map_err(|error| preset::unreadable(&error));
+    let _ = requested_claims(token, rules, ISSUER_CLAIMS);
+    let own_rules = serde_json::from_str::<Rules>(rules).map_err(|error| unreadable(&error));
     let own_policy = own_rules.and_then(Policy::new);
     match Jws::parse(token) {
         Err(rejection) => assert!(!repeats(token, &rejection.to_string())),
@@ -80,8 +81,8 @@ fuzz_target!(|text: &str| {
                     };
                     assert!(SIGNED.iter().any(|known| message(known) == message(token)));
                     let ends = policy.end(&verified.times);
-                    if let Ok(grant) = Grant::from_token("fuzz", &verified, ends) {
-                        grant.claims(TERMS).unwrap();
+                    if let Ok(grant) = Grant::from_token("fuzz", &Vouched::read(&verified), ends) {
+                        grant.claims(ISSUER_CLAIMS).unwrap();
                     }
                 }
             }

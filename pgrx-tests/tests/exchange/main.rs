@@ -4,7 +4,7 @@
 mod changes;
 
 use insforge_integrations_tests::postgrest::Request;
-use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, guides, providers, register};
 use insforge_integrations_tests::{Cluster, Database, Fixture, node, request, shared_cluster};
 use postgres::Client;
 use postgres::error::DbError;
@@ -154,7 +154,7 @@ fn every_providers_user_gets_a_token_that_shows_the_users_own_rows() {
 /// The client code of the guides, run from the Markdown with the real @insforge/sdk.
 #[test]
 fn the_guides_client_code_reads_the_users_own_rows() {
-    for name in ["clerk", "auth0", "workos", "kinde", "stytch"] {
+    for (name, page) in guides() {
         let (database, mut superuser) = prepared(&[name]);
         make_notes(&mut superuser);
         let case = a_token_of(name);
@@ -166,7 +166,6 @@ fn the_guides_client_code_reads_the_users_own_rows() {
             .unwrap();
         let run = |token: &str| -> Value {
             let socket = shared_cluster().socket_directory().to_str().unwrap();
-            let page = format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
             let printed = node::run(
                 "insforge_sdk.mjs",
                 &[socket, database.name(), SECRET, token, &page],

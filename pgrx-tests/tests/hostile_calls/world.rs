@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use insforge_integrations_tests::node::now;
+use insforge_integrations_tests::provider_tokens::presets;
 use insforge_integrations_tests::{Cluster, Database, Fixture};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use k256::ecdsa::SigningKey;
@@ -381,7 +382,7 @@ impl<'a> World<'a> {
             ("secret", texts(&[SECRET, "too short"])),
             ("session_secret", texts(&[SESSION_SECRET])),
             ("schema_name", texts(&["better_auth", "public", "nowhere"])),
-            ("preset", texts(&["clerk", "auth0", "workos", "kinde", "stytch", "stytch_b2b", "better_auth", "custom"])),
+            ("preset", texts(&presets())),
             ("arguments", vec![json!({"frontend_api": "clerk.example.com", "domain": "x", "client_id": "client_1", "audience": "api", "project_id": "project-test-1", "base_url": "https://a.example", "schema_name": "better_auth"}).to_string()]),
             ("role", texts(&["anon", "authenticated", "plain_role"])),
             ("issuers", texts(&["{https://other.example}"])),

@@ -138,3 +138,43 @@ fn one_of_many_connections_reserves_an_authorization_or_a_key() {
         assert_one_wins(codes);
     }
 }
+
+/// The server recorded the transaction, and its reservations hear of it all at once.
+#[test]
+fn one_of_many_reservations_has_a_row_that_the_server_recorded() {
+    let (database, mut client) = database();
+    let mut buyer = Buyer::new(&mut client);
+    for round in 0..5 {
+        let hash = hash(round + 1);
+        let mut payer = String::new();
+        let ids = [(); CONNECTIONS].map(|()| -> String {
+            let (payment, address) = buyer.pay();
+            payer = address;
+            let reserve = "SELECT reservation_id::text FROM reserve_x402_payment($1, $2, $3)";
+            client
+                .query_one(reserve, &[&payment, &buyer.requirements, &ENDPOINT])
+                .unwrap()
+                .get(0)
+        });
+        let record = "SELECT FROM record_x402_settlement($1, $2, $3, '10000')";
+        client
+            .query_one(record, &[&hash, &payer, &ENDPOINT])
+            .unwrap();
+        let answer = json!({"success": true, "transaction": hash});
+        let states = std::sync::Mutex::new(Vec::new());
+        let codes = at_once(&database, &ids, |client, id| {
+            let settle = "SELECT state, reason FROM settle_x402_reservation($1::text::uuid, $2)";
+            let row = client.query_one(settle, &[id, &answer])?;
+            let state = (row.get::<_, String>(0), row.get::<_, Option<String>>(1));
+            states.lock().unwrap().push(state);
+            Ok(())
+        });
+        assert!(codes.iter().all(String::is_empty), "{codes:?}");
+        let mut states = states.into_inner().unwrap();
+        states.sort();
+        let conflict = ("conflict".to_owned(), Some("transaction_taken".to_owned()));
+        let mut expected = vec![conflict; CONNECTIONS - 1];
+        expected.push(("settled".to_owned(), None));
+        assert_eq!(states, expected);
+    }
+}

@@ -174,6 +174,46 @@ fn a_row_that_the_server_recorded_first_is_adopted_once() {
     );
 }
 
+/// As record_x402_settlement() finds it: at READ COMMITTED and REPEATABLE READ alike.
+#[test]
+fn a_row_that_was_recorded_after_the_transaction_had_begun_is_adopted() {
+    let mut shop = Shop::new();
+    for isolation in [
+        postgres::IsolationLevel::ReadCommitted,
+        postgres::IsolationLevel::RepeatableRead,
+    ] {
+        let (id, payer) = shop.reserved();
+        let hash = shop.new_hash();
+        let mut config = shop.config();
+        let mut client = config
+            .user("project_admin")
+            .connect(postgres::NoTls)
+            .unwrap();
+        let mut transaction = client
+            .build_transaction()
+            .isolation_level(isolation)
+            .start()
+            .unwrap();
+        transaction.query("SELECT 1", &[]).unwrap();
+        shop.client
+            .query_one(
+                "SELECT FROM record_x402_settlement($1, $2, $3, '10000')",
+                &[&hash, &payer, &ENDPOINT],
+            )
+            .unwrap();
+        let answer = json!({"success": true, "transaction": hash});
+        let row = transaction
+            .query_one(
+                "SELECT state, tx_hash FROM settle_x402_reservation($1::text::uuid, $2)",
+                &[&id, &answer],
+            )
+            .unwrap();
+        assert_eq!([row.get::<_, &str>(0), row.get(1)], ["settled", &hash]);
+        transaction.commit().unwrap();
+        assert_eq!(shop.ledger(&hash), 1);
+    }
+}
+
 #[test]
 fn an_operator_enters_what_is_on_chain() {
     let mut shop = Shop::new();

@@ -1,7 +1,7 @@
 //! A provider's token in exchange and in the header, and the guides' client code.
 
 use insforge_integrations_tests::node;
-use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, guides, providers, register};
 use serde_json::{Value, json};
 
 use super::server::{Answer, Call, SECRET, Server, Setup, programs};
@@ -193,19 +193,16 @@ fn the_guides_client_code_reads_the_users_own_rows() {
     for program in programs() {
         let (database, mut superuser) = prepared();
         let server = Server::start(program, &database, PLAIN);
-        let run = |name: &str, token: &str| -> Value {
+        let run = |page: &str, token: &str| -> Value {
             let socket = database.cluster().socket_directory().to_str().unwrap();
-            let page = format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
             let printed = node::run(
                 "insforge_sdk.mjs",
-                &[socket, database.name(), SECRET, token, &page, server.url()],
+                &[socket, database.name(), SECRET, token, page, server.url()],
             );
             serde_json::from_str(&printed.unwrap()).unwrap()
         };
-        for name in ["clerk", "auth0", "workos", "kinde", "stytch"] {
-            if !["clerk", "workos"].contains(&name) {
-                register(&mut superuser, name);
-            }
+        for (name, page) in guides() {
+            register(&mut superuser, name);
             let case = a_token_of(name);
             let user = text(&case["user_id"]);
             superuser
@@ -214,7 +211,7 @@ fn the_guides_client_code_reads_the_users_own_rows() {
                     &[&user],
                 )
                 .unwrap();
-            let seen = run(name, text(&case["token"]));
+            let seen = run(&page, text(&case["token"]));
             assert_eq!(
                 seen["rows"],
                 json!([{"user_id": user, "body": "mine"}]),
@@ -228,7 +225,7 @@ fn the_guides_client_code_reads_the_users_own_rows() {
                 ]),
                 "{name}"
             );
-            let seen = run(name, "not a token");
+            let seen = run(&page, "not a token");
             assert_eq!(seen["error"]["code"], "PT401", "{name}: {seen}");
         }
         let nobody = Answer {

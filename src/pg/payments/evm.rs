@@ -95,14 +95,6 @@ fn signer(recovered: Option<Address>) -> Result<String> {
     Ok(signer.to_string())
 }
 
-/// Whether a text is `0x` and so many lower-case hexadecimal digits.
-pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    value
-        .strip_prefix(b"0x")
-        .is_some_and(|hex| usize::try_from(digits) == Ok(hex.len()) && hex.iter().all(is_digit))
-}
-
 #[cfg(feature = "pg_test")]
 #[pg_schema]
 mod tests {

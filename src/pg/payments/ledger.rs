@@ -11,14 +11,14 @@ use super::x402::NETWORKS;
 use crate::error::Error;
 use crate::evm;
 use crate::evm::integer::decimal;
-use crate::evm::{address, lower_case};
+use crate::evm::{address, hexadecimal, transaction_hash};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::identity::user_id;
 use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
 use crate::pg::sys::transaction;
 use crate::x402;
 use crate::x402::registry::Network;
-use crate::x402::settlement::{Given, row_id};
+use crate::x402::settlement::{UnreadSettlement, row_id};
 
 /// What is to be recorded, each part in the ledger's own spelling.
 struct Entry<'a> {
@@ -96,8 +96,8 @@ thread_local! {
         },
         TYPES,
     ) };
-    /// Of the transaction's row: the columns in which it differs from what is given, when it was recorded, and
-    /// the row of view x402_payments.
+    /// Of the transaction's row: the columns in which it is another payment's than the one given, when it was
+    /// recorded, and the row of view x402_payments. Nowhere else is asked whether two are the same payment.
     static KNOWN: Statement = const { Statement::new(
         || {
             Ok(format!(
@@ -106,8 +106,10 @@ thread_local! {
                           CASE WHEN endpoint <> $6 THEN 'endpoint' END,
                           CASE WHEN amount <> $7 THEN 'amount' END,
                           CASE WHEN network <> $8 THEN 'chain' END,
+                          CASE WHEN asset <> $9 THEN 'asset' END,
                           CASE WHEN response_summary IS DISTINCT FROM $11 THEN 'response_summary' END,
-                          CASE WHEN is_mock THEN 'is_mock' END),
+                          CASE WHEN is_mock <> $12 THEN 'is_mock' END,
+                          CASE WHEN reservation_id <> $3 THEN 'reservation_id' END),
                         created_at::text, {}
                  FROM insforge_integrations.x402_settlements WHERE tx_hash = $4",
                 public_row()?
@@ -190,14 +192,14 @@ pub struct Arguments<'a> {
 /// Records a settlement: a row of the function's type.
 pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
-    let given = Given {
+    let settlement = UnreadSettlement {
         tx_hash: arguments.tx_hash.unwrap_or_default(),
         payer: arguments.payer_address.unwrap_or_default(),
         amount: arguments.amount.unwrap_or_default(),
         chain: arguments.chain.unwrap_or_default(),
         status: arguments.status.unwrap_or_default(),
     };
-    let settlement = given.read(&networks)?;
+    let settlement = settlement.read(&networks)?;
     let endpoint = arguments
         .endpoint
         .filter(|endpoint| !endpoint.is_empty())
@@ -245,8 +247,8 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
-/// For the functions on reservations and the import: inserts a settlement whose parts are in the
-/// ledger's own spelling; false when the ledger has the transaction already.
+/// For the functions on reservations and the import: inserts a settlement whose parts are in the ledger's own
+/// spelling. When the ledger has the transaction already: the columns in which its row differs.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
@@ -263,11 +265,11 @@ fn insert_x402_settlement(
     reservation_id: Option<pgrx::Uuid>,
     is_mock: Option<bool>,
     is_imported: Option<bool>,
-) -> reported::Result<bool> {
+) -> reported::Result<Option<String>> {
     let tx_hash = tx_hash
-        .filter(|hash| lower_case::<32>(hash).as_deref() == Some(hash))
+        .filter(|hash| is_lower_hex(hash.as_bytes(), 64))
         .ok_or(evm::Error::InvalidTransactionHash)?;
-    let is_address = |address: &&str| lower_case::<20>(address).as_deref() == Some(address);
+    let is_address = |address: &&str| is_lower_hex(address.as_bytes(), 40);
     let no_address = evm::Error::InvalidAddress {
         problem: address::EXPECTED,
     };
@@ -300,9 +302,9 @@ fn insert_x402_settlement(
             if is_imported != Some(true) {
                 publish(tx_hash)?;
             }
-            Ok(true)
+            Ok(None)
         }
-        Entered::Known(_) => Ok(false),
+        Entered::Known(row) => Ok(Some(row.text(1)?.unwrap_or_default())),
     })
 }
 
@@ -310,4 +312,43 @@ fn insert_x402_settlement(
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn force_sync_commit() {
     transaction::force_sync_commit();
+}
+
+/// A transaction's hash in the ledger's spelling.
+#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+fn x402_transaction_hash(hash: &str) -> Option<String> {
+    transaction_hash(hash).map(|hash| hexadecimal(&hash))
+}
+
+/// Whether a text is `0x` and so many lower-case hexadecimal digits.
+pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    value
+        .strip_prefix(b"0x")
+        .is_some_and(|hex| usize::try_from(digits) == Ok(hex.len()) && hex.iter().all(is_digit))
+}
+
+#[cfg(feature = "pg_test")]
+#[pg_schema]
+mod tests {
+    use pgrx::prelude::*;
+
+    fn text(expression: &str) -> Option<String> {
+        Spi::get_one(&format!("SELECT ({expression})::text")).unwrap()
+    }
+
+    #[pg_test]
+    fn a_transactions_hash_has_one_spelling() {
+        let ledger = format!("0x{}", "ab".repeat(32));
+        for (given, expected) in [
+            ("'0x' || repeat('AB', 32)", Some(ledger.clone())),
+            ("repeat('aB', 32)", Some(ledger)),
+            ("'0x' || repeat('00', 32)", None),
+            ("repeat('ab', 31)", None),
+            ("NULL", None),
+        ] {
+            let hash = format!("insforge_integrations.x402_transaction_hash({given})");
+            assert_eq!(text(&hash), expected, "{given}");
+        }
+    }
 }

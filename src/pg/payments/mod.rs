@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod evm;
+pub mod imports;
 pub mod ledger;
 pub mod ledger_guard;
 pub mod realtime;

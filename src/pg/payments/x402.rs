@@ -16,7 +16,7 @@ use crate::x402;
 use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};
-use crate::x402::requirements::Wanted;
+use crate::x402::requirements::RequirementsArguments;
 use crate::x402::verify::{UNCHECKED, verify};
 
 pub static NETWORKS: TableCache<Networks> =
@@ -28,13 +28,13 @@ pub static ASSETS: TableCache<Assets> = TableCache::new(c"x402_asset_entries", |
 });
 
 /// The networks and assets as of now.
-pub(super) struct Loaded {
+pub(super) struct CurrentRegistry {
     networks: Rc<Networks>,
     assets: Rc<Assets>,
 }
 
-impl Loaded {
-    pub(super) fn current() -> Result<Self> {
+impl CurrentRegistry {
+    pub(super) fn load() -> Result<Self> {
         Ok(Self {
             networks: NETWORKS.current()?,
             assets: ASSETS.current()?,
@@ -63,7 +63,7 @@ fn x402_payment_requirements(
     mime_type: default!(Option<&str>, "'application/json'"),
     version: default!(Option<i32>, "1"),
 ) -> reported::Result<Jsonb> {
-    let wanted = Wanted {
+    let arguments = RequirementsArguments {
         pay_to: pay_to.unwrap_or_default(),
         amount: amount.unwrap_or_default(),
         resource,
@@ -74,7 +74,9 @@ fn x402_payment_requirements(
         mime_type: mime_type.unwrap_or_default(),
         version: version.unwrap_or_default(),
     };
-    Ok(Jsonb(wanted.requirements(Loaded::current()?.registry())?))
+    Ok(Jsonb(
+        arguments.requirements(CurrentRegistry::load()?.registry())?,
+    ))
 }
 
 /// Header PAYMENT-REQUIRED.
@@ -91,7 +93,7 @@ fn x402_payment_required_header(
         description,
         mime_type,
     };
-    let loaded = Loaded::current()?;
+    let loaded = CurrentRegistry::load()?;
     Ok(header::payment_required(
         &text_of(requirements),
         &resource,
@@ -112,7 +114,7 @@ fn x402_payment_response_header(
         tx_hash,
         network,
         payer,
-        Loaded::current()?.registry(),
+        CurrentRegistry::load()?.registry(),
     )?)
 }
 
@@ -132,7 +134,7 @@ fn x402_facilitator_request(
     requirements: Option<Jsonb>,
     facilitator: Option<&str>,
 ) -> reported::Result<Jsonb> {
-    let loaded = Loaded::current()?;
+    let loaded = CurrentRegistry::load()?;
     Ok(Jsonb(facilitator::request(
         payment.unwrap_or_default(),
         &text_of(requirements),
@@ -164,18 +166,19 @@ fn verify_x402_payment(
         ),
     >,
 > {
-    let loaded = Loaded::current()?;
+    let loaded = CurrentRegistry::load()?;
     let now = u64::try_from(clock::now()).unwrap_or_default();
+    let requirements = text_of(requirements);
     let verdict = verify(
         payment.unwrap_or_default(),
-        &text_of(requirements),
+        &requirements,
         loaded.registry(),
         now,
     )?;
-    let authorization = verdict.authorization.as_ref();
+    let authorization = verdict.authorization();
     let amount = authorization
         .map(|authorization| AnyNumeric::try_from(digits(&authorization.value).as_str()));
-    let refusal = verdict.refusal.as_ref();
+    let refusal = verdict.refusal();
     let is_valid = verdict.is_valid();
     let unchecked = UNCHECKED
         .iter()
@@ -185,8 +188,8 @@ fn verify_x402_payment(
         is_valid,
         authorization.map(|authorization| authorization.from.to_string()),
         amount.transpose().map_err(Error::bug)?,
-        verdict.network.clone(),
-        verdict.asset.clone(),
+        verdict.network().map(str::to_owned),
+        verdict.asset(),
         authorization.map(|authorization| hexadecimal(&authorization.nonce)),
         authorization.map(|authorization| timestamp(&authorization.valid_before)),
         refusal.map(|refusal| refusal.reason.name().to_owned()),

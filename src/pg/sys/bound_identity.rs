@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding::utf8;
 use super::fmgr::unguarded;
 use super::guc::{self, Setting};
-use crate::jwt::identity::Identity;
+use crate::identity::Identity;
 use crate::pg::error::Result;
 
 const PREFIX: &CStr = c"insforge_integrations";

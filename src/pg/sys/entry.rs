@@ -9,7 +9,7 @@ use super::fmgr::function_info;
 use super::jsonb::Jsonb;
 use super::status_error::answer;
 use crate::pg::error::Result;
-use crate::pg::payments::{evm, ledger, ledger_guard};
+use crate::pg::payments::{ledger, ledger_guard};
 use crate::pg::tokens::{exchange, pre_request};
 
 /// What a function of Postgres' answers, or raises.
@@ -48,7 +48,7 @@ function_info!(pg_finfo_exchange_provider_token);
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
-    unsafe { answer(call, |_| pre_request::admit().map(|()| None)) }
+    unsafe { answer(call, |_| pre_request::apply_provider_token().map(|()| None)) }
 }
 function_info!(pg_finfo_pre_request);
 
@@ -93,7 +93,7 @@ pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
             pgrx::fcinfo::pg_getarg::<i32>(call, 1).unwrap_or_default(),
         )
     };
-    Datum::from(evm::is_lower_hex(value, digits))
+    Datum::from(ledger::is_lower_hex(value, digits))
 }
 function_info!(pg_finfo_is_lower_hex);
 

@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use super::clock;
 use super::encoding::utf8;
 use super::heap_scan::{FIRST_USER_OID, HEAP, relation_in_schema};
-use crate::better_auth::{Kind, Place, Table};
 use crate::error::Error;
-use crate::jwt;
 use crate::pg::error::Result;
+use crate::providers;
+use crate::providers::better_auth::tables::{Kind, Place, Table};
 
 /// The OID of the access method `btree`.
 const BTREE: u32 = 403;
@@ -38,7 +38,7 @@ pub fn read<T: DeserializeOwned>(
         // SAFETY: the table is open, and the plan is its own.
         unsafe { plan.read(opened, wanted.map(|(_, value)| value)) }
     });
-    let rows = rows.map_err(|problem| jwt::Error::ProviderNotReady {
+    let rows = rows.map_err(|problem| providers::Error::ProviderNotReady {
         name: provider.to_owned(),
         problem,
     })??;
@@ -208,7 +208,7 @@ unsafe fn is_written_as_text(of_type: pg_sys::Oid) -> bool {
     }
 }
 
-struct Wanted {
+struct WantedColumn {
     name: &'static str,
     /// Its number in the table, from 1.
     number: i32,
@@ -218,7 +218,7 @@ struct Wanted {
 
 /// Which columns of a table are read, and how.
 struct Plan {
-    columns: Vec<Wanted>,
+    columns: Vec<WantedColumn>,
     /// The place in `columns` of the one that is looked in.
     key: Option<usize>,
 }
@@ -284,7 +284,7 @@ impl Plan {
                         }
                     ));
                 };
-                columns.push(Wanted {
+                columns.push(WantedColumn {
                     name: column.name,
                     number,
                     decoded,

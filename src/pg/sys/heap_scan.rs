@@ -66,23 +66,23 @@ impl Rows {
     /// `table` is open, a table whose columns are of built-in types.
     pub unsafe fn scan(table: pg_sys::Relation) -> Result<Self> {
         let mut rows = Vec::new();
-        let mut keep = |row: &CStr| {
+        let mut push = |row: &CStr| {
             rows.push(utf8(row)?.to_owned());
             Ok(())
         };
         // SAFETY: as the caller promises.
-        unsafe { Self::each(table, &mut keep)? };
+        unsafe { Self::each(table, &mut push)? };
         Ok(Self(rows))
     }
 
-    /// Reads a table as [`Rows::scan`] does, and gives each row's JSON away.
-    /// What `give` allocates in the current memory context is freed after each row.
+    /// Reads a table as [`Rows::scan`] does, and calls `visit` with the JSON of each row.
+    /// What `visit` allocates in the current memory context is freed after each row.
     ///
     /// # Safety
     /// As of [`Rows::scan`].
     pub unsafe fn each(
         table: pg_sys::Relation,
-        mut give: impl FnMut(&CStr) -> Result<()>,
+        mut visit: impl FnMut(&CStr) -> Result<()>,
     ) -> Result<()> {
         // SAFETY: as the caller promises. Without a snapshot of ours the scan takes the newest there is,
         // which Postgres permits in parallel mode too, unlike GetLatestSnapshot.
@@ -109,7 +109,7 @@ impl Rows {
                         record,
                     );
                     let text = pg_sys::text_to_cstring(json.cast_mut_ptr());
-                    give(CStr::from_ptr(text))
+                    visit(CStr::from_ptr(text))
                 })?;
                 of_row.reset();
             }

@@ -14,10 +14,10 @@ use super::bound_identity::{self, RequestSettings};
 use super::encoding::utf8;
 use super::fmgr::{function_info, unguarded};
 use super::table_cache::changes;
-use crate::jwt;
-use crate::jwt::identity::Identity;
+use crate::identity::Identity;
 use crate::pg::error::Result;
 use crate::pg::settings;
+use crate::providers;
 use crate::settings::IdentitySource;
 
 /// What a function of the family answers with; the index of its answer.
@@ -31,10 +31,10 @@ enum Question {
 }
 
 /// A value of a variable-length type, header included; `None` is NULL.
-type Answer = Option<Box<[u8]>>;
+type CachedValue = Option<Box<[u8]>>;
 
 /// Answers, and what they were made of.
-struct Known {
+struct Cached {
     changes: u64,
     /// The text of the identity that was bound, "" when there was none.
     bound: CString,
@@ -44,20 +44,20 @@ struct Known {
     cookies: CString,
     /// When the bound identity ends, on Postgres' clock; `None` when it is void or there is none.
     ends: Option<pg_sys::TimestampTz>,
-    answers: [Answer; 4],
+    answers: [CachedValue; 4],
 }
 
 /// What a backend keeps between two calls.
 struct State {
     request: RequestSettings,
-    known: RefCell<Option<Known>>,
+    cached: RefCell<Option<Cached>>,
 }
 
 thread_local! {
     static STATE: State = const {
         State {
             request: RequestSettings::new(),
-            known: RefCell::new(None),
+            cached: RefCell::new(None),
         }
     };
 }
@@ -101,7 +101,7 @@ unsafe fn answer(question: Question, call: FunctionCallInfo) -> Datum {
     unsafe {
         unguarded::AcceptInvalidationMessages();
         match STATE.with(|state| state.find(question)) {
-            Some(answer) => give(answer, call),
+            Some(answer) => return_copy(answer, call),
             None => recompute(question, call),
         }
     }
@@ -111,24 +111,24 @@ impl State {
     /// The answer to a question (null is NULL), if the answers hold for the request as it is now.
     #[inline(always)]
     fn find(&self, question: Question) -> Option<Option<*const [u8]>> {
-        let known = self.known.borrow();
-        let known = known.as_ref()?;
-        let holds = known.changes == changes()
-            && bound_identity::is(&known.bound)
-            && self.request.claims.is(&known.claims)
-            && (known.bound.is_empty()
-                || (self.request.headers.is(&known.headers)
-                    && self.request.cookies.is(&known.cookies)
-                    && known.ends.is_none_or(|ends| statement_start() < ends)));
-        holds.then(|| known.answer(question))
+        let cached = self.cached.borrow();
+        let cached = cached.as_ref()?;
+        let holds = cached.changes == changes()
+            && bound_identity::is(&cached.bound)
+            && self.request.claims.is(&cached.claims)
+            && (cached.bound.is_empty()
+                || (self.request.headers.is(&cached.headers)
+                    && self.request.cookies.is(&cached.cookies)
+                    && cached.ends.is_none_or(|ends| statement_start() < ends)));
+        holds.then(|| cached.answer(question))
     }
 
     /// Reads settings and identity anew, keeps the answers and gives the one to a question.
     fn renew(&self, question: Question) -> Result<Option<*const [u8]>> {
         let changes = changes();
         let (identity, ends) = who(&self.request)?;
-        let mut known = self.known.borrow_mut();
-        let known = known.insert(Known {
+        let mut cached = self.cached.borrow_mut();
+        let cached = cached.insert(Cached {
             changes,
             bound: bound_identity::copy(),
             claims: self.request.claims.copy(),
@@ -137,11 +137,11 @@ impl State {
             ends,
             answers: answers(identity),
         });
-        Ok(known.answer(question))
+        Ok(cached.answer(question))
     }
 }
 
-impl Known {
+impl Cached {
     fn answer(&self, question: Question) -> Option<*const [u8]> {
         let answer = self.answers.get(question as usize)?.as_deref()?;
         Some(std::ptr::from_ref(answer))
@@ -153,7 +153,7 @@ fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampT
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
         if statement_start() >= bound.expires {
-            return Err(jwt::Error::IdentityExpired.into());
+            return Err(providers::Error::IdentityExpired.into());
         }
         return Ok((bound.identity, Some(bound.expires)));
     }
@@ -176,7 +176,7 @@ fn statement_start() -> pg_sys::TimestampTz {
 /// # Safety
 /// As [`answer`]; the answer is there.
 #[inline(always)]
-unsafe fn give(answer: Option<*const [u8]>, call: FunctionCallInfo) -> Datum {
+unsafe fn return_copy(answer: Option<*const [u8]>, call: FunctionCallInfo) -> Datum {
     // SAFETY: `call` is valid; palloc returns room for as many bytes as asked for, or not at all.
     unsafe {
         match answer {
@@ -198,7 +198,7 @@ unsafe fn give(answer: Option<*const [u8]>, call: FunctionCallInfo) -> Datum {
 unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo) -> Datum {
     match STATE.with(|state| state.renew(question)) {
         // SAFETY: the call is valid, and the answer has just been kept.
-        Ok(answer) => unsafe { give(answer, call) },
+        Ok(answer) => unsafe { return_copy(answer, call) },
         Err(error) => {
             error.raise();
             Datum::from(0)
@@ -206,18 +206,18 @@ unsafe extern "C-unwind" fn recompute(question: Question, call: FunctionCallInfo
     }
 }
 
-fn answers(identity: Identity) -> [Answer; 4] {
+fn answers(identity: Identity) -> [CachedValue; 4] {
     [
         identity.user_id.into_datum(),
         identity.org_id.into_datum(),
         identity.org_role.into_datum(),
         identity.permissions.into_datum(),
     ]
-    .map(|value| value.map(keep))
+    .map(|value| value.map(move_out_of_palloc))
 }
 
 /// Copies a value out of Postgres' memory, which ends with the statement, and frees it there.
-fn keep(value: Datum) -> Box<[u8]> {
+fn move_out_of_palloc(value: Datum) -> Box<[u8]> {
     let value: *mut pg_sys::varlena = value.cast_mut_ptr();
     // SAFETY: `value` was just built, with a four-byte header, by palloc.
     unsafe {

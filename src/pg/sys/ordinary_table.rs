@@ -57,7 +57,7 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
         pg_sys::TupleDescInitEntry(columns, 1, c"row".as_ptr(), pg_sys::JSONBOID, -1, 0);
         let kept = pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem);
         pg_sys::MemoryContextSwitchTo(before);
-        let keep = |row: &CStr| {
+        let push = |row: &CStr| {
             let mut row = pg_sys::OidInputFunctionCall(
                 pg_sys::Oid::from(pg_sys::F_JSONB_IN),
                 row.as_ptr().cast_mut(),
@@ -67,7 +67,7 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
             pg_sys::tuplestore_putvalues(kept, columns, &raw mut row, &mut false);
             Ok(())
         };
-        Rows::each(table, keep)?;
+        Rows::each(table, push)?;
         pg_sys::relation_close(table, pg_sys::NoLock as i32);
 
         (*caller).returnMode = mode;

@@ -9,8 +9,8 @@ use pgrx::prelude::*;
 use super::fmgr::unguarded;
 use super::guc;
 use crate::error::Error;
-use crate::jwt;
 use crate::pg::error::{Result, packed};
+use crate::providers;
 
 /// An error as Postgres' C functions take it, with a SQLSTATE that pgrx has no name for.
 #[derive(Clone, Copy)]
@@ -24,8 +24,8 @@ struct StatusError {
 /// The SQLSTATE with which PostgREST answers a request of somebody else's making.
 const fn status(error: &Error) -> Option<&'static [u8; 5]> {
     match error {
-        Error::Token(jwt::Error::TokenRejected(_)) => Some(b"PT401"),
-        Error::Token(jwt::Error::MethodNotAllowed { .. }) => Some(b"PT405"),
+        Error::Token(providers::Error::TokenRejected(_)) => Some(b"PT401"),
+        Error::Token(providers::Error::MethodNotAllowed { .. }) => Some(b"PT405"),
         _ => None,
     }
 }

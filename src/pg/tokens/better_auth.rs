@@ -4,12 +4,12 @@ use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::better_auth::{Place, tables};
-use crate::jwt;
 use crate::jwt::key::KeySet;
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::foreign_rows;
 use crate::pg::sys::jsonb::Jsonb;
+use crate::providers;
+use crate::providers::better_auth::tables::{self, Place};
 
 /// Better Auth serves a key for this long after it expired, its own default.
 const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -70,7 +70,7 @@ fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec
     let place = Place {
         schema: schema_name.to_owned(),
         names: tables::parse_names(&names.0)
-            .map_err(|problem| jwt::Error::InvalidRegistration { problem })?,
+            .map_err(|problem| providers::Error::InvalidRegistration { problem })?,
     };
     let named = tables::READ
         .iter()

@@ -9,28 +9,28 @@ use serde_json::json;
 use super::providers::SECRETS;
 use super::request;
 use super::sessions;
-use super::verification::attempt;
+use super::verification::verify_token;
 use crate::error::Error;
-use crate::jwt;
-use crate::jwt::grant::{self, Terms};
+use crate::grant::{self, IssuerClaims};
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
+use crate::providers;
 use crate::settings::TTL_SECONDS;
 
 /// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
 pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
-    let grant = match sessions::attempt(token, provider)? {
+    let grant = match sessions::session_grant(token, provider)? {
         Some(grant) => grant,
-        None => attempt(token, provider)?.grant()?,
+        None => verify_token(token, provider)?.grant()?,
     };
     let key = signing_key()?;
     let settings = settings::current()?;
     let now = clock::now();
     let expires = grant.expiry(now, settings.token_ttl)?;
-    let claims = grant.claims(Terms {
+    let claims = grant.claims(IssuerClaims {
         role: &settings.token_role,
         audience: &settings.token_audience,
         issued: now,
@@ -49,7 +49,7 @@ pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
 
 fn signing_key() -> Result<Rc<EncodingKey>> {
     let key = SECRETS.current()?.signing_key();
-    Ok(key.ok_or(jwt::Error::SecretMissing)?)
+    Ok(key.ok_or(providers::Error::SecretMissing)?)
 }
 
 /// A token for a user, for a server that knows who the user is.
@@ -66,7 +66,7 @@ fn issue_insforge_token(
         Some(ttl) => {
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
-                return Err(jwt::Error::InvalidTokenRequest {
+                return Err(providers::Error::InvalidTokenRequest {
                     problem: "A token lives for 1 second to 24 hours: nobody can call it back."
                         .to_owned(),
                 }
@@ -80,7 +80,7 @@ fn issue_insforge_token(
     let claims = grant::requested_claims(
         user_id.unwrap_or_default(),
         &claims.0,
-        Terms {
+        IssuerClaims {
             role: &settings.token_role,
             audience: &settings.token_audience,
             issued: now,

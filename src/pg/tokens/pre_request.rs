@@ -4,17 +4,17 @@ use pgrx::pg_sys;
 
 use super::request;
 use super::verdict::Accepted;
-use super::verification::attempt;
+use super::verification::verify_token;
 use crate::error::Error;
-use crate::jwt;
-use crate::jwt::grant::{ClaimsSet, Terms};
-use crate::jwt::identity::Identity;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::grant::{ClaimsSet, IssuerClaims};
+use crate::identity::Identity;
+use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::security_context::current_role;
 use crate::pg::sys::{bound_identity, guc};
+use crate::providers;
 
 /// The role of requests without a token, InsForge's and PostgREST's usual name for it.
 const ANONYMOUS: &str = "anon";
@@ -22,7 +22,7 @@ const ANONYMOUS: &str = "anon";
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
 /// What SQL function `pre_request()` does.
-pub fn admit() -> Result<()> {
+pub fn apply_provider_token() -> Result<()> {
     // PostgREST may have left the transaction of the request before this one open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
@@ -35,7 +35,7 @@ pub fn admit() -> Result<()> {
     let Some(token) = request::header(&settings.provider_token_header)? else {
         return Ok(());
     };
-    let accepted = attempt(Some(&token), None)?;
+    let accepted = verify_token(Some(&token), None)?;
     let claims = claims(&accepted, is_anonymous, &settings)?;
     let claims = serde_json::to_string(&claims).map_err(Error::bug)?;
     let context = pg_sys::GucContext::PGC_USERSET;
@@ -54,7 +54,7 @@ fn claims(
     settings: &crate::settings::Settings,
 ) -> Result<ClaimsSet> {
     let grant = accepted.grant()?;
-    let mut claims = grant.claims(Terms {
+    let mut claims = grant.claims(IssuerClaims {
         role: &settings.token_role,
         audience: &settings.token_audience,
         issued: clock::now(),
@@ -66,13 +66,13 @@ fn claims(
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
         let detail = "The request is another user's than the provider's token in its header.";
-        return Err(Rejection::new(Reason::SubjectRejected, detail).into());
+        return Err(Rejection::new(RejectionReason::SubjectRejected, detail).into());
     }
     for name in TOKEN_CLAIMS {
         claims.remove(name);
     }
     let mut merged: ClaimsSet =
-        serde_json::from_str(&present).map_err(|error| jwt::Error::ClaimsNotJson {
+        serde_json::from_str(&present).map_err(|error| providers::Error::ClaimsNotJson {
             problem: error.to_string(),
         })?;
     merged.append(&mut claims);

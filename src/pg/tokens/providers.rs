@@ -10,22 +10,20 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::verdict::not_ready;
-use crate::better_auth::Place;
 use crate::error::Error;
-use crate::jwt;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
-use crate::jwt::preset;
 use crate::pg::error::{Result, reported};
 use crate::pg::settings;
 use crate::pg::sys::clock;
 use crate::pg::sys::heap_scan::Rows;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
+use crate::providers;
+use crate::providers::better_auth::tables::Place;
+use crate::providers::registration::unreadable;
+use crate::providers::{insforge, register};
 use crate::settings::Settings;
-
-/// Name of the provider whose tokens are signed with the stored secret.
-pub const BUILT_IN: &str = "insforge";
 
 pub static REGISTRY: TableCache<HashMap<String, Rc<Provider>>> =
     TableCache::new(c"auth_providers", load_providers);
@@ -103,7 +101,7 @@ pub fn built_in_policy() -> Result<Rc<Policy>> {
     if let Some(policy) = kept {
         return Ok(policy);
     }
-    let rules = preset::insforge(&settings.token_role, &settings.token_audience);
+    let rules = insforge::rules(&settings.token_role, &settings.token_audience);
     let policy = Rc::new(Policy::new(rules).map_err(Error::bug)?);
     POLICY.set(Some((settings, Rc::clone(&policy))));
     Ok(policy)
@@ -125,7 +123,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(Error::bug)?;
         let policy = serde_json::from_str::<Rules>(text)
-            .map_err(|error| preset::unreadable(&error))
+            .map_err(|error| unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // To the built-in provider's rules alone it means any issuer.
@@ -185,7 +183,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
 fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jsonb> {
-    let registration = preset::register(preset, &arguments.0)?;
+    let registration = register(preset, &arguments.0)?;
     Ok(Jsonb(
         serde_json::to_string(&registration).map_err(Error::bug)?,
     ))
@@ -213,12 +211,12 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     let registry = REGISTRY.current()?;
     let provider = registry
         .get(name)
-        .ok_or_else(|| jwt::Error::UnknownProvider {
+        .ok_or_else(|| providers::Error::UnknownProvider {
             name: name.to_owned(),
         })?;
     match provider.keys {
         Keys::Stored(_) => Ok(Rc::clone(provider)),
-        Keys::BetterAuth(_) => Err(jwt::Error::KeysElsewhere {
+        Keys::BetterAuth(_) => Err(providers::Error::KeysElsewhere {
             problem: "This provider's keys are read from Better Auth's own table.",
         }
         .into()),
@@ -227,7 +225,7 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
 
 /// How many keys of a JWK set can verify a provider's tokens: one at least.
 pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
-    let parsed = KeySet::parse(jwks).map_err(|error| jwt::Error::InvalidKeySet {
+    let parsed = KeySet::parse(jwks).map_err(|error| providers::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
@@ -242,7 +240,7 @@ pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
         .map_err(|problem| not_ready(name, problem))?;
     let usable = parsed.keys.count_for(policy.algorithms());
     if usable == 0 {
-        return Err(jwt::Error::InvalidKeySet {
+        return Err(providers::Error::InvalidKeySet {
             problem: format!(
                 "No key fits the provider's algorithms, {}.",
                 policy.rules().algorithms.join(", ")

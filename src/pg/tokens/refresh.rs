@@ -4,12 +4,12 @@ use pgrx::prelude::*;
 
 use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
 use crate::error::Error;
-use crate::jwt;
 use crate::pg::error::{Result, reported};
 #[cfg(feature = "jwks-fetch")]
 use crate::pg::settings;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::threads;
+use crate::providers;
 
 /// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
@@ -36,8 +36,8 @@ fn refresh_provider_jwks(
         let (count, error) = match refresh(&name) {
             Ok(count) => (Some(count), None),
             Err(
-                Error::Token(jwt::Error::InvalidKeySet { problem })
-                | Error::Token(jwt::Error::KeysNotFetched { problem }),
+                Error::Token(providers::Error::InvalidKeySet { problem })
+                | Error::Token(providers::Error::KeysNotFetched { problem }),
             ) => (None, Some(problem)),
             Err(error) => return Err(error.into()),
         };
@@ -76,7 +76,7 @@ fn refresh(name: &str) -> Result<i32> {
     let url = provider
         .jwks_url
         .as_deref()
-        .ok_or(jwt::Error::KeysElsewhere {
+        .ok_or(providers::Error::KeysElsewhere {
             problem: "This provider has no address to fetch keys from.",
         })?;
     let jwks = fetch(url)?;
@@ -94,7 +94,7 @@ fn refresh(name: &str) -> Result<i32> {
 
 #[cfg(not(feature = "jwks-fetch"))]
 fn fetch(_: &str) -> Result<String> {
-    Err(jwt::Error::FetchingNotBuilt.into())
+    Err(providers::Error::FetchingNotBuilt.into())
 }
 
 /// Fetches on a thread of its own, which touches nothing of Postgres, while this one waits where it
@@ -117,7 +117,7 @@ fn fetch(url: &str) -> Result<String> {
     loop {
         match answer.try_recv() {
             Ok(outcome) => {
-                return Ok(outcome.map_err(|problem| jwt::Error::KeysNotFetched { problem })?);
+                return Ok(outcome.map_err(|problem| providers::Error::KeysNotFetched { problem })?);
             }
             Err(TryRecvError::Disconnected) => return Err(Error::bug("the fetching thread ended")),
             Err(TryRecvError::Empty) => {}

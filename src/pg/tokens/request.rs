@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use crate::jwt;
 use crate::pg::error::Result;
 use crate::pg::sys::guc;
+use crate::providers;
 
 /// The HTTP method; `None` when no request is served.
 fn method() -> Result<Option<String>> {
@@ -17,7 +17,7 @@ fn method() -> Result<Option<String>> {
 pub fn require_post(function: &'static str) -> Result<()> {
     match method()?.is_none_or(|method| method == "POST") {
         true => Ok(()),
-        false => Err(jwt::Error::MethodNotAllowed { function }.into()),
+        false => Err(providers::Error::MethodNotAllowed { function }.into()),
     }
 }
 
@@ -27,11 +27,11 @@ pub fn header(name: &str) -> Result<Option<String>> {
         return Ok(None);
     };
     let headers: HashMap<String, Box<RawValue>> =
-        serde_json::from_str(&headers).map_err(|_| jwt::Error::HeadersNotJson)?;
+        serde_json::from_str(&headers).map_err(|_| providers::Error::HeadersNotJson)?;
     let value = headers
         .get(name)
         .map(|value| serde_json::from_str::<String>(value.get()))
         .transpose()
-        .map_err(|_| jwt::Error::HeadersNotJson)?;
+        .map_err(|_| providers::Error::HeadersNotJson)?;
     Ok(value.filter(|text| !text.is_empty()))
 }

@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use super::providers::{Keys, Provider, REGISTRY};
 use super::verdict::first_accepted;
-use crate::better_auth::tables::{MEMBER, SESSION, USER};
-use crate::better_auth::{Credential, MemberRow, Place, Session, SessionRow, UserRow};
-use crate::jwt::grant::Grant;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::grant::Grant;
+use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::sys::clock;
 use crate::pg::sys::foreign_rows::read;
 use crate::pg::sys::table_cache::TableCache;
+use crate::providers::better_auth::session::{Credential, MemberRow, Session, SessionRow, UserRow};
+use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 
 /// The secrets that Better Auth signs its cookies with, by provider.
 pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
@@ -33,7 +33,7 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
 
 /// What a session's credential grants; `None` when it can be none: a JSON Web Token, or no provider
 /// asked takes sessions.
-pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
+pub fn session_grant(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {
         return Ok(None);
@@ -58,11 +58,11 @@ pub fn attempt(credential: Option<&str>, provider: Option<&str>) -> Result<Optio
     providers.sort_unstable_by_key(|(name, _, _)| *name);
     let credential = Credential::parse(credential)?;
     first_accepted(providers, |(name, provider, place)| {
-        attempt_with(&credential, name, provider, place, secrets.get(name))
+        session_grant_of_provider(&credential, name, provider, place, secrets.get(name))
     })
 }
 
-fn attempt_with(
+fn session_grant_of_provider(
     credential: &Credential,
     name: &str,
     provider: &Provider,
@@ -75,11 +75,17 @@ fn attempt_with(
     let token = credential.session_token(secret, provider.allow_bare_sessions)?;
     let sessions = read::<SessionRow>(name, place, &SESSION, Some(("token", token)))?;
     let Some(row) = sessions.first() else {
-        return reject(Reason::SessionNotFound, "There is no such session.");
+        return reject(
+            RejectionReason::SessionNotFound,
+            "There is no such session.",
+        );
     };
     let users = read::<UserRow>(name, place, &USER, Some(("id", &row.user_id)))?;
     let Some(user) = users.first() else {
-        return reject(Reason::SessionNotFound, "The session's user is gone.");
+        return reject(
+            RejectionReason::SessionNotFound,
+            "The session's user is gone.",
+        );
     };
     let members = match &row.organization_id {
         None => Vec::new(),
@@ -92,5 +98,5 @@ fn attempt_with(
             .iter()
             .find(|member| Some(&member.organization_id) == row.organization_id.as_ref()),
     };
-    Ok(session.grant(name, policy, clock::now())?)
+    Ok(Grant::from_session(name, &session, policy, clock::now())?)
 }

@@ -3,19 +3,23 @@
 use std::rc::Rc;
 
 use crate::error::Error;
-use crate::jwt;
-use crate::jwt::grant::Grant;
-use crate::jwt::rejection::Reason;
-use crate::jwt::verify::Verified;
+use crate::grant::{Grant, Vouched};
+use crate::jwt::policy::Times;
+use crate::jwt::rejection::RejectionReason;
 use crate::pg::error::Result;
 use crate::pg::sys::bound_identity::{BoundIdentity, bind};
 use crate::pg::sys::clock;
+use crate::providers;
 
 /// A token that passed, and whose it is.
 #[derive(Clone)]
 pub struct Accepted {
     pub provider: Rc<str>,
-    pub verified: Rc<Verified>,
+    pub vouched: Rc<Vouched>,
+    /// Its claims set as the provider wrote it.
+    pub claims: Rc<str>,
+    /// Its times, to be compared with the clock again at every use.
+    pub times: Times,
     /// Seconds since 1970 at which it ends.
     pub ends: f64,
     /// Seconds for which it is accepted after that.
@@ -25,18 +29,14 @@ pub struct Accepted {
 impl Accepted {
     /// What the token grants.
     pub fn grant(&self) -> Result<Grant> {
-        Ok(Grant::from_token(
-            &self.provider,
-            &self.verified,
-            self.ends,
-        )?)
+        Ok(Grant::from_token(&self.provider, &self.vouched, self.ends)?)
     }
 
     /// Binds the identity to the request.
     pub fn bind(&self) -> Result<()> {
         bind(&BoundIdentity {
             provider: self.provider.to_string(),
-            identity: self.verified.identity.clone(),
+            identity: self.vouched.identity.clone(),
             expires: clock::microseconds(self.ends + self.leeway),
         })
     }
@@ -44,7 +44,7 @@ impl Accepted {
 
 /// A provider that cannot verify anything: an operator's matter, not the token's.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
-    Error::Token(jwt::Error::ProviderNotReady {
+    Error::Token(providers::Error::ProviderNotReady {
         name: name.to_owned(),
         problem: problem.into(),
     })
@@ -63,7 +63,7 @@ pub fn first_accepted<C, T>(
             Ok(accepted) => return Ok(Some(accepted)),
             Err(
                 other @ Error::Token(
-                    jwt::Error::TokenRejected(_) | jwt::Error::ProviderNotReady { .. },
+                    providers::Error::TokenRejected(_) | providers::Error::ProviderNotReady { .. },
                 ),
             ) => {
                 if refusal.is_none() || is_about_the_content(&other) {
@@ -78,7 +78,7 @@ pub fn first_accepted<C, T>(
 
 /// Whether it was the provider's own credential that was refused.
 fn is_about_the_content(refusal: &Error) -> bool {
-    use Reason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
-    matches!(refusal, Error::Token(jwt::Error::TokenRejected(rejection))
+    use RejectionReason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
+    matches!(refusal, Error::Token(providers::Error::TokenRejected(rejection))
         if !matches!(rejection.reason, AlgorithmNotAllowed | BadSignature | UnknownIssuer | UnknownKey))
 }

@@ -5,26 +5,28 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::better_auth;
-use super::providers::{BUILT_IN, Keys, Provider, REGISTRY, SECRETS, built_in_policy};
+use super::providers::{Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
 use crate::error::Error;
-use crate::jwt;
+use crate::grant::Vouched;
 use crate::jwt::jws::Jws;
 use crate::jwt::key::KeySet;
 use crate::jwt::policy::Policy;
-use crate::jwt::rejection::{Reason, Rejection};
-use crate::jwt::verify::{Verified, unverified_issuer, verify};
+use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::jwt::verify::{unverified_issuer, verify};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::bound_identity::unbind;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::changes;
+use crate::providers;
+use crate::providers::insforge;
 
 /// Verifies a token against the provider named, or against those that its issuer belongs to.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
-pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
+pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
     if let Some(accepted) = remembered(&key)? {
@@ -34,9 +36,9 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
     let jws = Jws::parse(token)?;
     let registry = REGISTRY.current()?;
     let names: Vec<&str> = match provider {
-        Some(name) if name == BUILT_IN || registry.contains_key(name) => vec![name],
+        Some(name) if name == insforge::NAME || registry.contains_key(name) => vec![name],
         Some(name) => {
-            return Err(jwt::Error::UnknownProvider {
+            return Err(providers::Error::UnknownProvider {
                 name: name.to_owned(),
             }
             .into());
@@ -51,26 +53,26 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
             let mut names: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
             names.sort_unstable();
             if SECRETS.current()?.keys(clock::now()).is_some() {
-                names.push(BUILT_IN);
+                names.push(insforge::NAME);
             }
             names
         }
     };
     let unknown_issuer = || {
         let detail = "No enabled provider has the token's \"iss\".";
-        Rejection::new(Reason::UnknownIssuer, detail)
+        Rejection::new(RejectionReason::UnknownIssuer, detail)
     };
     let accepted = first_accepted(names, |name| {
-        match attempt_with(&jws, name, registry.get(name)) {
+        match verify_with_provider(&jws, name, registry.get(name)) {
             // A token of another algorithm was never InsForge's.
-            Err(Error::Token(jwt::Error::TokenRejected(rejection)))
+            Err(Error::Token(providers::Error::TokenRejected(rejection)))
                 if provider.is_none()
-                    && name == BUILT_IN
-                    && rejection.reason == Reason::AlgorithmNotAllowed =>
+                    && name == insforge::NAME
+                    && rejection.reason == RejectionReason::AlgorithmNotAllowed =>
             {
                 Err(unknown_issuer().into())
             }
-            attempt => attempt,
+            verdict => verdict,
         }
     })?;
     let (accepted, is_lasting) = accepted.ok_or_else(unknown_issuer)?;
@@ -82,7 +84,7 @@ pub fn attempt(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> 
 }
 
 /// One provider's verdict, and whether it holds for as long as no table of ours changes.
-fn attempt_with(
+fn verify_with_provider(
     jws: &Jws,
     name: &str,
     provider: Option<&Rc<Provider>>,
@@ -92,9 +94,11 @@ fn attempt_with(
         let verified = verify(jws, policy, keys, now)?;
         let accepted = Accepted {
             provider: Rc::from(name),
+            vouched: Rc::new(Vouched::read(&verified)),
+            claims: Rc::from(verified.text),
+            times: verified.times,
             ends: policy.end(&verified.times),
             leeway: f64::from(policy.rules().leeway_seconds),
-            verified: Rc::new(verified),
         };
         Ok((accepted, is_lasting))
     };
@@ -124,8 +128,8 @@ fn verify_provider_jwt(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
-    let accepted = attempt(token, provider)?;
-    Ok(Jsonb(accepted.verified.claims.clone()))
+    let accepted = verify_token(token, provider)?;
+    Ok(Jsonb(accepted.claims.to_string()))
 }
 
 /// Verifies a token and says what came of it; raises on nothing that a token can contain.
@@ -150,13 +154,9 @@ fn inspect_provider_jwt(
         ),
     >,
 > {
-    let row = match attempt(token, provider) {
+    let row = match verify_token(token, provider) {
         Ok(accepted) => {
-            let Verified {
-                identity,
-                claims,
-                times,
-            } = &*accepted.verified;
+            let identity = &accepted.vouched.identity;
             (
                 true,
                 Some(accepted.provider.to_string()),
@@ -164,15 +164,15 @@ fn inspect_provider_jwt(
                 identity.org_id.clone(),
                 identity.org_role.clone(),
                 identity.permissions.clone(),
-                clock::timestamp(times.expires),
-                Some(Jsonb(claims.clone())),
+                clock::timestamp(accepted.times.expires),
+                Some(Jsonb(accepted.claims.to_string())),
                 None,
             )
         }
         Err(error) => {
             let reason = match error {
-                Error::Token(jwt::Error::TokenRejected(rejection)) => rejection.to_string(),
-                Error::Token(jwt::Error::ProviderNotReady { name, problem }) => {
+                Error::Token(providers::Error::TokenRejected(rejection)) => rejection.to_string(),
+                Error::Token(providers::Error::ProviderNotReady { name, problem }) => {
                     format!("unknown_key: Provider \"{name}\" is not ready. {problem}")
                 }
                 other => return Err(other.into()),
@@ -199,9 +199,9 @@ fn authenticate(
     token: Option<&str>,
     provider: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Option<String>> {
-    let accepted = attempt(token, provider)?;
+    let accepted = verify_token(token, provider)?;
     accepted.bind()?;
-    Ok(accepted.verified.identity.user_id.clone())
+    Ok(accepted.vouched.identity.user_id.clone())
 }
 
 /// Unbinds the identity that is bound.

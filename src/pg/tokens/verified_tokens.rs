@@ -16,16 +16,16 @@ pub type MemoryKey = (Vec<u8>, Option<String>);
 
 /// Tokens verified in this session, as long as nothing that their verdicts rest on has changed: the registry,
 /// the secrets and the settings.
-struct Memory {
+struct VerifiedTokens {
     changes: u64,
     tokens: HashMap<MemoryKey, Accepted>,
 }
 
 /// How many tokens a session remembers. A pooled connection serves many users.
-const MEMORY: usize = 256;
+const MAX_TOKENS: usize = 256;
 
 thread_local! {
-    static REMEMBERED: RefCell<Option<Memory>> = const { RefCell::new(None) };
+    static REMEMBERED: RefCell<Option<VerifiedTokens>> = const { RefCell::new(None) };
 }
 
 /// What a verdict on a token is remembered under.
@@ -46,7 +46,7 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
     let Some(accepted) = accepted else {
         return Ok(None);
     };
-    let (times, now) = (&accepted.verified.times, clock::now());
+    let (times, now) = (&accepted.times, clock::now());
     match registry
         .get(&*accepted.provider)
         .map(|provider| &provider.policy)
@@ -62,11 +62,11 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
 pub fn remember(key: MemoryKey, accepted: &Accepted) {
     let changes = changes();
     REMEMBERED.with_borrow_mut(|memory| {
-        let memory = memory.get_or_insert_with(|| Memory {
+        let memory = memory.get_or_insert_with(|| VerifiedTokens {
             changes,
             tokens: HashMap::new(),
         });
-        if memory.changes != changes || memory.tokens.len() >= MEMORY {
+        if memory.changes != changes || memory.tokens.len() >= MAX_TOKENS {
             memory.tokens.clear();
             memory.changes = changes;
         }

@@ -102,15 +102,10 @@ fn a_payment_that_takes_an_unknown_offer_is_refused_and_the_offer_is_shown() {
             (json!(offer), true),
             (json!([second()]), false),
         ] {
-            let found = verify(
-                &paid.to_string(),
-                &offers.to_string(),
-                rows.registry(),
-                THEN,
-            )
-            .unwrap();
+            let (text, asked) = (paid.to_string(), offers.to_string());
+            let found = verify(&text, &asked, rows.registry(), THEN).unwrap();
             let is_payment = offer.get("network").is_some();
-            let reason = found.refusal.as_ref().unwrap().reason.name();
+            let reason = found.refusal().unwrap().reason.name();
             let expected = if is_payment {
                 expected
             } else {
@@ -118,7 +113,7 @@ fn a_payment_that_takes_an_unknown_offer_is_refused_and_the_offer_is_shown() {
             };
             assert_eq!(reason, expected, "{offer} {offers}");
             assert_eq!(found.is_valid(), Some(false));
-            let shown = json!({"network": found.network, "asset": found.asset});
+            let shown = json!({"network": found.network(), "asset": found.asset()});
             let member = |name: &str| match is_shown && is_payment {
                 true => offer[name].clone(),
                 false => Value::Null,
@@ -150,10 +145,11 @@ fn a_payment_of_version_1_takes_an_offer_by_its_scheme_and_network() {
         let mut paid = payment();
         paid["scheme"] = json!(scheme);
         paid["network"] = json!(network);
-        let found = verify(&paid.to_string(), &offer.to_string(), rows.registry(), THEN).unwrap();
-        assert_eq!(found.refusal.unwrap().reason.name(), expected, "{offer}");
+        let (text, asked) = (paid.to_string(), offer.to_string());
+        let found = verify(&text, &asked, rows.registry(), THEN).unwrap();
+        assert_eq!(found.refusal().unwrap().reason.name(), expected, "{offer}");
         assert_eq!(
-            (found.network.as_deref(), found.asset.as_deref()),
+            (found.network(), found.asset().as_deref()),
             (Some(network), Some("x"))
         );
         // Who pays the known one beside it is not concerned.

@@ -8,7 +8,7 @@ use super::{PAY_TO, Rows, payment, requirements};
 use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::header::{Resource, decode, payment_required, payment_response};
-use crate::x402::requirements::Wanted;
+use crate::x402::requirements::RequirementsArguments;
 
 #[test]
 fn headers_say_what_they_are_given() {
@@ -66,7 +66,7 @@ fn headers_say_what_they_are_given() {
 fn requirements_are_built_for_both_versions() {
     let rows = Rows::new();
     let wanted = |version, amount, pay_to, resource| {
-        Wanted {
+        RequirementsArguments {
             pay_to,
             amount,
             resource,

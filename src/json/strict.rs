@@ -8,9 +8,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::object::read_members;
+
 /// Parses an object, refusing at any depth duplicate names, and what `jsonb` cannot hold: U+0000 and
 /// numbers beyond its range. The parser's own limit of nesting holds.
-pub(super) fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
+#[must_use]
+pub fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(json).ok()?;
     match serde_json::from_str::<Unambiguous>(text).ok()?.0 {
         Value::Object(members) if !has_long_exponent(text) => Some(members),
@@ -42,6 +45,25 @@ fn has_long_exponent(json: &str) -> bool {
         previous = byte;
     }
     false
+}
+
+/// Text, if `jsonb` can hold it.
+fn storable<E: Error>(text: &str) -> Result<&str, E> {
+    match text.contains('\0') {
+        true => Err(E::custom("U+0000 in a string")),
+        false => Ok(text),
+    }
+}
+
+/// The name of a member.
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        storable(&name)?;
+        Ok(Self(name))
+    }
 }
 
 /// A value without duplicate names.
@@ -79,10 +101,7 @@ impl<'de> Deserialize<'de> for Unambiguous {
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-                if value.contains('\0') {
-                    return Err(E::custom("U+0000 in a string"));
-                }
-                Ok(value.into())
+                storable(value).map(Value::from)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
@@ -93,13 +112,11 @@ impl<'de> Deserialize<'de> for Unambiguous {
                 Ok(Value::Array(values))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Value, A::Error> {
                 let mut members = Map::new();
-                while let Some((name, Unambiguous(value))) = map.next_entry::<String, _>()? {
-                    if name.contains('\0') || members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("duplicate name, or U+0000 in it"));
-                    }
-                }
+                read_members(object, |Name(name), Unambiguous(value)| {
+                    members.insert(name, value).is_some()
+                })?;
                 Ok(Value::Object(members))
             }
         }

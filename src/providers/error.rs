@@ -1,5 +1,6 @@
 //! Why a token, its provider or its claims are refused.
 
+use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::report::{Bug, Report, shown, sqlstate};
 
 /// What went wrong.
@@ -84,13 +85,13 @@ pub enum Error {
 
     /// A token was read and refused.
     #[error("token rejected")]
-    TokenRejected(#[from] super::rejection::Rejection),
+    TokenRejected(#[from] Rejection),
 
     /// No secret to sign with is stored.
     #[error("no JWT secret is stored")]
     SecretMissing,
 
-    /// A token was asked for that is not to be had.
+    /// A token was asked for that is not given to anybody.
     #[error("invalid request for a token")]
     InvalidTokenRequest {
         /// What is wrong with it, a sentence.
@@ -170,7 +171,7 @@ impl Error {
             ),
             Self::TokenRejected(rejection) => Report::new(
                 match rejection.reason {
-                    super::rejection::Reason::Malformed | super::rejection::Reason::TooLarge => {
+                    RejectionReason::Malformed | RejectionReason::TooLarge => {
                         sqlstate::INVALID_TEXT_REPRESENTATION
                     }
                     _ => sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,

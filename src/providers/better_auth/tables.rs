@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::report::shown;
+use Kind::{Bool, Id, Text, Time};
 
-use super::Kind::{Bool, Id, Text, Time};
+use crate::report::shown;
 
 /// What a column that is read must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,20 @@
-//! What a verified token or session entitles its user to, as the claims of an InsForge token
-//! (RFC 8693), and the signing of that token.
+//! What an InsForge token says, by what a verified token or session grants its user (RFC 8693), and
+//! the signing of that token.
 
 use std::collections::BTreeMap;
 
 use jsonwebtoken::{EncodingKey, Header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
-use super::identity::Identity;
-use super::rejection::{Reason, Rejection};
-use super::verify::Verified;
-use crate::jwt::Error;
+use crate::identity::Identity;
+use crate::json::Json;
+use crate::jwt::policy::Policy;
+use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::jwt::verify::Verified;
+use crate::providers::Error;
+use crate::providers::better_auth::session::Session;
 use crate::report::Bug;
 
 /// A claims set; each value is the JSON text it was written in, so that no number is rounded.
@@ -40,78 +44,135 @@ pub struct Grant {
     pub ends: f64,
 }
 
-/// For whom a token is, and from when until when, in seconds since 1970.
+/// The claims that only the issuer of a token sets, without its user.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
+pub struct IssuerClaims<'a> {
     /// `role`: the database role.
     pub role: &'a str,
     /// `aud`.
     pub audience: &'a str,
-    /// `iat`.
+    /// `iat`, in seconds since 1970.
     pub issued: i64,
-    /// `exp`.
+    /// `exp`, in seconds since 1970.
     pub expires: i64,
+}
+
+/// What a provider vouches for by a token, read once from its claims.
+#[derive(Debug)]
+pub struct Vouched {
+    /// Who, in which organisation, with which permissions.
+    pub identity: Identity,
+    email: Option<String>,
+    actor: Actor,
+}
+
+/// Who acts in the user's place.
+#[derive(Debug)]
+enum Actor {
+    Nobody,
+    Named(Box<RawValue>),
+    /// The token has an `act` that does not say who.
+    Unnamed,
+}
+
+impl Vouched {
+    /// Reads a verified token.
+    #[must_use]
+    pub fn read(verified: &Verified) -> Self {
+        // Better Auth puts the row of its user table into the token.
+        let is_verified = ["email_verified", "emailVerified"]
+            .iter()
+            .any(|name| verified.claims.get(*name) == Some(&Value::Bool(true)));
+        let email = verified.claims.get("email").and_then(Value::as_str);
+        Self {
+            identity: Identity::from_token(verified),
+            email: email
+                .filter(|email| is_verified && !email.is_empty())
+                .map(str::to_owned),
+            actor: Actor::read(verified),
+        }
+    }
+}
+
+impl Actor {
+    fn read(verified: &Verified) -> Self {
+        match verified.claims.get("act") {
+            None | Some(Value::Null) => Self::Nobody,
+            Some(actor) if actor.get("sub").is_some_and(Value::is_string) => {
+                // As the provider wrote it, since a `Value` rounds numbers.
+                let members = Json::unchecked(verified.text).members();
+                let written = members.and_then(|members| members.get("act")?.to::<&RawValue>());
+                written.map_or(Self::Unnamed, |written| Self::Named(written.to_owned()))
+            }
+            Some(_) => Self::Unnamed,
+        }
+    }
 }
 
 impl Grant {
     /// What a provider's verified token grants until `ends`.
     ///
     /// # Errors
-    /// [`Reason::ClaimRejected`] for an `act` that does not say who acts.
-    pub fn from_token(provider: &str, verified: &Verified, ends: f64) -> Result<Self, Rejection> {
-        #[derive(Deserialize)]
-        struct Vouched<'a> {
-            #[serde(borrow)]
-            email: Option<&'a RawValue>,
-            #[serde(borrow)]
-            email_verified: Option<&'a RawValue>,
-            // Better Auth puts the row of its user table into the token.
-            #[serde(borrow, rename = "emailVerified")]
-            email_verified_column: Option<&'a RawValue>,
-            act: Option<Box<RawValue>>,
-        }
-        #[derive(Deserialize)]
-        struct Actor {
-            #[serde(rename = "sub")]
-            _subject: String,
-        }
-
-        let vouched: Vouched = serde_json::from_str(&verified.claims)
-            .map_err(|_| Rejection::new(Reason::Malformed, "The claims cannot be read."))?;
-        let is_verified = [vouched.email_verified, vouched.email_verified_column]
-            .into_iter()
-            .flatten()
-            .any(|value| value.get() == "true");
-        let email = vouched
-            .email
-            .and_then(|email| serde_json::from_str::<String>(email.get()).ok());
-        if let Some(actor) = &vouched.act
-            && serde_json::from_str::<Actor>(actor.get()).is_err()
-        {
+    /// [`RejectionReason::ClaimRejected`] for an `act` that does not say who acts.
+    pub fn from_token(provider: &str, vouched: &Vouched, ends: f64) -> Result<Self, Rejection> {
+        let actor = match &vouched.actor {
+            Actor::Nobody => None,
+            Actor::Named(actor) => Some(actor.clone()),
             // Without it, an impersonated user would look like the user.
-            return Err(Rejection::new(
-                Reason::ClaimRejected,
-                "\"act\" is not an object with a \"sub\" (RFC 8693 section 4.1).",
-            ));
-        }
+            Actor::Unnamed => {
+                return Err(Rejection::new(
+                    RejectionReason::ClaimRejected,
+                    "\"act\" is not an object with a \"sub\" (RFC 8693 section 4.1).",
+                ));
+            }
+        };
         Ok(Self {
             provider: provider.to_owned(),
-            identity: verified.identity.clone(),
-            email: email.filter(|email| is_verified && !email.is_empty()),
-            actor: vouched.act,
+            identity: vouched.identity.clone(),
+            email: vouched.email.clone(),
+            actor,
             ends,
+        })
+    }
+
+    /// What a session of Better Auth grants at `now`.
+    ///
+    /// # Errors
+    /// As [`Session::check`]; [`RejectionReason::SubjectRejected`] for an id that the provider's
+    /// users do not have.
+    pub fn from_session(
+        provider: &str,
+        session: &Session,
+        policy: &Policy,
+        now: i64,
+    ) -> Result<Self, Rejection> {
+        session.check(now)?;
+        let user_id = policy.user_id_of(&session.row.user_id)?;
+        let actor = session.impersonator();
+        let actor = actor
+            .map(|actor| to_raw_value(&json!({ "sub": actor })))
+            .transpose()
+            .map_err(|_| {
+                Rejection::new(RejectionReason::Malformed, "The session cannot be read.")
+            })?;
+        Ok(Self {
+            provider: provider.to_owned(),
+            identity: Identity::new(Some(user_id), session.membership()),
+            email: session.verified_email(),
+            actor,
+            ends: session.row.expires_at as f64,
         })
     }
 
     /// When a token minted at `now` to live for `ttl` seconds ends: never later than what it rests on.
     ///
     /// # Errors
-    /// [`Reason::Expired`] when that has come: a token may be accepted for a few seconds after its end.
+    /// [`RejectionReason::Expired`] when that has come: a token may be accepted for a few seconds after its end.
     pub fn expiry(&self, now: i64, ttl: u32) -> Result<i64, Rejection> {
         let expires = (self.ends as i64).min(now.saturating_add(i64::from(ttl)));
         if expires <= now {
             return Err(Rejection::new(
-                Reason::Expired,
+                RejectionReason::Expired,
                 "The token has ended: there is no time left to exchange it for.",
             ));
         }
@@ -121,11 +182,11 @@ impl Grant {
     /// The claims of an InsForge token for the user.
     ///
     /// # Errors
-    /// None that an input can cause: see [`claim`].
-    pub fn claims(&self, terms: Terms) -> Result<ClaimsSet, Error> {
+    /// [`Error::Bug`], which no input can cause.
+    pub fn claims(&self, issuer: IssuerClaims) -> Result<ClaimsSet, Error> {
         let identity = &self.identity;
         let user_id = identity.user_id.as_deref().unwrap_or_default();
-        let mut claims = issuer_claims(user_id, terms)?;
+        let mut claims = issuer_claims(user_id, issuer)?;
         let mut put = |name: &str, value: Option<Box<RawValue>>| {
             claims.extend(value.map(|value| (name.to_owned(), value)));
         };
@@ -149,14 +210,14 @@ fn claim<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, Error> {
     Ok(to_raw_value(value).map_err(Bug::new)?)
 }
 
-fn issuer_claims(user_id: &str, terms: Terms) -> Result<ClaimsSet, Error> {
+fn issuer_claims(user_id: &str, issuer: IssuerClaims) -> Result<ClaimsSet, Error> {
     let own = |(name, value): (&str, Box<RawValue>)| (name.to_owned(), value);
     let members = [
         ("sub", claim(user_id)?),
-        ("role", claim(terms.role)?),
-        ("aud", claim(terms.audience)?),
-        ("iat", claim(&terms.issued)?),
-        ("exp", claim(&terms.expires)?),
+        ("role", claim(issuer.role)?),
+        ("aud", claim(issuer.audience)?),
+        ("iat", claim(&issuer.issued)?),
+        ("exp", claim(&issuer.expires)?),
     ];
     Ok(members.into_iter().map(own).collect())
 }
@@ -165,7 +226,11 @@ fn issuer_claims(user_id: &str, terms: Terms) -> Result<ClaimsSet, Error> {
 ///
 /// # Errors
 /// [`Error::InvalidTokenRequest`] for claims that are the issuer's, or no user.
-pub fn requested_claims(user_id: &str, claims: &str, terms: Terms) -> Result<ClaimsSet, Error> {
+pub fn requested_claims(
+    user_id: &str,
+    claims: &str,
+    issuer: IssuerClaims,
+) -> Result<ClaimsSet, Error> {
     let refuse = |problem: String| Err(Error::InvalidTokenRequest { problem });
     if user_id.is_empty() || user_id.len() > MAX_USER_ID_BYTES || user_id.contains(char::is_control)
     {
@@ -182,7 +247,7 @@ pub fn requested_claims(user_id: &str, claims: &str, terms: Terms) -> Result<Cla
     {
         return refuse(format!("Claim \"{name}\" is set by the issuer alone."));
     }
-    requested.extend(issuer_claims(user_id, terms)?);
+    requested.extend(issuer_claims(user_id, issuer)?);
     Ok(requested)
 }
 
@@ -201,48 +266,38 @@ mod tests {
     use super::*;
     use crate::jwt::jws::Jws;
     use crate::jwt::key::KeySet;
-    use crate::jwt::policy::Policy;
-    use crate::jwt::preset;
     use crate::jwt::verify::verify;
+    use crate::providers::insforge;
 
     const NOW: i64 = 1_800_000_000;
     const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
-    const TERMS: Terms = Terms {
+    const ISSUER: IssuerClaims = IssuerClaims {
         role: "authenticated",
         audience: "insforge-api",
         issued: NOW,
         expires: NOW + 60,
     };
 
-    /// What the built-in provider makes of a token with these claims besides the mandatory ones.
-    fn verified(more: Value) -> Verified {
+    fn signed(claims: &impl Serialize) -> String {
+        let key = EncodingKey::from_secret(SECRET);
+        jsonwebtoken::encode(&Header::default(), claims, &key).unwrap()
+    }
+
+    /// What the built-in provider makes of a token.
+    fn vouched(token: &str) -> Vouched {
+        let policy = Policy::new(insforge::rules("authenticated", "insforge-api")).unwrap();
+        let keys = KeySet::from_secret(SECRET);
+        Vouched::read(&verify(&Jws::parse(token).unwrap(), &policy, &keys, NOW).unwrap())
+    }
+
+    /// What a token with these claims besides the mandatory ones grants.
+    fn grant(more: Value) -> Result<Grant, Rejection> {
         let mut claims = json!({"sub": "user_1", "role": "authenticated", "aud": "insforge-api", "exp": NOW + 300});
         claims
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        let token = jsonwebtoken::encode(
-            &Header::default(),
-            &claims,
-            &EncodingKey::from_secret(SECRET),
-        )
-        .unwrap();
-        read(&token)
-    }
-
-    fn read(token: &str) -> Verified {
-        let policy = Policy::new(preset::insforge("authenticated", "insforge-api")).unwrap();
-        verify(
-            &Jws::parse(token).unwrap(),
-            &policy,
-            &KeySet::from_secret(SECRET),
-            NOW,
-        )
-        .unwrap()
-    }
-
-    fn grant(more: Value) -> Result<Grant, Rejection> {
-        Grant::from_token("clerk", &verified(more), (NOW + 300) as f64)
+        Grant::from_token("clerk", &vouched(&signed(&claims)), (NOW + 300) as f64)
     }
 
     #[test]
@@ -255,11 +310,11 @@ mod tests {
         ] {
             let grant = grant(more).unwrap();
             let token = sign(
-                &grant.claims(TERMS).unwrap(),
+                &grant.claims(ISSUER).unwrap(),
                 &EncodingKey::from_secret(SECRET),
             )
             .unwrap();
-            assert_eq!(read(&token).identity, grant.identity);
+            assert_eq!(vouched(&token).identity, grant.identity);
         }
     }
 
@@ -292,9 +347,19 @@ mod tests {
             .unwrap()
             .actor;
         assert_eq!(actor.unwrap().get(), r#"{"iss":"x","sub":"admin_1"}"#);
+        let claims = requested_claims(
+            "u",
+            r#"{"act": {"sub": "a", "n": 123456789012345678901234567890}}"#,
+            ISSUER,
+        );
+        let exact = Grant::from_token("p", &vouched(&signed(&claims.unwrap())), 0.0).unwrap();
+        assert_eq!(
+            exact.actor.unwrap().get(),
+            r#"{"sub": "a", "n": 123456789012345678901234567890}"#
+        );
         for unreadable in [json!("admin"), json!({}), json!({"sub": 1}), json!([])] {
             let refused = grant(json!({"act": unreadable})).unwrap_err();
-            assert_eq!(refused.reason, Reason::ClaimRejected);
+            assert_eq!(refused.reason, RejectionReason::ClaimRejected);
         }
     }
 
@@ -305,7 +370,7 @@ mod tests {
         assert_eq!(grant.expiry(NOW, 3600), Ok(NOW + 300));
         assert_eq!(
             grant.expiry(NOW + 300, 60).unwrap_err().reason,
-            Reason::Expired
+            RejectionReason::Expired
         );
     }
 
@@ -314,7 +379,7 @@ mod tests {
         let claims = requested_claims(
             "u",
             r#"{"plan": "pro", "big": 123456789012345678901234567890}"#,
-            TERMS,
+            ISSUER,
         )
         .unwrap();
         assert_eq!(claims["big"].get(), "123456789012345678901234567890");
@@ -323,7 +388,7 @@ mod tests {
             "iss", "sub", "aud", "exp", "nbf", "iat", "role", "type", "provider",
         ] {
             assert!(
-                requested_claims("u", &json!({ name: 1 }).to_string(), TERMS).is_err(),
+                requested_claims("u", &json!({ name: 1 }).to_string(), ISSUER).is_err(),
                 "{name}"
             );
         }
@@ -334,7 +399,7 @@ mod tests {
             ("u", "null"),
             (&*"u".repeat(256), "{}"),
         ] {
-            assert!(requested_claims(user_id, claims, TERMS).is_err());
+            assert!(requested_claims(user_id, claims, ISSUER).is_err());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// A reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum InvalidReason {
     /// It is not a payment.
     InvalidPayload,
     /// It is of another version than the requirements.
@@ -29,7 +29,7 @@ pub enum Reason {
     NeedsFacilitator,
 }
 
-impl Reason {
+impl InvalidReason {
     /// The specification's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -52,15 +52,15 @@ impl Reason {
 
 /// A reason and a sentence about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct PaymentRefusal {
     /// The reason.
-    pub reason: Reason,
+    pub reason: InvalidReason,
     /// What is wrong, with its place.
     pub message: String,
 }
 
-impl Refusal {
-    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+impl PaymentRefusal {
+    pub(super) fn new(reason: InvalidReason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),

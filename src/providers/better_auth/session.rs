@@ -4,16 +4,9 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::value::to_raw_value;
 
-pub mod tables;
-
-pub use tables::{Kind, Place, Table};
-
-use crate::jwt::grant::Grant;
-use crate::jwt::identity::Identity;
-use crate::jwt::policy::Policy;
-use crate::jwt::rejection::{Reason, Rejection};
+use crate::jwt::rejection::{Rejection, RejectionReason};
+use crate::providers::claims::Membership;
 
 /// Longer than the value of any session cookie; a token of Better Auth's has 32 characters.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -36,12 +29,12 @@ impl Credential {
     /// Reads a cookie's value, percent-encoded or not, or a bare token.
     ///
     /// # Errors
-    /// [`Reason::TooLarge`] and [`Reason::Malformed`].
+    /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
     pub fn parse(text: &str) -> Result<Self, Rejection> {
-        let malformed = |detail: &str| Rejection::new(Reason::Malformed, detail);
+        let malformed = |detail: &str| Rejection::new(RejectionReason::Malformed, detail);
         if text.len() > MAX_CREDENTIAL_BYTES {
             let detail = format!("A session cookie has at most {MAX_CREDENTIAL_BYTES} bytes.");
-            return Err(Rejection::new(Reason::TooLarge, detail));
+            return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
         let text = percent_decoded(text)
             .filter(|text| !text.is_empty() && !text.contains(char::is_control))
@@ -63,7 +56,7 @@ impl Credential {
     /// The token of the session, when the provider takes this kind of credential.
     ///
     /// # Errors
-    /// [`Reason::BadSignature`], and [`Reason::WrongType`] for a credential the operator did not allow.
+    /// [`RejectionReason::BadSignature`], and [`RejectionReason::WrongType`] for a credential the operator did not allow.
     pub fn session_token(
         &self,
         secret: Option<&[u8]>,
@@ -72,13 +65,13 @@ impl Credential {
         match self {
             Self::Bare(token) if allow_bare => Ok(token),
             Self::Bare(_) => Err(Rejection::new(
-                Reason::WrongType,
+                RejectionReason::WrongType,
                 "The provider is not registered to take bare session tokens (allow_bare_sessions).",
             )),
             Self::Signed { token, signature } => {
                 let secret = secret.ok_or_else(|| {
                     Rejection::new(
-                        Reason::WrongType,
+                        RejectionReason::WrongType,
                         "The provider is not registered to take session cookies (session_secret).",
                     )
                 })?;
@@ -86,7 +79,7 @@ impl Credential {
                 // Takes the same time wherever the difference is.
                 hmac::verify(&key, token.as_bytes(), signature).map_err(|_| {
                     Rejection::new(
-                        Reason::BadSignature,
+                        RejectionReason::BadSignature,
                         "The session cookie is not signed with the provider's session_secret.",
                     )
                 })?;
@@ -168,54 +161,57 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What the session grants at `now`.
+    /// Checks that the session is good at `now`.
     ///
     /// # Errors
-    /// [`Reason::SessionNotFound`] once it has ended, [`Reason::SubjectRejected`] for a banned user
-    /// or an id that the provider's users do not have.
-    pub fn grant(&self, provider: &str, policy: &Policy, now: i64) -> Result<Grant, Rejection> {
+    /// [`RejectionReason::SessionNotFound`] once it has ended, [`RejectionReason::SubjectRejected`]
+    /// for a banned user.
+    pub fn check(&self, now: i64) -> Result<(), Rejection> {
         if self.row.expires_at <= now {
             return Err(Rejection::new(
-                Reason::SessionNotFound,
+                RejectionReason::SessionNotFound,
                 "The session has ended.",
             ));
         }
         if self.user.banned == Some(true) && self.user.ban_expires.is_none_or(|ends| ends > now) {
             return Err(Rejection::new(
-                Reason::SubjectRejected,
+                RejectionReason::SubjectRejected,
                 "The user is banned.",
             ));
         }
-        let user_id = policy.user_id_of(&self.row.user_id)?;
-        let member = self.member;
-        let actor = self
-            .row
-            .impersonated_by
-            .as_ref()
-            .filter(|actor| !actor.is_empty())
-            .map(|actor| to_raw_value(&serde_json::json!({ "sub": actor })))
-            .transpose()
-            .map_err(|_| Rejection::new(Reason::Malformed, "The session cannot be read."))?;
-        let is_verified = self.user.email_verified == Some(true);
-        Ok(Grant {
-            provider: provider.to_owned(),
-            identity: Identity {
-                user_id: Some(user_id),
-                org_id: member.map(|member| member.organization_id.clone()),
-                // Several roles, separated by commas, are not one answer.
-                org_role: member
-                    .and_then(|member| member.role.clone())
-                    .filter(|role| !role.is_empty() && !role.contains(',')),
-                permissions: None,
-            },
-            email: self
-                .user
-                .email
+        Ok(())
+    }
+
+    /// The organisation that the user acts in.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        let Some(member) = self.member else {
+            return Membership::default();
+        };
+        Membership {
+            org_id: Some(member.organization_id.clone()),
+            // Several roles, separated by commas, are not one answer.
+            org_role: member
+                .role
                 .clone()
-                .filter(|email| is_verified && !email.is_empty()),
-            actor,
-            ends: self.row.expires_at as f64,
-        })
+                .filter(|role| !role.is_empty() && !role.contains(',')),
+            permissions: None,
+        }
+    }
+
+    /// The user's address, when Better Auth has verified it.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<String> {
+        let is_verified = self.user.email_verified == Some(true);
+        let email = self.user.email.clone();
+        email.filter(|email| is_verified && !email.is_empty())
+    }
+
+    /// The id of the administrator who acts in the user's place.
+    #[must_use]
+    pub fn impersonator(&self) -> Option<&str> {
+        let impersonator = self.row.impersonated_by.as_deref();
+        impersonator.filter(|id| !id.is_empty())
     }
 }
 
@@ -239,8 +235,11 @@ mod tests {
             let cookie = Credential::parse(&text).unwrap();
             assert_eq!(cookie.session_token(Some(SECRET), false), Ok(TOKEN));
             let reason = |secret| cookie.session_token(secret, true).unwrap_err().reason;
-            assert_eq!(reason(Some(&b"another secret"[..])), Reason::BadSignature);
-            assert_eq!(reason(None), Reason::WrongType);
+            assert_eq!(
+                reason(Some(&b"another secret"[..])),
+                RejectionReason::BadSignature
+            );
+            assert_eq!(reason(None), RejectionReason::WrongType);
         }
         let forged =
             Credential::parse(&format!("{}.{SIGNATURE}", TOKEN.replace('T', "U"))).unwrap();
@@ -254,7 +253,7 @@ mod tests {
         let bare = Credential::parse(TOKEN).unwrap();
         assert_eq!(bare.session_token(Some(SECRET), true), Ok(TOKEN));
         let refused = bare.session_token(Some(SECRET), false).unwrap_err();
-        assert_eq!(refused.reason, Reason::WrongType);
+        assert_eq!(refused.reason, RejectionReason::WrongType);
     }
 
     #[test]

@@ -6,10 +6,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::object::read_members;
 
 /// Structs and arrays inside each other, at most, in what is to become `jsonb`.
 const MAX_DEPTH: usize = 100;
@@ -22,6 +25,33 @@ pub struct Json<'a>(&'a str);
 
 /// The members of an object by name.
 pub type Members<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
+
+/// The members of an object as they are written, good for a few look-ups: of two with one name, the
+/// last counts, as in `jsonb`.
+#[derive(Debug, Default)]
+pub struct MemberList<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+impl<'a> MemberList<'a> {
+    /// Reads a text that is an object. A text that is another value has no members.
+    ///
+    /// # Errors
+    /// What is wrong with the JSON, and where; not what it says.
+    pub fn parse(text: &'a str) -> serde_json::Result<Self> {
+        match text.trim_ascii_start().starts_with('{') {
+            true => serde_json::from_str::<Object<Self>>(text).map(|object| object.0),
+            false => serde_json::from_str::<IgnoredAny>(text).map(|_| Self::default()),
+        }
+    }
+
+    /// The member of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Json<'a>> {
+        let mut last_first = self.0.iter().rev();
+        last_first
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| *value)
+    }
+}
 
 impl<'a> Json<'a> {
     /// Reads a text that is one JSON value; `None` when it is not. Nesting costs no stack.
@@ -49,12 +79,11 @@ impl<'a> Json<'a> {
         self.0 == "null"
     }
 
-    /// The members, when it is an object whose names are all different: readers of one text must not
-    /// see two values for a name.
+    /// The members, when it is an object whose names are all different.
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         self.0.starts_with('{').then_some(())?;
-        Some(self.to::<Object>()?.0)
+        Some(self.to::<Object<Members>>()?.0)
     }
 
     /// The elements, when it is an array.
@@ -168,31 +197,48 @@ fn is_number_of_jsonb(number: &str) -> bool {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Object<'a>(Members<'a>);
+/// Where the members of an object are put.
+trait Collection<'a>: Default {
+    /// Puts a member there; says whether its name is a duplicate that must not be.
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool;
+}
 
-impl<'de> Deserialize<'de> for Object<'de> {
+impl<'a> Collection<'a> for Members<'a> {
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool {
+        self.insert(name, value).is_some()
+    }
+}
+
+impl<'a> Collection<'a> for MemberList<'a> {
+    fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool {
+        self.0.push((name, value));
+        false
+    }
+}
+
+struct Object<C>(C);
+
+impl<'de, C: Collection<'de>> Deserialize<'de> for Object<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnObject;
+        struct AnObject<C>(PhantomData<C>);
 
-        impl<'de> Visitor<'de> for AnObject {
-            type Value = Object<'de>;
+        impl<'de, C: Collection<'de>> Visitor<'de> for AnObject<C> {
+            type Value = Object<C>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-                formatter.write_str("a JSON object")
+                formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members::new();
-                while let Some((Text(name), value)) = map.next_entry::<Text, &RawValue>()? {
-                    if members.insert(name, Json(value.get())).is_some() {
-                        return Err(A::Error::custom("duplicate name"));
-                    }
-                }
+            fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+                let mut members = C::default();
+                read_members(object, |Text(name): Text<'de>, value: &RawValue| {
+                    members.insert(name, Json(value.get()))
+                })?;
                 Ok(Object(members))
             }
         }
 
-        deserializer.deserialize_map(AnObject)
+        deserializer.deserialize_map(AnObject(PhantomData))
     }
 }
 

@@ -1,0 +1,12 @@
+//! JSON in two readings.
+//!
+//! [`Json`] takes a text apart where somebody looks, and keeps each number as it is written.
+//! [`strict`] reads a whole text into a tree, and refuses what a verifier must not accept.
+
+mod lazy;
+mod object;
+pub mod strict;
+
+#[cfg(test)]
+pub(crate) use lazy::tests;
+pub use lazy::{Json, MemberList, Members};

@@ -1,0 +1,52 @@
+//! URLs that issuers and key sets may have.
+
+/// Whether a URL is https, or plain http to this machine: nobody on the way can change the answer.
+#[must_use]
+pub fn is_https_or_localhost(url: &str) -> bool {
+    url.starts_with("https://") || is_http_localhost(url)
+}
+
+/// Whether a URL is plain http to this machine.
+#[must_use]
+pub fn is_http_localhost(url: &str) -> bool {
+    let host = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
+    });
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_https_or_localhost;
+
+    #[test]
+    fn plain_http_goes_to_this_machine_only() {
+        for url in [
+            "https://example.com/jwks",
+            "http://localhost:3000/jwks",
+            "http://127.0.0.1/",
+            "http://[::1]:3000",
+        ] {
+            assert!(is_https_or_localhost(url), "{url}");
+        }
+        for url in [
+            "",
+            "http://example.com",
+            "ftp://localhost",
+            "http://localhost.example.com",
+            "http://localhost@example.com",
+            "http://localhost:3000@example.com",
+            "http://127.0.0.1.example.com/localhost",
+        ] {
+            assert!(!is_https_or_localhost(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Any other issuer of signed tokens; its rules are the arguments of `register_auth_provider()`.
+
+use serde::Deserialize;
+
+use super::registration::{Preset, Registration, Result, read_arguments, refuse};
+use crate::jwt::policy::{AudienceRule, Rules};
+
+pub(super) const PRESET: Preset = Preset {
+    name: "custom",
+    example: (
+        r#"{"issuers": ["https://i.example"], "jwks_url": "https://i.example/jwks", "algorithms": ["EdDSA"],
+            "audience_rule": "required", "audiences": ["api"], "authorized_parties": [], "required_claims": [],
+            "forbidden_claims": [], "token_types": ["JWT"], "token_categories": [], "max_age_seconds": null,
+            "leeway_seconds": 5, "subject_pattern": "i:.+", "subject_prefix": null, "allow_uuid_subjects": false}"#,
+        "i:1",
+    ),
+    register: |arguments| register(read_arguments(arguments)?),
+    membership: None,
+};
+
+#[derive(Deserialize)]
+struct Arguments {
+    jwks_url: String,
+    #[serde(flatten)]
+    rules: Rules,
+}
+
+fn register(arguments: Arguments) -> Result<Registration> {
+    let Arguments { jwks_url, rules } = arguments;
+    if rules.audience_rule == AudienceRule::Ignored && rules.authorized_parties.is_empty() {
+        return refuse(
+            "Without an audience or an authorized party, every token of the issuer would be accepted, whomever it is for.",
+        );
+    }
+    Ok(Registration::with_jwks(jwks_url, rules))
+}

@@ -1,0 +1,41 @@
+//! InsForge's own tokens, signed with the secret that the database holds. This provider is built in:
+//! nobody registers it.
+
+use super::registration::{texts, usual_rules};
+use crate::jwt::policy::{AudienceRule, Rules};
+
+/// Its name.
+pub const NAME: &str = "insforge";
+
+/// The rules for tokens with the role and the audience that InsForge gives its users' tokens.
+#[must_use]
+pub fn rules(role: &str, audience: &str) -> Rules {
+    Rules {
+        algorithms: texts(&["HS256"]),
+        audience_rule: AudienceRule::Required,
+        audiences: texts(&[audience]),
+        required_claims: vec![format!("role={role}")],
+        // InsForge signs refresh tokens and others with the same secret, and marks them by `type`.
+        forbidden_claims: texts(&["type"]),
+        token_types: texts(&["JWT", ""]),
+        subject_pattern: Some(".+".to_owned()),
+        allow_uuid_subjects: true,
+        ..usual_rules()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::providers::tests::assert_identity;
+
+    #[test]
+    fn an_organization_is_named_at_the_top_level() {
+        assert_identity(
+            r#"{"sub":"kp_1","role":"authenticated","aud":"insforge-api","org_id":"org_1","org_role":"owner","permissions":[]}"#,
+            "kp_1",
+            Some("org_1"),
+            Some("owner"),
+            Some(&[]),
+        );
+    }
+}

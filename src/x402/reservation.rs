@@ -1,0 +1,466 @@
+//! What becomes of a payment that was reserved. SQL locks the reservation, asks here, and stores the answer
+//! (sql/reservations.sql and sql/settle.sql).
+
+use serde::Deserialize;
+
+use super::answer::{Answer, Outcome};
+use crate::evm::keccak::keccak256;
+use crate::evm::{hexadecimal, transaction_hash};
+
+mod refused;
+
+pub use refused::Refused;
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The facilitator has not answered yet.
+    Reserved,
+    /// The ledger has it.
+    Settled,
+    /// It may have moved.
+    Pending,
+    /// The facilitator moved nothing, or an operator found that nothing moved.
+    Failed,
+    /// The answer is about another payment.
+    Conflict,
+}
+
+impl State {
+    const ALL: [Self; 5] = [
+        Self::Reserved,
+        Self::Settled,
+        Self::Pending,
+        Self::Failed,
+        Self::Conflict,
+    ];
+
+    /// As table `x402_reservations` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Settled => "settled",
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Conflict => "conflict",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A row of table `x402_reservations`, without what decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
+pub struct Reservation {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub state: State,
+    /// CAIP-2 identifier of the chain.
+    pub network: String,
+    /// The token's contract.
+    pub asset: String,
+    /// Of the authorization.
+    pub nonce: String,
+    /// What is paid for.
+    pub endpoint: String,
+    /// The buyer's name for the request.
+    pub idempotency_key: Option<String>,
+    /// Whether another authorization under the key is refused.
+    pub holds_key: bool,
+    /// The transaction that settled it, or that was named, in the ledger's spelling.
+    pub tx_hash: Option<String>,
+    /// Why it is not settled.
+    pub reason: Option<String>,
+    /// What was said besides.
+    pub message: Option<String>,
+    /// Settled without money.
+    pub is_mock: bool,
+    /// Settled by a transaction that another payment has in the ledger.
+    pub is_batched: bool,
+    /// Whether an operator said what is on chain.
+    pub is_resolved: bool,
+    /// Whether the buyer was given what was paid for.
+    pub is_delivered: bool,
+}
+
+/// What happens to a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The facilitator answered.
+    Answered(Answer),
+    /// An operator looked at the chain.
+    Found(Finding),
+    /// The buyer is about to be given what was paid for.
+    Delivered,
+    /// A developer settles it without money.
+    Mocked,
+    /// A payment was offered that has the same authorization, or the same payer, endpoint and idempotency key.
+    Offered(Offered),
+}
+
+/// What an operator found on chain, as it was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Finding {
+    /// `settled`, `failed` or `conflict`.
+    pub outcome: Option<String>,
+    /// The transaction.
+    pub tx_hash: Option<String>,
+    /// What was seen.
+    pub note: Option<String>,
+    /// The chain of the transaction's row in the ledger, where that is of a payment with money.
+    pub recorded_on: Option<String>,
+    /// Until when a block may still carry the authorization, as a text; `None`: none may any more.
+    pub can_land_until: Option<String>,
+}
+
+/// A payment that is offered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Offered {
+    /// CAIP-2 identifier of its chain.
+    pub network: String,
+    /// Its token's contract.
+    pub asset: String,
+    /// Of its authorization.
+    pub nonce: String,
+    /// What it is for.
+    pub endpoint: String,
+    /// The buyer's name for the request.
+    pub idempotency_key: Option<String>,
+    /// Whether a block may still carry the authorization of the reservation.
+    pub can_land: bool,
+    /// When the reservation was delivered, as a text.
+    pub delivered_at: Option<String>,
+}
+
+/// What becomes of a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// What is stored.
+    pub reservation: Reservation,
+    /// What the ledger must hold first.
+    pub entry: Option<Entry>,
+    /// Whether this event, and no earlier one, marks it as delivered.
+    pub is_new: bool,
+    /// What is to be told.
+    pub warning: Option<Warning>,
+}
+
+/// What a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// A row for this payment. When the ledger has the transaction already, [`Reservation::after`] is asked once
+    /// more.
+    Settlement,
+    /// A correction of another payment's row: the transaction carried this one, too.
+    Correction,
+}
+
+impl Entry {
+    /// The name of its kind.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settlement => "settlement",
+            Self::Correction => "correction",
+        }
+    }
+}
+
+/// What is said beside an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The primary message.
+    pub message: String,
+    /// What was found.
+    pub detail: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
+impl Reservation {
+    /// What becomes of it after an event.
+    ///
+    /// `known`: when the ledger was asked to take the transaction and has it already, the columns in which its row
+    /// is another payment's, separated by commas.
+    ///
+    /// # Errors
+    /// [`Refused`]: all stays as it is.
+    pub fn after(&self, event: &Event, known: Option<&str>) -> Result<Next, Refused> {
+        let taken = known.and_then(taken);
+        match event {
+            Event::Answered(answer) => Ok(self.after_answer(answer, taken)),
+            Event::Found(finding) => self.after_finding(finding, taken),
+            Event::Delivered => self.after_delivery(),
+            Event::Mocked => self.after_mock(taken),
+            Event::Offered(offered) => self.after_offer(offered),
+        }
+    }
+
+    fn after_answer(&self, answer: &Answer, taken: Option<&str>) -> Next {
+        let named = answer.transaction.map(|hash| hexadecimal(&hash));
+        if self.state == State::Settled {
+            return self.after_late_answer(answer, named);
+        }
+        let (outcome, reason, message) = match (answer.outcome, &named, taken) {
+            (Outcome::Settled, Some(hash), None) => return self.settled(hash.clone(), false),
+            (Outcome::Settled, _, Some(problem)) => (
+                Outcome::Conflict,
+                Some("transaction_taken".to_owned()),
+                Some(problem.to_owned()),
+            ),
+            (outcome, ..) => (outcome, answer.reason.clone(), answer.message.clone()),
+        };
+        let is_conflict = outcome == Outcome::Conflict;
+        let warning = is_conflict.then(|| Warning {
+            message: format!("the facilitator's answer does not fit x402 reservation {}", self.id),
+            detail: message.clone().or_else(|| reason.clone()).unwrap_or_default(),
+            hint: "Nothing was recorded as paid. The answer is kept; look the payment up on chain and call insforge_integrations.resolve_x402_reservation().",
+        });
+        Next {
+            reservation: Self {
+                state: match (self.state, outcome) {
+                    (State::Conflict, _) | (_, Outcome::Conflict) => State::Conflict,
+                    // What may have moved does not become unmoved by a later answer, nor what an operator found moved.
+                    (State::Pending, _) => State::Pending,
+                    (state, _) if self.is_resolved => state,
+                    (_, Outcome::Failed) => State::Failed,
+                    (_, Outcome::Pending | Outcome::Settled) => State::Pending,
+                },
+                is_resolved: self.is_resolved && !is_conflict,
+                tx_hash: named.or_else(|| self.tx_hash.clone()),
+                reason: reason.or_else(|| self.reason.clone()),
+                message: message.or_else(|| self.message.clone()),
+                ..self.clone()
+            },
+            warning,
+            ..self.unchanged()
+        }
+    }
+
+    /// The ledger has it: nothing that is said later changes that.
+    fn after_late_answer(&self, answer: &Answer, named: Option<String>) -> Next {
+        let names_another = named.is_some() && named != self.tx_hash;
+        let is_other = names_another || answer.outcome == Outcome::Conflict;
+        let detail = || {
+            let named = named.unwrap_or_default();
+            let message = answer.message.clone();
+            message.unwrap_or_else(|| format!("It names transaction {named}."))
+        };
+        Next {
+            warning: is_other.then(|| Warning {
+                message: format!(
+                    "x402 reservation {} is settled, and the facilitator now says something else",
+                    self.id
+                ),
+                detail: detail(),
+                hint: "The answer is kept with the reservation; the ledger is as it was.",
+            }),
+            ..self.unchanged()
+        }
+    }
+
+    fn after_finding(&self, finding: &Finding, taken: Option<&str>) -> Result<Next, Refused> {
+        let invalid = |problem: &str| Refused::InvalidFinding {
+            problem: problem.to_owned(),
+        };
+        let is_settled = self.state == State::Settled;
+        let hash = finding.tx_hash.as_deref().and_then(transaction_hash);
+        let hash = hash.map(|hash| hexadecimal(&hash));
+        let has_note = finding.note.as_ref().is_some_and(|note| !note.is_empty());
+        let outcome = match finding.outcome.as_deref().and_then(State::of_name) {
+            Some(outcome @ (State::Settled | State::Failed | State::Conflict)) => outcome,
+            _ => return Err(invalid("outcome: It is settled, failed or conflict.")),
+        };
+        let hash = match (outcome, hash) {
+            (State::Failed, _) if finding.tx_hash.is_some() => {
+                return Err(invalid("tx_hash: What did not move has none."));
+            }
+            (State::Failed, _) => None,
+            (_, None) => {
+                return Err(invalid(
+                    "tx_hash: It is 0x and 64 hexadecimal digits, and not all zeros.",
+                ));
+            }
+            (_, hash) => hash,
+        };
+        if outcome != State::Settled && !has_note {
+            return Err(invalid("note: It says what is on chain."));
+        }
+        let is_recorded = finding.recorded_on.as_ref() == Some(&self.network);
+        if outcome == State::Conflict && !is_settled && !is_recorded {
+            return Err(invalid(&format!(
+                "tx_hash: The ledger has no such transaction on {}.",
+                self.network
+            )));
+        }
+        let next = match (is_settled, hash) {
+            (true, hash)
+                if hash.is_none()
+                    || hash != self.tx_hash
+                    || outcome == State::Conflict && !self.is_batched =>
+            {
+                return Err(Refused::Final {
+                    id: self.id.clone(),
+                    tx_hash: self.tx_hash.clone().unwrap_or_default(),
+                });
+            }
+            (true, _) => self.unchanged(),
+            (false, None) => self.failed(finding),
+            (false, Some(hash)) => match (outcome, taken) {
+                (State::Conflict, _) => self.carried(hash),
+                (_, None) => self.settled(hash, false),
+                (_, Some(problem)) => {
+                    return Err(Refused::Recorded {
+                        tx_hash: hash,
+                        problem: problem.to_owned(),
+                    });
+                }
+            },
+        };
+        Ok(Next {
+            reservation: Self {
+                is_resolved: true,
+                ..next.reservation
+            },
+            ..next
+        })
+    }
+
+    fn failed(&self, finding: &Finding) -> Next {
+        Next {
+            reservation: Self {
+                state: State::Failed,
+                holds_key: false,
+                ..self.clone()
+            },
+            warning: finding.can_land_until.as_ref().map(|until| Warning {
+                message: format!("the authorization of x402 reservation {} can still be used", self.id),
+                detail: format!("It can land until {until}."),
+                hint: "Unless its nonce is used on chain, the buyer may come to pay twice under the same idempotency key.",
+            }),
+            ..self.unchanged()
+        }
+    }
+
+    /// Settled by a transaction that the ledger has for another payment.
+    fn carried(&self, hash: String) -> Next {
+        let next = self.settled(hash, false);
+        Next {
+            reservation: Self {
+                is_batched: true,
+                ..next.reservation
+            },
+            entry: Some(Entry::Correction),
+            ..next
+        }
+    }
+
+    fn after_delivery(&self) -> Result<Next, Refused> {
+        if self.state != State::Settled {
+            return Err(Refused::NotSettled {
+                id: self.id.clone(),
+                state: self.state,
+            });
+        }
+        Ok(Next {
+            reservation: Self {
+                is_delivered: true,
+                ..self.clone()
+            },
+            is_new: !self.is_delivered,
+            ..self.unchanged()
+        })
+    }
+
+    fn after_mock(&self, taken: Option<&str>) -> Result<Next, Refused> {
+        let problem = match (self.state, taken) {
+            (State::Settled, _) if self.is_mock => return Ok(self.unchanged()),
+            (State::Reserved, None) => {
+                let hash = keccak256(format!("mock {}", self.id).as_bytes());
+                return Ok(self.settled(hexadecimal(&hash), true));
+            }
+            (State::Reserved, Some(problem)) => problem.to_owned(),
+            (state, _) => format!("It is {}.", state.name()),
+        };
+        Err(Refused::NotMocked {
+            id: self.id.clone(),
+            problem,
+        })
+    }
+
+    /// The reservation is the offered payment's own, or has to make place for it, or stands in its way.
+    fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
+        let is_own = (&self.network, &self.asset, &self.nonce)
+            == (&offered.network, &offered.asset, &offered.nonce);
+        let is_same_request = self.idempotency_key.is_some()
+            && self.idempotency_key == offered.idempotency_key
+            && self.endpoint == offered.endpoint;
+        let refused = |message| Refused::Reserved {
+            message,
+            id: self.id.clone(),
+            state: self.state,
+            delivered_at: offered.delivered_at.clone(),
+        };
+        match (is_own, is_same_request) {
+            (true, true) => Ok(self.unchanged()),
+            (true, false) => Err(refused("this authorization is reserved already")),
+            (false, _) if self.state == State::Settled || self.is_resolved || offered.can_land => {
+                Err(refused(
+                    "another authorization is reserved under this idempotency key",
+                ))
+            }
+            (false, _) => Ok(Next {
+                reservation: Self {
+                    holds_key: false,
+                    ..self.clone()
+                },
+                ..self.unchanged()
+            }),
+        }
+    }
+
+    fn settled(&self, hash: String, is_mock: bool) -> Next {
+        Next {
+            reservation: Self {
+                state: State::Settled,
+                tx_hash: Some(hash),
+                reason: None,
+                message: None,
+                is_mock,
+                ..self.clone()
+            },
+            entry: Some(Entry::Settlement),
+            ..self.unchanged()
+        }
+    }
+
+    fn unchanged(&self) -> Next {
+        Next {
+            reservation: self.clone(),
+            entry: None,
+            is_new: false,
+            warning: None,
+        }
+    }
+}
+
+/// Why a transaction that the ledger has is not this payment's. What the app noted of its answer is no fact of the
+/// payment.
+fn taken(columns: &str) -> Option<&'static str> {
+    let mut facts = columns
+        .split(", ")
+        .filter(|column| !["", "response_summary"].contains(column))
+        .peekable();
+    facts.peek()?;
+    Some(match facts.any(|column| column == "reservation_id") {
+        true => "The transaction settled another reservation.",
+        false => "The transaction is recorded as another payment.",
+    })
+}
