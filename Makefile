@@ -1,17 +1,17 @@
 # The commands people type. As root, or as an ordinary user with sudo; each works on a fresh clone.
 #
-#   make demo      a walk through the main job, on a server of its own that is gone afterwards
-#   make test      everything that must hold before a release
+#   make demo      a walk through the main job, on a throwaway server
+#   make test      all tests that must pass before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
-#   make installcheck  try what is installed there, on the running server that PGHOST, PGPORT and PGUSER name
-#   make bench     measure, next to what is replaced
+#   make installcheck  a check of the installed extension, on the running server of PGHOST, PGPORT and PGUSER
+#   make bench     benchmarks, with the replaced code beside each
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
 #   make sanitize  the tests again, with AddressSanitizer under the extension
-#   make lint      formatting, spelling, clippy, what dependencies may be, and that the pure modules stay pure
-#   make advisories   whether a known hole is in a dependency; asks github.com
+#   make lint      formatting, spelling, clippy, rules for dependencies, and that the pure modules stay pure
+#   make advisories   known holes in dependencies; asks github.com
 #   make psql      psql in a throwaway database with the extension
 #
-# PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names one of your own.
+# PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names another one.
 
 PG_MAJOR ?= 15
 PG_CONFIG ?=
@@ -21,7 +21,7 @@ HARNESS := -p insforge-integrations-tests
 
 export PG_MAJOR PG_CONFIG
 export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
-# pgrx would put backtraces into the DETAIL of every error.
+# Otherwise pgrx would put backtraces into the DETAIL of every error.
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ package: setup
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
 # The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
-# and the clients want 20: npm has that, too.
+# and the clients need 20, which npm has, too.
 clients: setup
 	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
@@ -55,8 +55,8 @@ test: test-pure test-pgrx test-suites
 test-pure: setup
 	cargo test --lib --no-default-features
 
-# cargo pgrx test installs into the server's own directories and starts a server, which refuses to
-# be root's. With --runas it does the one by sudo and the other as that user, whoever calls it.
+# cargo pgrx test installs into the server's own directories and starts a server, which refuses to run as root. With
+# --runas it installs by sudo and starts the server as that user.
 test-pgrx: setup
 	@set -e; \
 	if [ -w "$$($(SERVER_CONFIG) --pkglibdir)" ] && [ "$$(id -u)" -ne 0 ]; then \
@@ -89,8 +89,8 @@ installcheck:
 bench: package
 	cargo bench $(HARNESS)
 
-# cargo-fuzz wants flags that only nightly compilers take without RUSTC_BOOTSTRAP. No sanitizer: what is
-# fuzzed has no unsafe code.
+# cargo-fuzz needs flags that only nightly compilers accept without RUSTC_BOOTSTRAP. No sanitizer, because the fuzzed code
+# has no unsafe code.
 FUZZ_SECONDS ?= 60
 fuzz: package
 	HOSTILE_SEED=$$(date +%s) HOSTILE_SECONDS=$(FUZZ_SECONDS) cargo test $(HARNESS) --test hostile_calls -- --nocapture

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what building and testing needs: PostgreSQL with its server headers, libclang for
-# pgrx's bindings, and cargo-pgrx. Run by every make target; a second run changes nothing.
+# Installs the needs of building and testing: PostgreSQL with its server headers, libclang for
+# pgrx's bindings, and cargo-pgrx. Every make target runs it. A second run changes nothing.
 #
 #   PG_MAJOR    PostgreSQL major version to build for     (default 15)
-#   PG_CONFIG   a pg_config of your own; then no PostgreSQL package is installed
+#   PG_CONFIG   another pg_config; then no PostgreSQL package is installed
 set -euo pipefail
 
 PG_MAJOR=${PG_MAJOR:-15}
@@ -34,8 +34,8 @@ apt_update_once() {
     apt_updated=yes
 }
 
-# Debian and Ubuntu releases carry one PostgreSQL major each; the others are in the PostgreSQL
-# project's own repository, whose set-up script is part of the package postgresql-common.
+# Each release of Debian and Ubuntu has one PostgreSQL major version. The others are in the PostgreSQL project's own
+# repository, whose set-up script is part of the package postgresql-common.
 offer_postgres_major() {
     apt_update_once
     is_available "postgresql-$PG_MAJOR" && return

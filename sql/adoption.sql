@@ -15,7 +15,7 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'undefined_function',
       MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'The argument names no function of this database.',
+      DETAIL = 'This database has no such function.',
       HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
   END IF;
   IF function = ours OR EXISTS (
@@ -26,7 +26,7 @@ BEGIN
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('function %s belongs to an extension', function),
       DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, under the name it was renamed to.';
+      HINT = 'Give the function that your policies used before, by its new name.';
   END IF;
   IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
     RAISE EXCEPTION USING
@@ -34,11 +34,11 @@ BEGIN
       MESSAGE = format('function %s cannot be adopted', function),
       DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
                       pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'A function without arguments that returns text can be adopted. Policies on another type of id need a text column first.';
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
   END IF;
 
-  -- A body in the SQL standard's form can be inlined, so that the call costs nothing, and is
-  -- tracked: DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
   EXECUTE format(
     'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
     function, ours);
@@ -55,4 +55,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-  'Puts requesting_user_id() under a function that existing policies and defaults use, and says how many of them there are. The function keeps its name, owner and privileges; its old body is gone.';
+  'Makes a function that existing policies and defaults use call requesting_user_id(), and counts these policies and defaults. The function keeps its name, owner and privileges. It loses its old body.';

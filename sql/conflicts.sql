@@ -1,19 +1,19 @@
--- First of all: an encoding that texts would be lost in, and what a database that followed the guides has in the
--- place of our names.
+-- Runs first. Refuses an encoding that cannot hold all texts, and a database that followed the guides and already
+-- has objects with our names.
 DO $$
 BEGIN
   IF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('extension insforge_integrations needs a database whose encoding is UTF8, and this one''s is %s', current_setting('server_encoding')),
-      DETAIL = 'JSON Web Tokens and x402 payments are UTF-8. A user id that this encoding does not have would be another user''s.',
-      HINT = 'Dump this database and restore it into one that was made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
+      MESSAGE = format('extension insforge_integrations needs a database with encoding UTF8, and this one has %s', current_setting('server_encoding')),
+      DETAIL = 'JSON Web Tokens and x402 payments are UTF-8. If this encoding cannot write a user id, the id could become another user''s.',
+      HINT = 'Dump this database and restore it into a database that was made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
   END IF;
   IF to_regprocedure('@extschema@.requesting_user_id()') IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'duplicate_function',
       MESSAGE = 'function @extschema@.requesting_user_id() already exists',
-      DETAIL = 'The extension creates a function of this name. Policies and column defaults that use the present one follow it when it is renamed.',
+      DETAIL = 'The extension creates a function with this name. If you rename the present function, policies and column defaults that use it follow.',
       HINT = 'ALTER FUNCTION @extschema@.requesting_user_id() RENAME TO requesting_user_id_guide; '
              'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
              'SELECT * FROM insforge_integrations.adopt_requesting_user_id(''@extschema@.requesting_user_id_guide()'');';
@@ -22,7 +22,7 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'duplicate_table',
       MESSAGE = 'relation @extschema@.x402_payments already exists',
-      DETAIL = 'The extension creates a view of this name over its ledger. The present table keeps its rows, which the import copies.',
+      DETAIL = 'The extension creates a view with this name over its ledger. The present table keeps its rows, and the import copies them.',
       HINT = 'ALTER TABLE @extschema@.x402_payments RENAME TO x402_payments_guide; '
              'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
              'SELECT * FROM insforge_integrations.import_x402_payments(''@extschema@.x402_payments_guide'');';

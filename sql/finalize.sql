@@ -1,80 +1,80 @@
--- Descriptions of what Rust code declares.
+-- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
-  'Extension insforge_integrations: all that is not called through the data API. See the README for who may call what.';
+  'Extension insforge_integrations: all objects that are not for the data API. The README says who may call which.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database; a NULL value returns it to its default. An unknown name or value raises 22023, and so does a token_role that could read every row. identity_source = verified warns that exchanged tokens identify nobody then.';
+  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
 COMMENT ON FUNCTION insforge_integrations.holds_secret(text, text, bytea, text[]) IS
-  'Whether a text, the constants of an expression''s tree, or bytes hold one of the secrets. It compares digests of all runs of a secret''s length, so that its time tells nothing of the secret. Behind advise().';
+  'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
 COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
-  'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers; 22023 with what is wrong.';
+  'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers. Raises 22023 for invalid arguments.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
-  'Stores a provider''s public keys, a JWK set (RFC 7517), and says how many of them can verify its tokens: RSA of 2048 bits and more, P-256, P-384, P-521, Ed25519. Keys that cannot be used are skipped with a NOTICE; a set without one that fits the provider''s algorithms, or with a private key, is refused and the old one stays.';
+  'Stores a provider''s public keys, a JWK set (RFC 7517), and returns how many of them can verify its tokens: RSA of at least 2048 bits, P-256, P-384, P-521, Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
-  'Verifies a token (RFC 7519, RFC 8725) against a registered provider''s policy and keys and returns its claims. provider: whose it must be; NULL: whoever its issuer belongs to. 28000 with the reason code in DETAIL when it is rejected, 22P02 when it is no token, 55000 when the provider has no keys.';
+  'Verifies a token (RFC 7519, RFC 8725) by a registered provider''s policy and keys, and returns its claims. provider: the provider that it must be from; NULL: the provider of its issuer. Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
-  'As verify_provider_jwt(), but answers with one row that says what came of it and why; raises on nothing that a token can contain.';
+  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token and binds its identity to the request: requesting_user_id() and its family answer from it, whoever request.jwt.claims names, until the transaction or the token ends, or request.jwt.claims, request.headers or request.cookies changes. Returns the user id.';
+  'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
-  'Unbinds the identity that authenticate() or pre_request() bound.';
+  'Removes the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations.better_auth_table(text, text[]) IS
-  'Which of Better Auth''s tables one of this name and with these columns is, by Better Auth''s own name; NULL if it is none.';
+  'Better Auth''s own name for a table with this name and these columns; NULL if it is not one of Better Auth''s.';
 COMMENT ON FUNCTION insforge_integrations.better_auth_problems(text, jsonb) IS
-  'What stands in the way of reading the tables of Better Auth that are named, a sentence each; 22023 for names that are none of Better Auth''s.';
+  'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
-  'An InsForge token (HS256) for a user whom the caller, a trusted server, knows. claims: more claims; those of the issuer (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. 55000 without a stored secret.';
+  'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url and stores it if it holds: one row each, with the number of usable keys, or the error. What fails is recorded in jwks_fetches and keeps the keys stored before. https only, but for this machine; 5 seconds, 256 KiB, no redirects, no proxy. Nothing else of this extension fetches anything.';
+  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. No other function of this extension fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
   'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
 COMMENT ON FUNCTION insforge_integrations.to_checksum_address(text) IS
-  'An address, 0x and 40 hexadecimal digits, with the checksum of ERC-55 in the case of its letters. Takes lower case or a right checksum; 22P02 for anything else.';
+  'Writes an address, 0x and 40 hexadecimal digits, with the checksum of ERC-55, which is in the case of its letters. Accepts lower case or a right checksum. Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.recover_signer(bytea, text) IS
-  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). 22P02 for another form, 28000 when no key makes it.';
+  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). Raises 22P02 for another form, and 28000 for a signature that no key makes.';
 COMMENT ON FUNCTION insforge_integrations.eip712_encode_type(jsonb, text) IS
-  'encodeType of EIP-712: Name(type1 name1,...) and the types it uses, by name. types: an object of lists of {name, type}.';
+  'encodeType of EIP-712: Name(type1 name1,...) and then the types that it uses, ordered by name. types: an object of lists of {name, type}.';
 COMMENT ON FUNCTION insforge_integrations.eip712_domain_separator(jsonb) IS
   'domainSeparator of EIP-712, 32 bytes: DOMAIN_SEPARATOR() of the contract. domain: an object with any of name, version, chainId, verifyingContract and salt.';
 COMMENT ON FUNCTION insforge_integrations.eip712_hash_struct(jsonb, text, jsonb) IS
   'hashStruct of EIP-712, 32 bytes. Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
 COMMENT ON FUNCTION insforge_integrations.eip712_digest(jsonb) IS
-  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
+  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
 COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
   'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
-  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked here and raises 22P02.';
+  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
 
 COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer) IS
-  'One PaymentRequirements of x402, scheme exact. amount: decimal digits, in the token''s smallest unit. resource: address of what is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as InsForge''s guide, or 2. 22023 for what makes no sense, the zero address among it.';
+  'One PaymentRequirements of x402, scheme exact. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. Raises 22023 for arguments that make no sense, such as the zero address.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
-  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: what is sold (version 2).';
+  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: the resource that is sold (version 2).';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text) IS
-  'Header PAYMENT-RESPONSE of an answer that was paid for: JSON {success, transaction, network, payer} in base64.';
+  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
-  'The JSON of an x402 header: base64 with or without padding, 64 KiB at most. 22P02 for anything else.';
+  'The JSON of an x402 header: base64 with or without padding, at most 64 KiB. Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text) IS
-  'The body of a facilitator''s /settle: the payment as it came and the requirement it is for. facilitator: okx, whose interface (v6/x402 with chainIndex, or v6/pay/x402) follows from the payment''s version, or x402 for any other. For OKX''s /verify leave out syncSettle.';
+  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
-  'Holds a payment, the value of PAYMENT-SIGNATURE or X-PAYMENT or its JSON, against one requirement or a list, at the clock''s time. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are what the payment says: true only if is_valid is. invalid_reason: a name of the x402 specification. unchecked: what only the chain knows. Raises 22023 for requirements that make no sense, and on nothing that a payment can contain.';
+  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations.force_sync_commit() IS
-  'Makes the commit of this transaction wait for the disk, whatever synchronous_commit says.';
+  'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
   'Puts a settlement into the ledger. When the transaction is there already: the columns in which its row differs, separated by commas. Behind the functions on reservations and the import.';
 COMMENT ON FUNCTION insforge_integrations.call_as_its_owner(oid, text, text, jsonb) IS
-  'Calls a function with the rights of its owner alone. Behind publish_x402_settlement().';
+  'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
 COMMENT ON FUNCTION insforge_integrations.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
 COMMENT ON FUNCTION insforge_integrations.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
   'What becomes of a reservation after an event: answered, found, delivered, mocked or offered. known: what insert_x402_settlement() returned. Behind the functions on reservations.';
 COMMENT ON FUNCTION insforge_integrations.read_x402_payment(text, jsonb) IS
   'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
 COMMENT ON FUNCTION insforge_integrations.x402_transaction_hash(text) IS
-  'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. It is read with 0x or without.';
+  'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text, text) IS
   'A settlement in the ledger''s spelling, or what is wrong with it. Behind import_x402_payments().';
 
--- The one statement of who may do what. Nobody but superusers has a privilege that is not here.
+-- All privileges. Only superusers have others.
 CREATE FUNCTION insforge_integrations.grant_to_insforge_roles() RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -82,7 +82,7 @@ AS $$
 DECLARE
   statement text;
 BEGIN
-  -- Whatever default privileges gave to anybody on the objects of this extension.
+  -- Privileges on this extension's objects that default privileges gave.
   FOR statement IN
     WITH member AS (
       SELECT classid, objid FROM pg_depend
@@ -96,7 +96,7 @@ BEGIN
         FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
         WHERE relkind IN ('r', 'v', 'm', 'p', 'S')
       UNION ALL
-      -- REVOKE on a table takes the privileges on its columns along.
+      -- REVOKE on a table also revokes the privileges on its columns.
       SELECT 'TABLE', a.attrelid::regclass::text, c.relowner, a.attacl
         FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid
         JOIN pg_attribute a ON a.attrelid = c.oid
@@ -175,9 +175,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-  'Puts the privileges on the objects of this extension back to what the README says, with those for anon, authenticated and project_admin where these roles exist. Call it when the roles were created after the extension.';
+  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again.';
 
 DROP FUNCTION insforge_integrations.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();
--- Last: all functions and views are there.
+-- Last, when all functions and views exist.
 SELECT insforge_integrations.note_installed_objects();

@@ -1,7 +1,7 @@
 CREATE FUNCTION insforge_integrations.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
 COMMENT ON FUNCTION insforge_integrations.rows_of_ordinary_table(oid) IS
-  'Rows of a table as JSON objects, read so that nothing of its owner''s runs; 42809 for anything but an ordinary table with columns of built-in types. Behind import_x402_payments().';
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
 
 CREATE FUNCTION insforge_integrations.import_x402_payments(source regclass)
   RETURNS TABLE (id text, tx_hash text, reason text)
@@ -49,4 +49,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-  'Copies the rows of the guide''s payment table into the ledger and returns those that it did not, each with the reason; none: all are there. The table is left as it is. It is an ordinary table with columns payer_address, endpoint, amount, tx_hash, and where it has them id, chain, status, response_summary, created_at. Calling it again is harmless.';
+  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm.';

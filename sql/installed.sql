@@ -1,5 +1,5 @@
--- The functions, views and triggers as the install script made them, so that others in their place are refused, or found and put right.
--- Not dumped: a restore runs the install script again.
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
 CREATE TABLE insforge_integrations.installed_objects (
   identity   text COLLATE "C" PRIMARY KEY,
   kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
@@ -7,18 +7,18 @@ CREATE TABLE insforge_integrations.installed_objects (
   pg_major   integer NOT NULL
 );
 COMMENT ON TABLE insforge_integrations.installed_objects IS
-  'The functions, views and triggers of this extension as they were installed. restore_installed_objects() puts them back.';
+  'The functions, views and triggers of this extension as they were installed. restore_installed_objects() restores them.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that makes it what it was.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement: another one may write it differently.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
 
 CREATE FUNCTION insforge_integrations.compare_installed_objects(
     OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
   RETURNS SETOF record
   LANGUAGE sql STABLE
   SET search_path = pg_catalog, pg_temp
-  -- All that decides how Postgres writes a definition.
+  -- All settings that decide how Postgres writes a definition.
   SET quote_all_identifiers = off
   SET standard_conforming_strings = on
   SET "IntervalStyle" = postgres
@@ -39,7 +39,7 @@ AS $$
            format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
       FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
     UNION ALL
-    -- Made anew, a trigger fires as usual; one of a view cannot be told to.
+    -- A new trigger fires as usual. A view's trigger has no such option.
     SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
            concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
                   CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
@@ -54,13 +54,13 @@ AS $$
   SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
          coalesce(CASE
            WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- A source is the same in every version.
+           -- The source text is the same in every version.
            ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
          END AND p.objid IS NOT NULL, false)
   FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
 $$;
 COMMENT ON FUNCTION insforge_integrations.compare_installed_objects() IS
-  'The functions, views and triggers of this extension, each as it was installed and as it is. Behind advise() and the event trigger that keeps them.';
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
 
 CREATE FUNCTION insforge_integrations.note_installed_objects() RETURNS void
   LANGUAGE sql VOLATILE
@@ -76,7 +76,7 @@ AS $$
   ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major
 $$;
 COMMENT ON FUNCTION insforge_integrations.note_installed_objects() IS
-  'Takes the functions, views and triggers of this extension, as they are, for what was installed. The last thing that the install script and each upgrade script do.';
+  'Notes the present functions, views and triggers of this extension as the installed ones. The install script and each upgrade script end with it.';
 
 CREATE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
   LANGUAGE plpgsql VOLATILE
@@ -90,7 +90,7 @@ BEGIN
     WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
   LOOP
     EXECUTE changed.installed;
-    -- In an upgrade script what is created belongs to the extension by that.
+    -- In an upgrade script, created objects belong to the extension without this.
     IF changed.kind IN ('function', 'view') AND NOT EXISTS (
       SELECT FROM insforge_integrations.compare_installed_objects() c
       WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
@@ -105,7 +105,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-  'Puts back the functions, views and triggers of this extension that somebody replaced, changed or disabled, and the privileges; returns their names.';
+  'Restores the functions, views and triggers of this extension that somebody replaced, changed or disabled, and their privileges. Returns their names.';
 
 CREATE FUNCTION insforge_integrations.keep_installed_objects() RETURNS event_trigger
   LANGUAGE plpgsql
@@ -120,7 +120,7 @@ BEGIN
                     AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
     JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
   WHERE NOT c.in_extension;
-  -- Looked at only now: other people's functions and views are none of this.
+  -- Checked only now: statements on other functions and views do not get here.
   IF changed IS NULL OR NOT EXISTS (
     SELECT FROM pg_event_trigger_ddl_commands() c
       JOIN insforge_integrations.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
@@ -132,15 +132,15 @@ BEGIN
     ERRCODE = 'object_not_in_prerequisite_state',
     MESSAGE = format('%s belongs to extension insforge_integrations', changed),
     DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: what the extension installed stays in its place and does the work. For a function or view of your own, take another name or another schema.';
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that leaves a function or view of this extension other than it was installed.';
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
 
 CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
   WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
   EXECUTE FUNCTION insforge_integrations.keep_installed_objects();
 ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses another body for a function or view of extension insforge_integrations.';
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';

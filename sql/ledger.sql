@@ -2,11 +2,11 @@
 CREATE FUNCTION insforge_integrations.is_lower_hex(value text, digits integer) RETURNS boolean
   LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
 COMMENT ON FUNCTION insforge_integrations.is_lower_hex(text, integer) IS
-  'Whether a text is 0x and so many lower-case hexadecimal digits.';
+  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
 
--- tx_hash is the only unique key, so that the table can be distributed by it.
--- Domains rather than constraints of tables: these are parsed and planned anew by every INSERT, which takes
--- longer than the insertion itself.
+-- tx_hash is the only unique key, so the table can be distributed by it.
+-- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- INSERT, which takes longer than the insertion itself.
 CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
   CHECK (insforge_integrations.is_lower_hex(VALUE, 64));
 COMMENT ON DOMAIN insforge_integrations.evm_hash IS
@@ -36,18 +36,18 @@ CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settle
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
 CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. Rows are added by record_x402_settlement() and settle_x402_reservation(), and never changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made of tx_hash, which is the key. Imported rows keep theirs.';
+  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that it settles; NULL: recorded without one.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Who paid, 0x and 40 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'What was paid for.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'How much, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL: not told.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() when it was reserved, or recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'What the app noted of its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
 
 CREATE TABLE insforge_integrations.x402_corrections (
@@ -61,21 +61,21 @@ CREATE TABLE insforge_integrations.x402_corrections (
   note        text NOT NULL CHECK (note <> ''),
   recorded_by name NOT NULL DEFAULT session_user,
   reservation_id uuid,
-  -- At every isolation level, whoever adds a correction knows all that are before it.
+  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
   UNIQUE (tx_hash, number)
 );
 COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'What became of settlements later. Rows are added by correct_x402_settlement(), and never changed.';
+  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Its place among the corrections of the settlement, from 1.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'What it adds to the total, in the token''s smallest unit; negative for a refund.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, where there is one.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'Why.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that was logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction, where it was reserved.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction, if it was reserved.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
@@ -91,7 +91,7 @@ BEGIN
     DETAIL = 'The ledger of x402 payments is append-only.',
     HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
       THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'Refunds, reorganisations of the chain and notes are rows of x402_corrections: call insforge_integrations.correct_x402_settlement().' END;
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call insforge_integrations.correct_x402_settlement().' END;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.refuse_ledger_change() IS 'Trigger function: raises 42501.';
@@ -123,7 +123,7 @@ DECLARE
 BEGIN
   IF publish IS NULL THEN
     problem := 'There is no function realtime.publish(text, text, jsonb).';
-  -- A NOTIFY that finds the queue full fails at commit, where nobody can catch it.
+  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
   ELSIF pg_notification_queue_usage() > 0.9 THEN
     problem := 'The notification queue is nearly full.';
   ELSE
@@ -149,7 +149,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text, uuid) IS
-  'Tells channel x402_payments of a recorded settlement, or of the payment batched_id that the transaction carried too; a WARNING when it cannot. Called by the functions that record.';
+  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
 
 CREATE FUNCTION insforge_integrations.insert_x402_correction(
     tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)
@@ -161,7 +161,7 @@ DECLARE
   corrected insforge_integrations.x402_corrections;
 BEGIN
   PERFORM insforge_integrations.force_sync_commit();
-  -- So that the count sees the corrections of whoever was first.
+  -- With the lock, the count sees the corrections of earlier transactions.
   PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
   INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id)
     VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6)
@@ -171,12 +171,12 @@ EXCEPTION WHEN unique_violation THEN
   RAISE EXCEPTION USING
     ERRCODE = 'serialization_failure',
     MESSAGE = 'could not enter a correction of an x402 settlement',
-    DETAIL = 'Another transaction entered one of the same settlement meanwhile.',
+    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
     HINT = 'Try again in a new transaction.';
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.insert_x402_correction(text, text, numeric, text, text, uuid) IS
-  'Adds a row to x402_corrections; 40001 when another transaction adds one for the same settlement meanwhile.';
+  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
 
 CREATE FUNCTION insforge_integrations.correct_x402_settlement(
     tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL)
@@ -195,17 +195,17 @@ DECLARE
   brought numeric;
   refused text;
 BEGIN
-  -- Locked, so that what follows sees the corrections of whoever was first.
+  -- With the lock, the queries below see the corrections of earlier transactions.
   SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
   refused := CASE
     WHEN NOT FOUND THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It is refund, reorg, batched or note.'
-    WHEN coalesce(note, '') = '' THEN 'note: It says why.'
-    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It is a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
-    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and another payment in the transaction have one.'
-    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: A reorganisation takes away the whole, a note nothing.'
-    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It is 0x and 64 hexadecimal digits, and not all zeros.'
-    WHEN other = hash THEN 'other_hash: It is the transaction that is corrected.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
   END;
   IF refused IS NULL THEN
     wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
@@ -218,7 +218,7 @@ BEGIN
         ERRCODE = 'unique_violation',
         MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, other),
         DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
-        HINT = 'Nothing was recorded. A row of x402_corrections is never changed; add a note.';
+        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
     END IF;
     IF known.id IS NOT NULL THEN
       RETURN known;
@@ -226,7 +226,7 @@ BEGIN
     SELECT settled.amount + coalesce(sum(c.change) FILTER (WHERE c.kind IN ('batched', 'refund')), 0) INTO brought
       FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = hash;
     IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: No more than %s is left to pay back of what the transaction brought.', brought);
+      refused := format('amount: Only %s of the transaction''s amount is left to pay back.', brought);
     END IF;
   END IF;
   IF refused IS NOT NULL THEN
@@ -247,4 +247,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.correct_x402_settlement(text, text, text, text, text) IS
-  'Adds to what the ledger says of a transaction. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped it, with all payments in it), batched (amount of another payment that the same transaction carried), note. A correction with the same other_hash, and a second reorg, are given the stored row; with another amount they raise 23505. A refund of more than is left of what the transaction brought raises 22023.';
+  'Adds a correction to a transaction in the ledger. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction), note. A second reorg, or a correction with the same other_hash, returns the stored row; with another amount it raises 23505. A refund of more than the remaining amount raises 22023.';

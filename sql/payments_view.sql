@@ -3,9 +3,9 @@ CREATE TABLE insforge_integrations.x402_publications (
   scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
 );
 COMMENT ON TABLE insforge_integrations.x402_publications IS
-  'Who reads view x402_payments besides project_admin. Write it with publish_x402_payments().';
-COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role; its members read as it does.';
-COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: the requesting user''s, and those of addresses that are mapped to the user.';
+  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
+COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
+COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
 
 CREATE TABLE insforge_integrations.x402_payers (
   payer_address insforge_integrations.evm_address PRIMARY KEY,
@@ -13,9 +13,9 @@ CREATE TABLE insforge_integrations.x402_payers (
 );
 CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
 COMMENT ON TABLE insforge_integrations.x402_payers IS
-  'Whose address pays. Write it with map_x402_payer().';
+  'Addresses of payers and their users. Write it with map_x402_payer().';
 COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() answers.';
+COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
@@ -29,11 +29,12 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
     SELECT 'all' FROM pg_catalog.pg_roles r
       WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
   ) scopes;
-COMMENT ON VIEW insforge_integrations.x402_reader IS 'What the current role sees of view x402_payments.';
+COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
 
--- A barrier hides the reader's ORDER BY from the planner: with its own, the view is read in the order that
--- dashboards ask for. Of the first two parts one is empty, which is known before it is read; each has the plan that
--- its scope needs. The third has the payments that share a transaction, and a row of the ledger, with another.
+-- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
+-- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
+-- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
+-- before it reads. Each has the plan that its scope needs.
 CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
          coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
@@ -68,7 +69,7 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments with the columns of the guide''s table. Addresses and hashes in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another, which has the row in the ledger. Read-only; publish_x402_payments() says who reads it besides project_admin.';
+  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. Read-only. publish_x402_payments() gives other roles than project_admin access.';
 
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
@@ -81,7 +82,7 @@ CREATE FUNCTION @extschema@.record_x402_settlement(
   SET search_path = pg_catalog, pg_temp
   AS 'MODULE_PATHNAME', 'record_x402_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is recorded already raises 23505 and DETAIL says whether the stored row is identical; with idempotent => true an identical call is given the stored row. Returns a row or raises; once committed the row is on disk, whatever synchronous_commit says.';
+  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
 
 CREATE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -91,8 +92,8 @@ AS $$
 DECLARE
   refused text := CASE
     WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
-    WHEN role = 'project_admin' THEN 'role: project_admin always reads all.'
-    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It is none, own or all.'
+    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
+    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
   END;
 BEGIN
   IF refused IS NOT NULL THEN
@@ -111,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Says what a role reads of view x402_payments: none, own (the requesting user''s payments, and those of addresses that map_x402_payer() mapped to the user) or all.';
+  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all.';
 
 CREATE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -125,8 +126,8 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'invalid mapping of a payer',
-      DETAIL = 'An address and a user id are wanted.',
-      HINT = 'A user id of NULL takes the mapping away.';
+      DETAIL = 'Both an address and a user id are required.',
+      HINT = 'A user id of NULL removes the mapping.';
   END IF;
   DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
   IF user_id IS NOT NULL THEN
@@ -135,7 +136,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-  'Says whose address pays, so that scope own of x402_payments shows the user its payments: call it when the user has proved to own the address. user_id NULL takes it away.';
+  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
 
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
   SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals,
@@ -148,7 +149,7 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
     SELECT s.network, s.asset, s.amount, true AS is_payment, s.is_mock
     FROM insforge_integrations.x402_settlements s
     UNION ALL
-    -- Another payment in a transaction may be in another asset.
+    -- A batched payment may be in another asset.
     SELECT s.network, coalesce(r.asset, s.asset), c.change, c.kind = 'batched', s.is_mock
     FROM insforge_integrations.x402_corrections c
       JOIN insforge_integrations.x402_settlements s USING (tx_hash)
@@ -159,4 +160,4 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
   GROUP BY t.network, n.name, t.asset, a.symbol, a.decimals;
 COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'What was paid, by asset, in the token''s smallest unit; mock settlements apart. Each payment of a transaction that carried several is counted once. What is left after refunds is amount + corrections. asset is NULL for settlements that were recorded without a reservation.';
+  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';

@@ -26,39 +26,39 @@ CREATE TABLE insforge_integrations.auth_providers (
   updated_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and what each token must be. Write it with the functions register_...; set enabled to false to trust a provider no longer.';
+  'Issuers whose tokens are trusted, and the rules for these tokens. Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared as they are.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
-COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences; if_present: it names one of them or nobody; ignored.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: not looked at.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string: none.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: not looked at.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression for the whole of "sub".';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'What is put before "sub" to make the user id.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of a user of InsForge''s own.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression that the whole "sub" must match.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text before "sub" in the user id.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'What Better Auth''s tables, and columns as table.column, are called: as they were given or found at registration. What is not in it is looked for at each use.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as set_provider_jwks() took them.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
 
--- Not dumped: a secret has no place in a dump.
+-- Not dumped, because it holds a secret.
 CREATE TABLE insforge_integrations.jwt_secrets (
   secret      text NOT NULL CHECK (octet_length(secret) >= 32),
   valid_until timestamptz
 );
 COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-  'The secret that InsForge signs its tokens with, and for a while the one before. Write it with set_jwt_secret(); pg_dump leaves it out.';
-COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'When tokens signed with it are accepted no longer; NULL for the present secret.';
+  'The secret that InsForge signs its tokens with, and for a while the previous one. Write it with set_jwt_secret(). pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
 
--- Not dumped either.
+-- Not dumped, because it holds secrets.
 CREATE TABLE insforge_integrations.session_secrets (
   provider text COLLATE "C" PRIMARY KEY,
   secret   text NOT NULL CHECK (secret <> '')
@@ -77,7 +77,7 @@ CREATE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous 
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  -- Secrets are compared by digest: the time that takes does not tell how much of them is equal.
+  -- Secrets are compared by digest: the time of the comparison does not tell how much of them is equal.
   digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
 BEGIN
   IF secret IS NULL OR octet_length(secret) < 32 THEN
@@ -85,7 +85,7 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'the JWT secret is too short',
       DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
-      HINT = 'Use the JWT_SECRET of InsForge''s environment; if that is shorter, make a new one of 32 random bytes there first.';
+      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, first give InsForge a new one of 32 random bytes.';
   END IF;
   LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
   IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
@@ -99,7 +99,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. Tokens signed with the one before are accepted for keep_previous. Superusers only. Give the secret as a parameter, since statements are logged, or call set_jwt_secret_from_file().';
+  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. For the time keep_previous, tokens of the previous secret are accepted too. Superusers only. Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file().';
 
 CREATE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -114,35 +114,35 @@ BEGIN
   BEGIN
     content := pg_read_binary_file(path, 0, max_bytes + 1, true);
   EXCEPTION WHEN internal_error THEN
-    -- So Postgres 15 says that a path is too long, or goes round in circles.
+    -- Postgres 15 raises these for a path that is too long or has a circle of links.
     NULL;
   END;
   IF content IS NULL THEN
-    problem := 'The server finds no such file.';
+    problem := 'The server does not find this file.';
   ELSIF length(content) > max_bytes THEN
     problem := format('It has more than %s bytes.', max_bytes);
   ELSE
     BEGIN
-      -- InsForge reads its environment, which shells and Docker fill without the line break at the end.
+      -- InsForge reads its environment. Shells and Docker leave the line break at the end out.
       secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
       IF secret ~ '[\r\n]' THEN
         problem := 'It has more than one line.';
       END IF;
     EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
-      -- The error of the conversion shows the bytes at which it fails.
+      -- The conversion's own error would show some bytes of the file.
       problem := 'It is not text in UTF-8.';
     END;
   END IF;
   IF problem IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
-      -- Not with the path: somebody could give the secret in its place.
+      -- Without the path: somebody may have given the secret in place of the path.
       MESSAGE = 'the JWT secret cannot be read from the file',
       DETAIL = concat(problem, ' Nothing was changed.'),
-      HINT = 'Name a file that holds the JWT_SECRET of InsForge''s environment and nothing else, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
+      HINT = 'Name a file that contains only the JWT_SECRET of InsForge''s environment, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
   END IF;
   PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-  'As set_jwt_secret(), with the secret in a file on the server, one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+  'Does the same as set_jwt_secret(), with the secret in a file on the server. The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';

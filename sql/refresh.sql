@@ -1,16 +1,16 @@
--- State, not configuration: not dumped, and apart from auth_providers so that a look at the same
--- keys every few minutes empties no session's cache.
+-- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
+-- few minutes would empty every session's cache.
 CREATE TABLE insforge_integrations.jwks_fetches (
   provider   text COLLATE "C" PRIMARY KEY,
   fetched_at timestamptz NOT NULL,
   error      text
 );
 COMMENT ON TABLE insforge_integrations.jwks_fetches IS
-  'What came of the last refresh_provider_jwks() of each provider.';
+  'The result of the last refresh_provider_jwks() of each provider.';
 COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'When it was tried.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'Time of the last attempt.';
 COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
-  'Why the keys stored before were kept; NULL when the published ones hold.';
+  'Why the published keys were not stored; NULL if they were.';
 
 CREATE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
   LANGUAGE plpgsql VOLATILE
@@ -34,10 +34,10 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'cron cannot run a job at this interval',
-      DETAIL = 'It runs jobs at minutes that divide an hour, or hours that divide a day.',
+      DETAIL = 'The interval must be minutes that divide an hour, or hours that divide a day.',
       HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
   END IF;
-  -- Only a function that belongs to the extension: anybody may own a schema of its name.
+  -- Only a function that belongs to the extension. Anybody may own a schema named cron.
   SELECT p.oid INTO cron_schedule
     FROM pg_extension e
     JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -47,8 +47,8 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'extension pg_cron is not installed in this database',
-      DETAIL = 'It runs jobs in the one database that its setting cron.database_name names.',
-      HINT = format('Install it here, or give any cron on any machine this line: %s psql -d %s -c ''%s''',
+      DETAIL = 'pg_cron runs jobs only in the database that its setting cron.database_name names.',
+      HINT = format('Install it here, or add this line to any cron on any machine: %s psql -d %s -c ''%s''',
                     schedule, current_database(), command);
   END IF;
   EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
@@ -57,7 +57,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-  'Has pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours; returns the job''s id. Called again it changes the interval. Without pg_cron 55000, with the line for any other cron. DROP EXTENSION ends the job.';
+  'Makes pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours, and returns the job''s id. A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
 
 CREATE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
   LANGUAGE plpgsql VOLATILE
@@ -69,7 +69,7 @@ DECLARE
   job bigint;
   ended bigint := 0;
 BEGIN
-  -- What belongs to the extension, as above.
+  -- Only objects that belong to the extension, as above.
   SELECT c.oid, p.oid INTO jobs, cron_unschedule
     FROM pg_extension e
     JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
@@ -79,7 +79,7 @@ BEGIN
                   AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
     WHERE e.extname = 'pg_cron';
   IF jobs IS NOT NULL THEN
-    -- Whoever scheduled them: pg_cron lets another superuser end a job by its id only.
+    -- Another superuser may have scheduled the job. pg_cron then ends it only by its id.
     FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
       USING 'insforge_integrations refresh_provider_jwks'
     LOOP
@@ -91,4 +91,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
-  'Ends what schedule_jwks_refresh() had pg_cron do; the number of jobs that were ended. DROP EXTENSION calls it.';
+  'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number. DROP EXTENSION calls it.';

@@ -17,14 +17,14 @@ BEGIN
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
-    -- Users that are counted: what register_better_auth() makes of ids that are integers.
+    -- register_better_auth() makes this pattern for users with integer ids.
     WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
       SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
       FROM insforge_integrations.auth_providers p
       WHERE p.name IS DISTINCT FROM provider AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1)
     WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN provider = 'insforge' THEN 'The name insforge is the built-in provider''s.'
-    -- Names stand in messages; a token or a payment is longer.
+    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
+    -- Messages repeat names. A token or a payment is longer.
     WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
   END;
   IF refused IS NOT NULL THEN
@@ -32,7 +32,7 @@ BEGIN
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'invalid registration of an identity provider',
       DETAIL = refused,
-      HINT = 'Register it again under the name it has to change its policy, or give another name for another provider.';
+      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
   END IF;
 
   INSERT INTO insforge_integrations.auth_providers AS stored (
@@ -46,7 +46,7 @@ BEGIN
       wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
       wanted.allow_bare_sessions, wanted.better_auth_names)
     ON CONFLICT (name) DO UPDATE SET
-      -- The keys stay, but never another source's.
+      -- The keys stay only if they are from the same source.
       jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
       jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
       updated_at = now(),
@@ -66,7 +66,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb, text) IS
-  'Behind the functions register_...: stores the rules that a preset makes of its arguments.';
+  'Stores the rules that a preset makes of its arguments, for the functions register_....';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
     frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
@@ -74,7 +74,7 @@ CREATE FUNCTION insforge_integrations.register_clerk(
   RETURN insforge_integrations.store_auth_provider(name, 'clerk', jsonb_build_object(
     'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences));
 COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL; authorized_parties: the origins of your pages ("azp"), without which another site on a subdomain could use its visitors'' tokens; audiences: accepts the tokens of JWT templates with one of them, instead of session tokens.';
+  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens.';
 
 CREATE FUNCTION insforge_integrations.register_auth0(
     domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0')
@@ -82,7 +82,7 @@ CREATE FUNCTION insforge_integrations.register_auth0(
   RETURN insforge_integrations.store_auth_provider(name, 'auth0', jsonb_build_object(
     'domain', domain, 'audience', audience, 'custom_domains', custom_domains));
 COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s; audience: the identifier of your API in Auth0; custom_domains: further domains at which users sign in to the same tenant.';
+  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. custom_domains: other domains at which users sign in to the same tenant.';
 
 CREATE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos')
@@ -90,7 +90,7 @@ CREATE FUNCTION insforge_integrations.register_workos(
   RETURN insforge_integrations.store_auth_provider(name, 'workos', jsonb_build_object(
     'client_id', client_id, 'issuers', issuers));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_..."; issuers: the values of "iss" that your environment uses, if they are not WorkOS'' usual two.';
+  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones.';
 
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
@@ -98,7 +98,7 @@ CREATE FUNCTION insforge_integrations.register_kinde(
   RETURN insforge_integrations.store_auth_provider(name, 'kinde', jsonb_build_object(
     'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties));
 COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own; audience: that of your API, accepted beside the empty list that Kinde also sends; authorized_parties: the client ids of your applications ("azp").';
+  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp").';
 
 CREATE FUNCTION insforge_integrations.register_stytch(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch')
@@ -106,7 +106,7 @@ CREATE FUNCTION insforge_integrations.register_stytch(
   RETURN insforge_integrations.store_auth_provider(name, 'stytch', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-..."; base_url: the project''s custom base URL, if it has one.';
+  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one.';
 
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')
@@ -114,7 +114,7 @@ CREATE FUNCTION insforge_integrations.register_stytch_b2b(
   RETURN insforge_integrations.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) IS
-  'Trusts session JWTs of a Stytch B2B project. Arguments as of register_stytch().';
+  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch().';
 
 CREATE FUNCTION insforge_integrations.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
   LANGUAGE plpgsql STABLE
@@ -126,7 +126,7 @@ DECLARE
   found jsonb;
 BEGIN
   PERFORM insforge_integrations.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
-  -- What was given in a name's place may be a secret, and is not shown.
+  -- Somebody may have given a secret in place of a name, so the message does not show it.
   SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
     FROM jsonb_each_text(coalesce(names, '{}')) given
     WHERE strpos(given.key, '.') = 0 AND given.value <> ''
@@ -148,17 +148,17 @@ BEGIN
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'invalid registration of an identity provider',
       DETAIL = refused,
-      HINT = 'Say what Better Auth''s tables are called: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
+      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
   END IF;
   FOREACH refused IN ARRAY insforge_integrations.better_auth_problems(schema_name, found) LOOP
     RAISE WARNING 'a table of Better Auth cannot be read: %', refused
-      USING HINT = 'What needs the table is refused until it can. The tables that are right work.';
+      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
   END LOOP;
   RETURN found;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.better_auth_names(text, jsonb) IS
-  'What Better Auth''s tables in a schema are called: as given, and as found.';
+  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
 
 CREATE FUNCTION insforge_integrations.register_better_auth(
     base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
@@ -175,7 +175,7 @@ CREATE FUNCTION insforge_integrations.register_better_auth(
                     AND a.attname = coalesce(found.names ->> 'user.id', 'id'))), session_secret)
     FROM insforge_integrations.better_auth_names(schema_name, names) AS found(names));
 COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks, and with session_secret or allow_bare_sessions its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL; schema_name: where its tables are; session_secret: the secret that signs its session cookies, NULL to take none; allow_bare_sessions: whether a session''s token without a signature is taken; subject_pattern, allow_uuid_subjects: for user ids that are neither Better Auth''s usual 32 letters and digits nor integers; names: what its tables and columns are called where they are not found by themselves, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows what was found.';
+  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
@@ -192,4 +192,4 @@ CREATE FUNCTION insforge_integrations.register_auth_provider(
     'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
     'allow_uuid_subjects', allow_uuid_subjects));
 COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean) IS
-  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is needed, so that its users are never taken for another provider''s; an audience or authorized parties too.';
+  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too.';

@@ -73,7 +73,7 @@ BEGIN
     ('reason', 'Why it is not settled: the facilitator''s reason, or ours.'),
     ('message', 'What was said besides.'),
     ('answers', 'What the facilitator answered, [{at, answer}], each time that it was something new.'),
-    ('response_summary', 'What the app noted of its answer.'),
+    ('response_summary', 'The app''s note on its answer.'),
     ('is_mock', 'Settled without any money by mock_x402_settlement().'),
     ('is_batched', 'Settled by a transaction that another payment has in the ledger.'),
     ('settled_at', 'When it came to be settled.'),

@@ -1,4 +1,4 @@
--- Which relations are Better Auth's.
+-- Finds the relations that belong to Better Auth.
 CREATE VIEW insforge_integrations.better_auth_tables AS
   WITH described AS (
     SELECT c.oid, c.relname, c.relnamespace, n.nspname,
@@ -14,7 +14,7 @@ CREATE VIEW insforge_integrations.better_auth_tables AS
     SELECT d.*, insforge_integrations.better_auth_table(d.relname, d.columns) AS shape FROM described d
   ), known AS (
     SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
-           -- An application has organizations of its own, too. The plugin's have a column in the sessions.
+           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
            CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
                   OR d.relname = d.shape
                   OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
@@ -30,33 +30,33 @@ CREATE VIEW insforge_integrations.better_auth_tables AS
   FROM known k
   WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
 COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-  'Tables that are what Better Auth makes, in any spelling: by their names and columns, by many columns under any name, or because a registration names them.';
+  'Better Auth''s tables in any spelling: known by names and columns, by many columns under any name, or by a registration.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'What its name and its columns say, whatever a registration says.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: its plural; 3: either in another spelling; 4: another name, known by the columns.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
 
 CREATE VIEW insforge_integrations.better_auth_relations AS
   WITH known AS MATERIALIZED (
     SELECT * FROM insforge_integrations.better_auth_tables
   ), home AS (
-    -- Another table with policies is the application's, and so is its schema.
+    -- A schema with other tables under policies belongs to the application, too.
     SELECT n.oid, n.nspname,
            n.nspname = 'public' OR EXISTS (
              SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
              WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
     FROM pg_namespace n
       JOIN (SELECT k.schema FROM known k GROUP BY k.schema
-            -- Sessions can be elsewhere (secondaryStorage).
+            -- Sessions can be outside the database (secondaryStorage).
             HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
   )
   SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
   FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
 COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-  'Tables and views of Better Auth: all that are in its schema; in a schema that it shares with the application, public or one with other tables under policies, its own tables alone.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema holds the application''s tables too.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for what is only beside its tables.';
+  'Tables and views of Better Auth. In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
 
 CREATE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
   RETURNS TABLE (object text, change text)
@@ -75,11 +75,11 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'Its accounts, with its users or sessions, are not there under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the schema that the search_path of your Better Auth server names first. If its tables or columns have names of your own, give them to register_better_auth(names => ...) first.';
+      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
   END IF;
 
-  -- What is in the schema, but in a shared one only Better Auth's own.
+  -- Everything in the schema; in a shared schema only Better Auth's own relations.
   FOR target IN
     WITH relation AS (
       SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
@@ -113,8 +113,8 @@ BEGIN
       GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
       ORDER BY h.kind, h.name, g.grantee
   LOOP
-    -- A superuser's REVOKE takes what the owner granted. What somebody else passed on goes with that
-    -- one's right to pass it on.
+    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
+    -- that role's grant option.
     EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
                    CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
                    target.kind, target.name, coalesce(target.other_grantor, target.grantee));
@@ -124,7 +124,7 @@ BEGIN
     RETURN NEXT;
   END LOOP;
 
-  -- What those who make Better Auth's tables would give away with the next one.
+  -- Default privileges that roles with tables here would give away with their next table.
   FOR target IN
     SELECT pg_get_userbyid(d.defaclrole) AS creator,
            CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
@@ -143,7 +143,7 @@ BEGIN
     RETURN NEXT;
   END LOOP;
 
-  -- Membership in another role, or ownership, is not undone by REVOKE.
+  -- REVOKE does not undo membership in another role, or ownership.
   FOR target IN
     SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
       WHERE c.oid = ANY (sealed) AND r.rolname IN ('anon', 'authenticated')
@@ -160,10 +160,10 @@ BEGIN
 
   IF is_shared THEN
     object := format('schema %I', schema_name);
-    change := format('not sealed as a whole: tables that Better Auth adds later are open until seal_better_auth(%L) is called again; the advisor finds them', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
     RETURN NEXT;
   END IF;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all that PUBLIC, anon and authenticated hold on Better Auth''s schema and on what is in it and will be; in public, or where other tables have policies, on Better Auth''s own tables. One row for each change; a second call has none to report. Better Auth''s server and the functions of this extension go on working.';
+  'Revokes all privileges of PUBLIC, anon and authenticated on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';

@@ -1,7 +1,7 @@
 CREATE FUNCTION insforge_integrations.invalidate_table_cache() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_table_cache';
 COMMENT ON FUNCTION insforge_integrations.invalidate_table_cache() IS
-  'Trigger function: makes every session read the changed table anew.';
+  'Trigger function: makes every session read the changed table again.';
 
 CREATE TABLE insforge_integrations.settings (
   name  text COLLATE "C" PRIMARY KEY,
@@ -10,7 +10,7 @@ CREATE TABLE insforge_integrations.settings (
 COMMENT ON TABLE insforge_integrations.settings IS
   'Settings that differ from their defaults, one row each. Change them with insforge_integrations.configure(name, value).';
 COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; the README lists them with their defaults.';
-COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in force in every session of this database.';
+COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in every session of this database.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
 
@@ -31,9 +31,9 @@ AS $$
   FROM (SELECT role) given(name) LEFT JOIN pg_roles r ON r.rolname = given.name
 $$;
 COMMENT ON FUNCTION insforge_integrations.token_role_problem(text) IS
-  'Why a role cannot be token_role, a sentence: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL when it can.';
+  'Says in a sentence why a role cannot be token_role: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL if it can.';
 
--- For the install script alone, which drops it in the end: makes sessions' copies of a table as fresh as it.
+-- Adds the triggers that keep sessions' copies of a table up to date. Only the install script uses it, and drops it.
 CREATE FUNCTION insforge_integrations.watch_for_table_caches(watched regclass) RETURNS void
   LANGUAGE plpgsql AS $$
 BEGIN

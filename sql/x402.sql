@@ -1,4 +1,4 @@
--- The built-in rows come with the extension; pg_dump keeps the operator's.
+-- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
 CREATE TABLE insforge_integrations.x402_network_entries (
   network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
   name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
@@ -11,9 +11,9 @@ COMMENT ON TABLE insforge_integrations.x402_network_entries IS
   'Behind view x402_networks. Write it with register_x402_network().';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'What version 1 of x402 calls it.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in its place.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought it.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
 
 CREATE TABLE insforge_integrations.x402_asset_entries (
   network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
@@ -32,14 +32,14 @@ COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
   'Behind view x402_assets. Write it with register_x402_asset().';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'What people call it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL: nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL: it has none, as most.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt have not.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
@@ -50,7 +50,7 @@ FROM (VALUES
   ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
   ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
   ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
-  -- Version 1 of x402 has no name for X Layer: the guide uses the identifier.
+  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
   ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
   ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
   ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
@@ -59,7 +59,7 @@ FROM (VALUES
   ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}')
 ) AS builtin (network, name, v1_network, explorer_url);
 
--- Each separator is published as read on chain, and is what the domain hashes to (tested).
+-- Each separator was read on chain and published. A test checks that the domain hashes to it.
 INSERT INTO insforge_integrations.x402_asset_entries
   (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
 VALUES
@@ -68,7 +68,7 @@ VALUES
   ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
   ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
   ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
-  -- The bridged one; Circle's own contract on X Layer is another.
+  -- The bridged token. Circle's own contract on X Layer is a different one.
   ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
   ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
   ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
@@ -81,7 +81,7 @@ CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
   FROM insforge_integrations.x402_network_entries
   ORDER BY network, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_networks IS
-  'Chains that payments are made on. An operator''s row stands before a built-in one.';
+  'Chains for payments. An operator''s row takes precedence over a built-in one.';
 
 CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
@@ -92,7 +92,7 @@ CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   FROM insforge_integrations.x402_asset_entries
   ORDER BY network, address, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_assets IS
-  'Tokens that payments are made in, with the EIP-712 domain that each contract checks signatures under. is_verified: the domain hashes to the separator that was read on chain. An operator''s row stands before a built-in one.';
+  'Tokens for payments, with the EIP-712 domain under which each contract checks signatures. is_verified: the domain hashes to the separator that was read on chain. An operator''s row takes precedence over a built-in one.';
 
 SELECT insforge_integrations.watch_for_table_caches(watched)
 FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
@@ -117,11 +117,11 @@ BEGIN
     WHERE other.network <> wanted.network
       AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
   refused := CASE
-    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It is a CAIP-2 identifier of an EVM chain, such as eip155:196.'
-    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It has lower-case letters, digits and hyphens.'
-    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It has lower-case letters, digits and hyphens, or is the identifier.'
-    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It begins with https:// and has {hash} where the transaction hash stands.'
-    WHEN taken IS NOT NULL THEN format('%s has one of these names: a name means one network.', taken)
+    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
+    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
+    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
+    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
+    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
   END;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -137,7 +137,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in it. v1_network: what version 1 of x402 calls it; NULL: the identifier.';
+  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in place of the hash. v1_network: name in version 1 of x402; NULL: the identifier.';
 
 CREATE FUNCTION insforge_integrations.register_x402_asset(
     network text, address text, symbol text, name text, version text,
@@ -161,18 +161,18 @@ DECLARE
 BEGIN
   LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
   refused := CASE
-    WHEN wanted.network IS NULL THEN 'network: There is none with this identifier or name; register_x402_network() adds one.'
-    WHEN wanted.address IS NULL THEN 'address: It is the token''s contract.'
-    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It is what people call the token, in 1 to 20 characters.'
-    WHEN wanted.name IS NULL OR wanted.version IS NULL THEN 'name and version: They are those of the EIP-712 domain that the contract checks signatures under.'
-    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: It is what decimals() of the contract answers, 0 to 77.'
-    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: It is 0x and 64 hexadecimal digits, what DOMAIN_SEPARATOR() of the contract answers.'
-    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It is 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. A domain with a salt has the chain''s id or not, and only the separator tells which.'
+    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
+    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
+    WHEN wanted.name IS NULL OR wanted.version IS NULL THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
+    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
+    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
     WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
                  WHERE other.network = wanted.network AND other.address <> wanted.address
                    AND lower(other.symbol) = lower(wanted.symbol))
-      THEN format('symbol: Another asset on %s has it: a symbol means one contract.', wanted.network)
+      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
   END;
   IF refused IS NULL AND wanted.salt IS NOT NULL
      AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
@@ -182,10 +182,10 @@ BEGIN
   END IF;
   IF refused IS NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
        domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of %s does not hash to the separator: what buyers sign under it cannot be settled.',
+    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
       CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
         THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
-    -- Names and versions that tokens are known to have.
+    -- Names and versions of known tokens.
     SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
       FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known
             UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
@@ -194,7 +194,7 @@ BEGIN
       WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
         domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
       LIMIT 1;
-    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either: read name() and version() of the contract, and check network and address.');
+    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
   END IF;
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -206,8 +206,8 @@ BEGIN
   IF wanted.domain_separator IS NULL THEN
     RAISE NOTICE USING
       MESSAGE = format('the domain of %s was not verified', wanted.symbol),
-      DETAIL = 'Its name and version were not held against the chain; is_verified is false.',
-      HINT = 'Register it again with the domain_separator that DOMAIN_SEPARATOR() of the contract answers.';
+      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
+      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
   END IF;
   INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
     ON CONFLICT (network, address, is_builtin) DO UPDATE SET
@@ -218,4 +218,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text) IS
-  'Adds a token (EIP-3009) to x402_assets, or replaces one. name and version: its EIP-712 domain. domain_separator: what DOMAIN_SEPARATOR() of the contract answers; a domain that does not hash to it is refused with 22023 and, where a common name and version do, those in the HINT. NULL: the row is not verified. salt: that of the domain, where it has one; the separator then says whether the domain has the chain''s id too.';
+  'Adds a token (EIP-3009) to x402_assets, or replaces one. name and version: its EIP-712 domain. domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(). A domain that does not hash to it is refused with 22023; if a common name and version do, the HINT names them. NULL: the row is not verified. salt: for a domain that has one; the separator then tells whether the domain has the chain''s id.';

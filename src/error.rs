@@ -1,4 +1,4 @@
-//! All that can go wrong: the errors of the rooms, and those of the glue.
+//! All errors: those of the rooms, and those of the glue.
 
 use crate::jwt::rejection::Rejection;
 use crate::report::{Bug, Report, sqlstate};
@@ -27,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Setting(#[from] settings::Error),
 
-    /// What must not happen.
+    /// A fault of this extension.
     #[error(transparent)]
     Bug(#[from] Bug),
 
@@ -38,7 +38,7 @@ pub enum Error {
         table: &'static str,
     },
 
-    /// A text that Postgres gave is not what its encoding says.
+    /// A text from Postgres is not valid in its encoding.
     #[error("a text of this database or session is not valid UTF-8")]
     NotUtf8 {
         /// What the reader says: a place.
@@ -60,12 +60,12 @@ impl From<Rejection> for Error {
 }
 
 impl Error {
-    /// What must not happen.
+    /// A fault of this extension.
     pub fn bug(problem: impl std::fmt::Display) -> Self {
         Self::Bug(Bug::new(problem))
     }
 
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
@@ -77,7 +77,7 @@ impl Error {
             Self::TypedData(invalid) => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 invalid.to_string(),
-                "Give what the wallet was given: {types, primaryType, domain, message} of eth_signTypedData_v4. docs/payments.md says what is refused.",
+                "Give the argument of eth_signTypedData_v4: {types, primaryType, domain, message}. docs/payments.md lists what is refused.",
             ),
             Self::TableMissing { .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -87,11 +87,11 @@ impl Error {
             Self::NotUtf8 { problem } => Report::new(
                 sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
                 format!("The reader reports: {problem}."),
-                "The extension works in databases whose encoding is UTF8. Set the value again from a client whose client_encoding is right.",
+                "The extension needs a database with encoding UTF8. Set the value again from a client with the right client_encoding.",
             ),
             Self::NotATrigger { .. } => Report::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
-                "It is a trigger function, which Postgres calls.",
+                "It is a trigger function. Only Postgres calls it.",
                 "Run a statement that fires the trigger.",
             ),
         }

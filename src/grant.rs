@@ -1,5 +1,5 @@
-//! What an InsForge token says, by what a verified token or session grants its user (RFC 8693), and
-//! the signing of that token.
+//! The claims of an InsForge token, made from a verified token or session (RFC 8693), and the signing
+//! of that token.
 
 use std::collections::BTreeMap;
 
@@ -17,34 +17,34 @@ use crate::providers::Error;
 use crate::providers::better_auth::session::Session;
 use crate::report::Bug;
 
-/// A claims set; each value is the JSON text it was written in, so that no number is rounded.
+/// A claims set. Each value is its JSON text, so no number is rounded.
 pub type ClaimsSet = BTreeMap<String, Box<RawValue>>;
 
-/// Claims that say whose a token is, for whom and for how long: nobody but the issuer sets them.
-/// `type` marks InsForge's refresh tokens, `provider` says who verified the user.
+/// Claims that only the issuer sets: the user, the audience, the role and the times. `type` marks
+/// InsForge's refresh tokens, and `provider` names the provider that verified the user.
 const RESERVED_CLAIMS: [&str; 9] = [
     "iss", "sub", "aud", "exp", "nbf", "iat", "role", "type", "provider",
 ];
 
-/// Longer user ids than any provider gives.
+/// The longest user id. No provider gives longer ones.
 const MAX_USER_ID_BYTES: usize = 255;
 
-/// A user, vouched for until a time.
+/// A user for whom a provider vouches until a time.
 #[derive(Debug, Clone)]
 pub struct Grant {
-    /// Name of the provider that vouches.
+    /// The name of the provider.
     pub provider: String,
-    /// Who, in which organisation, with which permissions.
+    /// The user, with organisation and permissions.
     pub identity: Identity,
-    /// The user's address, when the provider has verified it.
+    /// The user's address, if the provider has verified it.
     pub email: Option<String>,
-    /// `act` (RFC 8693 section 4.1): who acts in the user's place.
+    /// `act` (RFC 8693 section 4.1): the person who acts in the user's place.
     pub actor: Option<Box<RawValue>>,
-    /// Seconds since 1970.
+    /// The end, in seconds since 1970.
     pub ends: f64,
 }
 
-/// The claims that only the issuer of a token sets, without its user.
+/// The claims that the issuer of a token sets, except `sub`.
 #[derive(Debug, Clone, Copy)]
 pub struct IssuerClaims<'a> {
     /// `role`: the database role.
@@ -57,21 +57,21 @@ pub struct IssuerClaims<'a> {
     pub expires: i64,
 }
 
-/// What a provider vouches for by a token, read once from its claims.
+/// The content of a provider's token that this extension uses, read once.
 #[derive(Debug)]
 pub struct Vouched {
-    /// Who, in which organisation, with which permissions.
+    /// The user, with organisation and permissions.
     pub identity: Identity,
     email: Option<String>,
     actor: Actor,
 }
 
-/// Who acts in the user's place.
+/// The person who acts in the user's place.
 #[derive(Debug)]
 enum Actor {
     Nobody,
     Named(Box<RawValue>),
-    /// The token has an `act` that does not say who.
+    /// The token has an `act` that names nobody.
     Unnamed,
 }
 
@@ -79,7 +79,7 @@ impl Vouched {
     /// Reads a verified token.
     #[must_use]
     pub fn read(verified: &Verified) -> Self {
-        // Better Auth puts the row of its user table into the token.
+        // The second name is Better Auth's, which puts the row of its user table into the token.
         let is_verified = ["email_verified", "emailVerified"]
             .iter()
             .any(|name| verified.claims.get(*name) == Some(&Value::Bool(true)));
@@ -99,7 +99,7 @@ impl Actor {
         match verified.claims.get("act") {
             None | Some(Value::Null) => Self::Nobody,
             Some(actor) if actor.get("sub").is_some_and(Value::is_string) => {
-                // As the provider wrote it, since a `Value` rounds numbers.
+                // The text as the provider wrote it: a `Value` rounds numbers.
                 let members = Json::unchecked(verified.text).members();
                 let written = members.and_then(|members| members.get("act")?.to::<&RawValue>());
                 written.map_or(Self::Unnamed, |written| Self::Named(written.to_owned()))
@@ -110,15 +110,15 @@ impl Actor {
 }
 
 impl Grant {
-    /// What a provider's verified token grants until `ends`.
+    /// The grant of a provider's token until `ends`.
     ///
     /// # Errors
-    /// [`RejectionReason::ClaimRejected`] for an `act` that does not say who acts.
+    /// [`RejectionReason::ClaimRejected`] for an `act` that names nobody.
     pub fn from_token(provider: &str, vouched: &Vouched, ends: f64) -> Result<Self, Rejection> {
         let actor = match &vouched.actor {
             Actor::Nobody => None,
             Actor::Named(actor) => Some(actor.clone()),
-            // Without it, an impersonated user would look like the user.
+            // Without `act`, an impersonated user would look like the user.
             Actor::Unnamed => {
                 return Err(Rejection::new(
                     RejectionReason::ClaimRejected,
@@ -135,7 +135,7 @@ impl Grant {
         })
     }
 
-    /// What a session of Better Auth grants at `now`.
+    /// The grant of a Better Auth session at `now`.
     ///
     /// # Errors
     /// As [`Session::check`]; [`RejectionReason::SubjectRejected`] for an id that the provider's
@@ -164,16 +164,17 @@ impl Grant {
         })
     }
 
-    /// When a token minted at `now` to live for `ttl` seconds ends: never later than what it rests on.
+    /// The end of a token that is minted at `now` for `ttl` seconds. It never outlasts the grant.
     ///
     /// # Errors
-    /// [`RejectionReason::Expired`] when that has come: a token may be accepted for a few seconds after its end.
+    /// [`RejectionReason::Expired`] after that end. A provider's token may be accepted for a few seconds
+    /// after its own end.
     pub fn expiry(&self, now: i64, ttl: u32) -> Result<i64, Rejection> {
         let expires = (self.ends as i64).min(now.saturating_add(i64::from(ttl)));
         if expires <= now {
             return Err(Rejection::new(
                 RejectionReason::Expired,
-                "The token has ended: there is no time left to exchange it for.",
+                "The token has ended, so it cannot be exchanged.",
             ));
         }
         Ok(expires)
@@ -222,10 +223,10 @@ fn issuer_claims(user_id: &str, issuer: IssuerClaims) -> Result<ClaimsSet, Error
     Ok(members.into_iter().map(own).collect())
 }
 
-/// The claims of a token that a trusted server asks for: its own, and those of the issuer.
+/// The claims of a token that a trusted server requests: the server's claims and the issuer's.
 ///
 /// # Errors
-/// [`Error::InvalidTokenRequest`] for claims that are the issuer's, or no user.
+/// [`Error::InvalidTokenRequest`] for claims that only the issuer sets, or an invalid user id.
 pub fn requested_claims(
     user_id: &str,
     claims: &str,
@@ -245,13 +246,13 @@ pub fn requested_claims(
         .iter()
         .find(|name| requested.contains_key(**name))
     {
-        return refuse(format!("Claim \"{name}\" is set by the issuer alone."));
+        return refuse(format!("Only the issuer sets claim \"{name}\"."));
     }
     requested.extend(issuer_claims(user_id, issuer)?);
     Ok(requested)
 }
 
-/// Signs a claims set with the secret that InsForge and PostgREST verify it with (HS256).
+/// Signs a claims set (HS256) with the secret that InsForge and PostgREST share.
 ///
 /// # Errors
 /// [`Error::Bug`], which no input can cause.
@@ -283,14 +284,14 @@ mod tests {
         jsonwebtoken::encode(&Header::default(), claims, &key).unwrap()
     }
 
-    /// What the built-in provider makes of a token.
+    /// Reads a token as the built-in provider does.
     fn vouched(token: &str) -> Vouched {
         let policy = Policy::new(insforge::rules("authenticated", "insforge-api")).unwrap();
         let keys = KeySet::from_secret(SECRET);
         Vouched::read(&verify(&Jws::parse(token).unwrap(), &policy, &keys, NOW).unwrap())
     }
 
-    /// What a token with these claims besides the mandatory ones grants.
+    /// The grant of a token with the mandatory claims and these.
     fn grant(more: Value) -> Result<Grant, Rejection> {
         let mut claims = json!({"sub": "user_1", "role": "authenticated", "aud": "insforge-api", "exp": NOW + 300});
         claims

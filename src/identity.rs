@@ -1,4 +1,4 @@
-//! Who is asking: read once from a claims set, whichever provider made it.
+//! The requesting user, read once from a claims set of any provider.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,16 +8,16 @@ use crate::providers::Error;
 use crate::providers::claims::{Claims, Membership};
 use crate::providers::membership;
 
-/// The requesting user, and the organisation the user acts in.
+/// The requesting user, and the organisation that the user acts in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identity {
-    /// `sub`: a string as it is, an integer as its digits.
+    /// `sub`: a string unchanged, an integer as its digits.
     pub user_id: Option<String>,
     /// The active organisation.
     pub org_id: Option<String>,
     /// The user's role in it, in the provider's spelling.
     pub org_role: Option<String>,
-    /// The user's permissions in the provider's spelling; `None` when the token does not say.
+    /// The user's permissions in the provider's spelling. `None`: the token does not name any.
     pub permissions: Option<Vec<String>>,
 }
 
@@ -33,7 +33,7 @@ impl Identity {
         }
     }
 
-    /// Reads the text of `request.jwt.claims`. One that is not an object has no claims.
+    /// Reads the text of `request.jwt.claims`. JSON that is not an object has no claims.
     ///
     /// # Errors
     /// [`Error::ClaimsNotJson`] and [`Error::ClaimContainsNul`].
@@ -73,14 +73,14 @@ fn not_json(error: serde_json::Error) -> Error {
     }
 }
 
-/// `sub` if it is a string that is not empty, or the digits of an integer: RFC 7519 wants a string,
-/// and some issuers put a serial number there.
+/// Reads `sub`: a string that is not empty, or the digits of an integer. RFC 7519 wants a string, but
+/// some issuers write a serial number.
 fn subject(claims: &MemberList) -> Result<Option<String>, Error> {
     let Some(claim) = claims.get("sub") else {
         return Ok(None);
     };
     if claim.text().starts_with('"') {
-        // A string that does not decode holds half a surrogate pair.
+        // A string with half a surrogate pair does not decode.
         let text: String = serde_json::from_str(claim.text()).map_err(not_json)?;
         return Ok(Some(text).filter(|text| !text.is_empty()));
     }

@@ -1,4 +1,4 @@
-//! Fetching a JWK set: one GET, bounded in every direction.
+//! Fetches a JWK set: one GET with limits on time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use ureq::{Agent, Error};
 
 use crate::jwt::url::is_https_or_localhost;
 
-/// From the look-up of the host's name to the last byte.
+/// Time limit, from the lookup of the host's name to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Providers' sets have a few thousand bytes.
+/// Size limit. Providers' sets have a few thousand bytes.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// The document at an address. `authority` is a private certificate authority in PEM, trusted
-/// besides the public ones. No redirect is followed and no proxy asked.
+/// Fetches the document at an address. `authority` is a private certificate authority in PEM, which is trusted besides
+/// the public ones. It follows no redirect and uses no proxy.
 ///
 /// # Errors
 /// A sentence for the operator.
 pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
     if !is_https_or_localhost(url) {
         return Err(
-            "The address is not https: anybody on the way could change the keys.".to_owned(),
+            "The address is not https. An attacker on the way could change the keys.".to_owned(),
         );
     }
     let agent: Agent = Agent::config_builder()
@@ -39,7 +39,7 @@ pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
         200 => {}
         status @ 300..400 => {
             return Err(format!(
-                "The server answered with a redirect ({status}), which is not followed: register the address that it leads to."
+                "The server answered with a redirect ({status}), and redirects are not followed. Register the address that it leads to."
             ));
         }
         status => return Err(format!("The server answered with status {status}.")),

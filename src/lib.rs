@@ -1,4 +1,4 @@
-//! `insforge_integrations`: a Postgres extension that says who is asking, and what was signed and paid.
+//! `insforge_integrations`: a Postgres extension that identifies users, verifies signatures and records payments.
 //!
 //! The modules of the crate root are pure: they take text and answer with `Result`s, know no
 //! clock and no Postgres, and compile without it (`cargo check --lib --no-default-features`).
@@ -65,7 +65,7 @@ mod install_script {
     #[pg_schema]
     mod insforge_integrations {}
 
-    /// A name for each file, and after which files and functions it comes.
+    /// Each file with its name, and the files and functions that must come before it.
     macro_rules! sql_files {
         ($($name:literal = $file:literal after [$($before:tt)*];)*) => {
             $(extension_sql_file!($file, name = $name, requires = [$($before)*]);)*
@@ -110,7 +110,7 @@ mod install_script {
     extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 }
 
-/// What `cargo pgrx test` looks for at the crate root.
+/// `cargo pgrx test` looks for this module at the crate root.
 #[cfg(all(test, feature = "pg_test"))]
 pub mod pg_test {
     /// Called once before the first test.

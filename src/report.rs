@@ -1,4 +1,4 @@
-//! What Postgres reports with an error, and what a message may repeat of an input.
+//! The parts of Postgres' error reports, and a check of inputs that a message may repeat.
 
 /// The parts of a report besides the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +39,18 @@ pub mod sqlstate {
     pub const WRONG_OBJECT_TYPE: &str = "42809";
 }
 
-/// What must not happen: a fault of this extension.
+/// A fault of this extension.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Bug(String);
 
 impl Bug {
-    /// `problem`: what a library says, or what was taken for impossible.
+    /// `problem`: a library's message, or the case that was thought impossible.
     pub fn new(problem: impl std::fmt::Display) -> Self {
         Self(problem.to_string())
     }
 
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         Report::new(
@@ -63,8 +63,8 @@ impl Bug {
 
 /// An input as a message may show it: in quotes if it is plainly a name.
 ///
-/// Anything else could be a token, a payment or a secret that was given in a name's place: those
-/// are longer than any name here, and most contain other characters.
+/// Anything else could be a token, a payment or a secret that was given in place of a name. Those are longer than
+/// any name here, and most contain other characters.
 #[must_use]
 pub fn shown(input: &str) -> String {
     let is_name = input.len() <= 20

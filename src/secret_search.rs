@@ -1,26 +1,27 @@
-//! Whether a text holds a secret.
+//! Looks for a secret in a text.
 //!
-//! Everybody can plant texts in a database and measure how long a search takes. So the secret is never compared with
-//! a text: every run of its length is hashed, under a key that nobody knows, and the hashes are compared. The work
-//! depends on the lengths of the text and of the secret, not on how much of the secret the text has.
+//! Everybody can plant texts in a database and measure the time of a search. Therefore the secret is never compared with
+//! a text. Instead, every part of the text with the secret's length is hashed, under a key that nobody knows, and the
+//! hashes are compared. The work depends on the lengths of the text and of the secret, not on how much of the secret the
+//! text contains.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// The prime 2^61 - 1: products fit 128 bits, and the remainder takes an addition.
+/// The prime 2^61 - 1. Products fit into 128 bits, and the remainder needs only an addition.
 const MODULUS: u64 = (1 << 61) - 1;
 
-/// What a search did.
+/// The result of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Runs of the secret's length that were hashed.
+    /// Number of parts with the secret's length that were hashed.
     pub hashed: usize,
-    /// Runs whose SHA-256 was compared, since their hashes were equal: the secret itself, and one run in 2^61.
+    /// Number of parts with equal hashes, whose SHA-256 was compared: the secret itself, and one part in 2^61.
     pub compared: usize,
-    /// Whether the secret was among them.
+    /// Whether the secret was found.
     pub found: bool,
 }
 
-/// Looks for a secret in bytes. `key` is a number that whoever wrote the bytes does not know.
+/// Looks for a secret in bytes. `key` is a number that the author of the bytes does not know.
 #[must_use]
 pub fn search(bytes: &[u8], secret: &[u8], key: u64) -> Work {
     let mut work = Work::default();
@@ -52,7 +53,7 @@ pub fn search(bytes: &[u8], secret: &[u8], key: u64) -> Work {
     work
 }
 
-/// The bytes of the constants in the tree of an expression, as Postgres' catalogs keep it: `[ 113 56 -61 ]`.
+/// The bytes of the constants in an expression's tree, in the form of Postgres' catalogs: `[ 113 56 -61 ]`.
 pub fn constants(tree: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     tree.split('[').skip(1).filter_map(|part| {
         let (list, _) = part.split_once(']')?;
@@ -70,12 +71,12 @@ fn hash(bytes: &[u8], key: u64) -> u64 {
         .fold(0, |hash, byte| add(multiply(hash, key), value(*byte)))
 }
 
-/// No byte counts as nothing.
+/// Counts a byte from 1, so a zero byte is not lost.
 fn value(byte: u8) -> u64 {
     u64::from(byte) + 1
 }
 
-/// Of two numbers of which one may be the modulus itself.
+/// Adds two numbers. One of them may be the modulus itself.
 fn add(left: u64, right: u64) -> u64 {
     let sum = left + right;
     if sum >= MODULUS { sum - MODULUS } else { sum }
@@ -103,7 +104,8 @@ mod tests {
         search(text.as_bytes(), secret.as_bytes(), KEY).found
     }
 
-    /// What a planted text shares with the secret costs nothing: not at its beginning, end or middle, nor many times.
+    /// The work does not depend on what a planted text shares with the secret: at its beginning, end or middle, or many
+    /// times.
     #[test]
     fn the_work_does_not_depend_on_what_a_text_shares_with_the_secret() {
         for secret in SECRETS {

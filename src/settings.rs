@@ -1,17 +1,17 @@
-//! The switches of the extension: their names, the values they take, and their defaults.
+//! The settings of the extension: names, accepted values and defaults.
 //!
-//! The rows of `insforge_integrations.settings` say what differs from the defaults.
+//! Table `insforge_integrations.settings` has a row for each setting that differs from its default.
 
 mod error;
 
 pub use error::Error;
 
-/// Where `requesting_user_id()` and its family take the identity from.
+/// The source of the identity for `requesting_user_id()` and its family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentitySource {
-    /// From `request.jwt.claims`, which whoever connected to Postgres is trusted to set.
+    /// `request.jwt.claims`. The clients of Postgres are trusted to set it.
     Claims,
-    /// Only from an identity that this extension verified; `request.jwt.claims` is worth nothing.
+    /// Only an identity that this extension verified. `request.jwt.claims` does not count.
     Verified,
 }
 
@@ -22,14 +22,14 @@ pub struct Settings {
     pub identity_source: IdentitySource,
     /// Setting `token_role`: the database role of users' tokens.
     pub token_role: String,
-    /// Setting `token_audience`: whom InsForge's tokens are for.
+    /// Setting `token_audience`: the audience of InsForge's tokens.
     pub token_audience: String,
-    /// Setting `token_ttl`: seconds that a token minted here lives at most.
+    /// Setting `token_ttl`: the longest life of a minted token, in seconds.
     pub token_ttl: u32,
     /// Setting `provider_token_header`: the request header that `pre_request()` reads.
     pub provider_token_header: String,
-    /// Setting `jwks_ca`: certificates (PEM) of a private authority that providers' servers may have
-    /// theirs from, besides the public ones.
+    /// Setting `jwks_ca`: certificates (PEM) of a private authority. Certificates of providers' servers may be from it,
+    /// besides the public ones.
     pub jwks_ca: Option<String>,
     /// Setting `allow_mock_settlements`: whether reservations can be settled without any money.
     pub allow_mock_settlements: bool,
@@ -55,11 +55,11 @@ impl Default for Settings {
     }
 }
 
-/// One setting as `configure()` knows it.
+/// A setting, for `configure()`.
 struct Setting {
     name: &'static str,
     accepts: &'static str,
-    /// Puts a value into `Settings`; `None` when the setting does not take it.
+    /// Puts a value into `Settings`; `None` if the setting does not accept it.
     apply: fn(&mut Settings, &str) -> Option<()>,
 }
 
@@ -157,11 +157,11 @@ fn switch(value: &str) -> Option<bool> {
     }
 }
 
-/// Seconds that a token minted here may live: clients take one with less than a minute left for
-/// one that has ended, and none can be called back.
+/// The shortest and longest life of a minted token, in seconds. Clients treat a token with less than a minute left as
+/// ended, and nobody can withdraw a token.
 pub const TTL_SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 60 * 60;
 
-/// Seconds of a number and a unit, `15 minutes`.
+/// Reads a number and a unit, such as `15 minutes`, in seconds.
 fn duration(text: &str) -> Option<u32> {
     let (number, unit) = text.split_once(' ')?;
     let seconds = match unit {
@@ -181,7 +181,7 @@ fn find(name: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name == name)
 }
 
-/// The names that `configure()` takes, for messages.
+/// The names of all settings, for messages.
 #[must_use]
 pub fn names() -> String {
     SETTINGS
@@ -208,12 +208,12 @@ pub fn check(name: &str, value: Option<&str>) -> Result<(), Error> {
 }
 
 impl Settings {
-    /// The settings that stored rows of (name, value) make.
+    /// The settings from stored rows of (name, value).
     ///
-    /// A row whose name this version does not know is left to the version that wrote it.
+    /// A row with a name that this version does not know is ignored: another version wrote it.
     ///
     /// # Errors
-    /// [`Error::StoredSettingInvalid`]: a switch in an unknown position is never read as the default.
+    /// [`Error::StoredSettingInvalid`]. An unknown value never counts as the default.
     pub fn from_rows(rows: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
         let mut settings = Self::default();
         for (name, value) in rows {

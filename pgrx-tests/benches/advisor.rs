@@ -1,4 +1,4 @@
-//! What advise() takes on a large database, next to a look at its policies in pg_policies.
+//! The time of advise() on a large database, compared with a query on pg_policies.
 
 mod measure;
 

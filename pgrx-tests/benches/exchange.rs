@@ -1,5 +1,5 @@
-//! What an exchange costs end to end over the Unix socket, next to `SELECT 1` and to verification
-//! alone over the same socket, and how many a second eight clients get.
+//! The time of an exchange over the Unix socket, compared with `SELECT 1` and with only a verification over the same
+//! socket. Also the number of exchanges a second with eight clients.
 
 mod measure;
 
@@ -11,7 +11,7 @@ use measure::{median, ratio, time};
 use postgres::{Client, Statement};
 use serde_json::json;
 
-/// More than a session remembers, so that every token is verified anew.
+/// More tokens than a session remembers, so every token is verified again.
 const TOKENS: usize = 600;
 const ROUNDS: usize = 9;
 const CLIENTS: usize = 8;

@@ -1,7 +1,8 @@
-//! What `requesting_user_id()` costs under RLS, next to what it replaces and to the least there is.
+//! The time of `requesting_user_id()` under RLS, compared with the guides' function, with `current_setting()` and with a
+//! literal.
 //!
-//! All sides of a comparison run one after the other in each of many rounds, so that a change in
-//! the machine's speed meets all of them; figures are medians.
+//! All sides of a comparison run one after the other in each of many rounds. Therefore a change of the machine's speed
+//! affects all of them. The figures are medians.
 
 mod measure;
 
@@ -11,10 +12,10 @@ use postgres::Client;
 
 const ROWS: i64 = 1_000_000;
 const ROUNDS: usize = 15;
-/// The guide's function parses the claims for every row: one round says enough.
+/// The guide's function parses the claims for every row, so one round takes long enough.
 const SLOW_ROUNDS: usize = 1;
 
-/// The sides of a sequential scan: a name, what the user id column is compared with, rounds.
+/// The sides of a sequential scan: name, expression that the user id column is compared with, rounds.
 const SIDES: [(&str, &str, usize); 5] = [
     ("literal", "'user_77'", ROUNDS),
     ("current_setting", "current_setting('app.uid')", ROUNDS),
@@ -92,7 +93,7 @@ fn prepare(client: &mut Client) {
     }
 }
 
-/// Claims of a token as issuers write them, filled up to a size in bytes.
+/// Claims of a token in issuers' form, filled up to a size in bytes.
 fn set_claims(client: &mut Client, size: usize) {
     let claims = |filler: usize| {
         serde_json::json!({
@@ -110,8 +111,7 @@ fn set_claims(client: &mut Client, size: usize) {
         .expect("claims");
 }
 
-/// Seconds of each side's rounds. A round runs every side once, the reason why the ratio of two
-/// sides is taken round by round.
+/// Seconds of each side's rounds. A round runs every side once, so the ratio of two sides is taken in each round.
 fn scan(client: &mut Client) -> [Vec<f64>; SIDES.len()] {
     let mut times = SIDES.map(|_| Vec::new());
     for round in 0..ROUNDS {
@@ -132,7 +132,7 @@ fn scan(client: &mut Client) -> [Vec<f64>; SIDES.len()] {
     times
 }
 
-/// Nanoseconds of one call: a loop of calls less the same loop without.
+/// Nanoseconds of one call: the time of a loop of calls minus that of the empty loop.
 fn call_cost(client: &mut Client, call: &str) -> f64 {
     per_call(1_000_000, call, |expression, calls| {
         let statement = format!("SELECT count({expression}) FROM generate_series(1, {calls})");
@@ -140,7 +140,7 @@ fn call_cost(client: &mut Client, call: &str) -> f64 {
     })
 }
 
-/// Nanoseconds of a call that finds other claims than the last one did.
+/// Nanoseconds of a call after the claims have changed.
 fn recompute_cost(client: &mut Client) -> f64 {
     per_call(100_000, "requesting_user_id()", |expression, calls| {
         let statement = format!(

@@ -1,5 +1,5 @@
-//! What recording a payment costs, next to the INSERT into the table of InsForge's guide: 8 clients, a
-//! transaction each, fsync on. And what is left of it at BENCH_ROWS (5,000,000) rows.
+//! The rate of recording payments, compared with the INSERT into the table of InsForge's guide: 8 clients, one record for
+//! each transaction, fsync on. Also the rate with BENCH_ROWS (5,000,000) rows.
 
 mod measure;
 
@@ -19,7 +19,7 @@ const PAYMENTS: usize = 3_000;
 const PLAIN_INSERT: &str =
     "INSERT INTO guide_payments (payer_address, endpoint, amount, tx_hash, response_summary)
      VALUES ($2, $3, $4, $1, $5)";
-/// As little is sent back as by the INSERT.
+/// The answer is as small as that of the INSERT.
 const RECORD: &str = "SELECT FROM record_x402_settlement($1, $2, $3, $4, response_summary => $5)";
 const INSERT_RETURNING: &str =
     "INSERT INTO guide_payments (payer_address, endpoint, amount, tx_hash, response_summary)
@@ -142,7 +142,7 @@ fn with_both_tables(cluster: &Cluster) -> Database<'_> {
     database
 }
 
-/// The same payments into both tables, of 100,000 payers.
+/// Inserts the same payments, of 100,000 payers, into both tables.
 fn fill(database: &Database, rows: u64) {
     let mut client = database.connect().expect("a connection");
     let facts = format!(
@@ -167,7 +167,7 @@ fn fill(database: &Database, rows: u64) {
     client.batch_execute("CHECKPOINT").expect("a checkpoint");
 }
 
-/// Seconds that one transaction takes of the time of all clients together.
+/// Seconds between two commits, over all clients.
 fn seconds_each(database: &Database, statement: &str) -> f64 {
     static NUMBER: AtomicU64 = AtomicU64::new(1 << 50);
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));

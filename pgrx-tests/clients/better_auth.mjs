@@ -1,7 +1,7 @@
-// A real Better Auth with its jwt plugin, on tables it makes itself: signs up a new user and prints
-// what it gives out, as one JSON object.
+// A real Better Auth with its jwt plugin, on tables that it makes itself. Signs up a new user and prints the tokens as one
+// JSON object.
 // usage: node better_auth.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ALGORITHM [cookie-cache]]
-//   ALGORITHM     EdDSA (default), ES256, ES512, PS256 or RS256; takes effect where there is no key yet
+//   ALGORITHM     EdDSA (default), ES256, ES512, PS256 or RS256; takes effect if there is no key yet
 //   cookie-cache  signs the session cookie cache with the same keys and prints it too
 import { randomBytes } from "node:crypto";
 import { betterAuth } from "better-auth";

@@ -1,15 +1,15 @@
-// A Better Auth server over HTTP, with the plugins jwt, admin and organization, and a browser that
-// does to it what it is told, a JSON array a line on standard input; answers with a line of JSON each.
+// A Better Auth server over HTTP, with the plugins jwt, admin and organization, and a browser. The browser reads commands
+// from standard input, one JSON array a line, and answers each with a line of JSON.
 // usage: node better_auth_server.mjs PGHOST_SOCKET_DIR DATABASE SCHEMA [ADAPTER NAMES IDS]
 //   ADAPTER  kysely (default), drizzle or prisma
-//   NAMES    default, plural, or renamed: what better_auth_tables.mjs calls them
+//   NAMES    default, plural, or renamed: the names in better_auth_tables.mjs
 //   IDS      text (default), uuid or serial
 //   ["sign-up", email]            signs up and stays signed in: {user_id, cookie, session_token}
-//   ["sign-in", email]            the same for a user that is there
+//   ["sign-in", email]            the same for an existing user
 //   ["token"]                     a token of the jwt plugin: {token}
 //   ["post", path, body]          any other call as the signed-in user: {status, body}
 //   ["sign-out"]                  ends the session: {status}
-// What it prints first is {base_url, secret}.
+// It first prints {base_url, secret}.
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";

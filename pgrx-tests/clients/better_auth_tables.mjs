@@ -1,11 +1,11 @@
-// What every Better Auth of the suites has in common: its secret, and its tables in a schema.
+// Shared by all Better Auth servers of the suites: the secret, and tables in a schema.
 import pg from "pg";
 import { getMigrations } from "better-auth/db/migration";
 
-/** One for all runs: it encrypts the private keys that the tables keep. */
+/** The same in all runs, because it encrypts the private keys in the tables. */
 export const secret = "a secret for tests, the same in every run";
 
-/** Connections that see a schema first, which is made if it is not there. */
+/** Connections with a schema first in the search_path. The schema is created if it is missing. */
 export async function connect(host, database, schema) {
   const name = pg.escapeIdentifier(schema);
   const pool = new pg.Pool({ host, database, user: "postgres", max: 2, options: `-c search_path=${name}` });
@@ -13,7 +13,7 @@ export async function connect(host, database, schema) {
   return pool;
 }
 
-/** Makes the tables that the options ask for. */
+/** Makes the tables for the options. */
 export async function migrate(options) {
   const { runMigrations } = await getMigrations(options);
   await runMigrations();

@@ -1,4 +1,4 @@
-// What Clerk's own SDK reads from claims, as JSON lines of {claims, orgId, orgRole, orgPermissions}:
+// Prints Clerk's own SDK's reading of claims, as JSON lines of {claims, orgId, orgRole, orgPermissions}:
 // random session tokens of version 2, and a few of version 1.
 // usage: node clerk_organizations.mjs SEED COUNT
 import { __experimental_JWTPayloadToAuthObjectProperties as read } from "@clerk/shared/jwtPayloadParser";

@@ -1,4 +1,4 @@
-// EIP-3009 authorizations of USDG on X Layer, as InsForge's guide has wallets sign them.
+// EIP-3009 authorizations of USDG on X Layer, signed as in InsForge's guide.
 import { bytesToHex } from "viem";
 
 export const USDG = {

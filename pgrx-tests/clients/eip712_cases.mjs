@@ -1,6 +1,6 @@
-// Random typed data with what viem and ethers make of it, as JSON lines of
+// Random typed data with viem's and ethers' results, as JSON lines of
 // {typedData, encodeType, domainSeparator, hashStruct, digest, signatures, signer}; typedData is JSON text.
-// Where both can hash it, they agree, or this fails; types that contain themselves are viem's alone.
+// If both can hash it and disagree, this fails. Only viem can hash types that contain themselves.
 // usage: node eip712_cases.mjs SEED COUNT
 import { TypedDataEncoder, Wallet } from "ethers";
 import { bytesToHex, getAddress, hashStruct, hashTypedData } from "viem";
@@ -29,13 +29,13 @@ function integer(width, signed) {
   return pick([least, limit - 1n, 0n, 1n, signed ? -1n : 2n, bits(signed ? width - 1 : width)]);
 }
 
-// A number stays one in the JSON text, however many digits it has.
+// A number stays a number in the JSON text, with any number of digits.
 const NUMBER = "\u0000number:";
 const written = (value) =>
   pick([value.toString(), NUMBER + value.toString(), NUMBER + value.toString() + ".00", value < 0n ? value.toString() : "0x" + value.toString(16)]);
 const toJson = (value) => JSON.stringify(value).replaceAll(/"\\u0000number:(-?\d+(\.0+)?)"/g, "$1");
 
-// A value of a type, as the libraries take it and as JSON has it.
+// A value of a type, for the libraries and for JSON.
 function value(type, types, depth) {
   const array = type.match(/^(.*)\[(\d*)\]$/);
   if (array) {
@@ -62,7 +62,7 @@ function value(type, types, depth) {
 }
 const both = (one) => [one, one];
 
-// Structs, each used by one before it: ethers takes no others. Sometimes one contains a list of itself.
+// Structs, each used by an earlier one, because ethers accepts no others. Sometimes one contains a list of itself.
 function structs() {
   const names = times(1 + below(5), (i) => pick(["Type", "type", "_", "A", "Zz", "intent", "bytesOf"]) + i);
   const types = {};
@@ -107,7 +107,7 @@ for (let i = 0; i < count; i++) {
     }
     signatures.push(await new Wallet(privateKey).signTypedData(ownDomain, types, message));
   }
-  // With the domain's own type among the types, as eth_signTypedData_v4 has it, or without.
+  // With the domain's own type among the types, as in eth_signTypedData_v4, or without.
   const declared = Object.keys(DOMAIN_TYPES).filter((name) => name in ownDomain);
   const withDomain = { EIP712Domain: declared.map((name) => ({ name, type: DOMAIN_TYPES[name] })), ...types };
   console.log(JSON.stringify({

@@ -1,5 +1,5 @@
-// What viem and ethers make of typed data: reads it as JSON, one document a line, and answers each with
-// {viem, ethers}, a digest or null for a refusal.
+// Reads typed data as JSON, one document a line. Answers each with {viem, ethers}: each library's digest, or null for a
+// refusal.
 import { createInterface } from "node:readline";
 import { TypedDataEncoder } from "ethers";
 import { hashTypedData } from "viem";

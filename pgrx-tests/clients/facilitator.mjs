@@ -1,5 +1,5 @@
-// A facilitator's HTTP server for tests, with a chain of its own: a set of used nonces and the transfers
-// that landed. POST /settle behaves as `behaviour` says and answers in the shape `shape` has.
+// A facilitator's HTTP server for tests, with its own chain: a set of used nonces and the landed transfers. `behaviour`
+// and `shape` decide how POST /settle behaves and in which form it answers.
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 
@@ -56,7 +56,7 @@ export async function facilitator() {
     for await (const part of request) body += part;
     const answer = settle(JSON.parse(body).paymentPayload.payload.authorization);
     if (!answer) return request.socket.destroy();
-    // Plain x402 has no status: what has not landed is a failure with a reason of its own.
+    // Plain x402 has no status. A transfer that has not landed is a failure with a special reason.
     const plain = state.shape === "x402" && answer.status && answer.status !== "success";
     const said = plain ? { ...answer, status: undefined, success: false, errorReason: "settlement_pending" } : answer;
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(shapes[state.shape](said)));

@@ -1,7 +1,6 @@
-// Runs the client code of a guide, as it stands in the Markdown, with the real @insforge/sdk, in front
-// of what of InsForge's API it needs: RPC as anon and records as the user, put to Postgres as
-// PostgREST does, tokens verified with npm jsonwebtoken.
-// Given the address of a real PostgREST, it is that which serves them.
+// Runs the client code of a guide, unchanged from the Markdown, with the real @insforge/sdk. It serves the needed part of
+// InsForge's API: RPC as anon and records as the user, with PostgREST's statements, and tokens verified with npm
+// jsonwebtoken. If the address of a real PostgREST is given, that PostgREST serves them.
 // usage: node insforge_sdk.mjs PGHOST_SOCKET_DIR DATABASE SECRET TOKEN PAGE.md [POSTGREST_URL]
 // Prints {rows, requests: [[method, path, who], …]}.
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -33,7 +32,7 @@ async function serve(claims, method, query, values) {
   }
 }
 
-/** The same request of PostgREST itself. */
+/** The same request to PostgREST itself. */
 async function forward(method, url, bearer, body) {
   const path = url.replace("/api/database/rpc/", "/rpc/").replace("/api/database/records/", "/");
   const headers = { "content-type": "application/json", ...(bearer !== anonKey && { authorization: `Bearer ${bearer}` }) };

@@ -1,8 +1,8 @@
-// Serves a JWK set over https and http, and misbehaves in every way a server can.
+// Serves a JWK set over https and http, with every kind of misbehaviour.
 // usage: node jwks_server.mjs DIRECTORY   (with trusted.pem, unknown.pem, other-host.pem: key and certificate)
 // Prints {trusted, unknown, other_host, http}, the addresses; then answers lines of JSON:
-//   ["publish", document]    what /jwks answers from now on
-//   ["requests"]             how many requests came so far
+//   ["publish", document]    the answer of /jwks from now on
+//   ["requests"]             the number of requests up to now
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";

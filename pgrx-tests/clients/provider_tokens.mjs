@@ -1,5 +1,5 @@
-// Tokens of each provider's exact shape, of users and of all else that its keys sign, with what a
-// verifier must make of them. Keys are new in every run.
+// Tokens in the exact shape of each provider: of users, and of everything else that its keys sign. Each has the result
+// that a verifier must give. Keys are new in every run.
 // usage: node provider_tokens.mjs NOW    (seconds since 1970)
 import { change, newKey, publicJwk, withJose, withJsonwebtoken } from "./signing.mjs";
 import { attacks } from "./token_attacks.mjs";
@@ -13,11 +13,11 @@ if (!Number.isInteger(now) || now <= 0) {
 const issuedAt = now - 10;
 const time = (seconds) => new Date(seconds * 1000).toISOString();
 
-// Of each provider:
-//   claims, header   of its plainest token of a user
+// For each provider:
+//   claims, header   of its simplest token of a user
 //   accepted         [case, changes of the claims, identity besides sub, changes of the header]
 //   refused          [case, reason or reasons, changes of the claims, changes of the header]
-// A change to undefined removes a member; `only(...)` replaces all claims. Several reasons: any of them is right.
+// A change to undefined removes a member; `only(...)` replaces all claims. If there are several reasons, any of them is right.
 
 const only = (claims) => (all) =>
   ({ ...Object.fromEntries(Object.keys(all).map((name) => [name, undefined])), ...claims });
@@ -364,7 +364,7 @@ function stytchB2b() {
   };
 }
 
-/** What a Stytch project's keys sign besides sessions of users. */
+/** Other tokens that a Stytch project's keys sign, besides sessions of users. */
 function stytchOtherTokens({ aud, exp, iat, iss, nbf, sub }) {
   const token = { aud, exp, iat, iss, nbf };
   const clientId = "connected-app-test-bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb";

@@ -1,4 +1,4 @@
-// A generator whose numbers follow from a seed, so that a failure can be had again.
+// A random generator with a seed, which repeats a failed run.
 export function random(seed) {
   let state = seed;
   const below = (limit) => {

@@ -1,4 +1,4 @@
-// A buyer of version 2 that signs under the domain it is given. Reads {domain, accepted} as JSON, one a line, and
+// A buyer of version 2 that signs under a given domain. Reads {domain, accepted} as JSON, one a line, and
 // answers {payment}.
 import { createInterface } from "node:readline";
 import { bytesToHex } from "viem";

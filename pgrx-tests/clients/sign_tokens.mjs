@@ -1,6 +1,6 @@
-// Signs what it is asked to, with npm jose, and prints {jwks: {keys}, tokens: []}.
+// Signs tokens with npm jose, and prints {jwks: {keys}, tokens: []}.
 // usage: node sign_tokens.mjs '[{"alg": "RS256", "kid": "k1", "claims": {…}, "header": {…}, "secret": "…"}, …]'
-// Tokens with the same kid are signed with the same new key; with a secret, with that.
+// Tokens with the same kid are signed with the same new key. A token with a secret is signed with the secret.
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 
 const keys = new Map();

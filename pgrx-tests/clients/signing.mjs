@@ -19,7 +19,7 @@ export const withJose = (claims, header, key, options) =>
 export const withJsonwebtoken = async (claims, header, key) =>
   jsonwebtoken.sign(claims, key.privateKey, { algorithm: "RS256", header: { typ: undefined, ...header } });
 
-/** For a payload that is no claims set. */
+/** For a payload that is not a claims set. */
 export const signPayload = (payload, header, key) =>
   new CompactSign(Buffer.from(payload)).setProtectedHeader({ alg: "RS256", ...header }).sign(key.privateKey);
 

@@ -1,4 +1,4 @@
-// What every verifier of a provider's tokens must refuse, whoever the provider is.
+// Tokens that every verifier must refuse, for every provider.
 import { deflateRawSync } from "node:zlib";
 import { EncryptJWT, FlattenedSign, UnsecuredJWT } from "jose";
 import jsonwebtoken from "jsonwebtoken";
@@ -112,7 +112,7 @@ export async function attacks({ claims, header, key, now, subjects }) {
   ];
 }
 
-/** The next in the alphabet of base64url: in the last place it differs in bits that carry nothing. */
+/** The next letter of base64url. In the last place it differs only in unused bits. */
 function nextCharacter(character) {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   return alphabet[alphabet.indexOf(character) + 1];

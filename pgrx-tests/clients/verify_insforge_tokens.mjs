@@ -1,5 +1,4 @@
-// Verifies tokens with npm jsonwebtoken as InsForge's backend and PostgREST do, and prints their
-// claims, or why they are refused.
+// Verifies tokens with npm jsonwebtoken, as InsForge's backend does. Prints their claims, or the reason of a refusal.
 // usage: node verify_insforge_tokens.mjs SECRET '["token", …]'
 import jsonwebtoken from "jsonwebtoken";
 

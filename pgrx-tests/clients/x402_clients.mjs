@@ -1,6 +1,6 @@
-// Buyers as people run them. Reads {client, header} as JSON, one a line, where header is the value of
-// PAYMENT-REQUIRED, and answers {header, payment, payer}: what the client sends back. {client: "receipt",
-// header} is answered with what two clients read in PAYMENT-RESPONSE.
+// Buyers with real clients. Reads {client, header} as JSON, one a line, where header is the value of PAYMENT-REQUIRED.
+// Answers {header, payment, payer}: the client's payment. For {client: "receipt", header} it answers with two clients'
+// reading of PAYMENT-RESPONSE.
 import { createInterface } from "node:readline";
 import { x402Client } from "@x402/core/client";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader, encodePaymentSignatureHeader } from "@x402/core/http";
@@ -22,11 +22,11 @@ const clients = {
   x402: async (header) => createPaymentHeader(account, 1, PaymentRequirementsSchema.parse(fromBase64(header).accepts[0])),
   // npm @x402/core and @x402/evm, which speak both versions.
   core: async (header) => {
-    // By itself it pays in its own list of tokens alone, and USDG on X Layer is none of them.
+    // By default it pays only in the tokens on its own list. USDG on X Layer is not on it.
     const client = registerExactEvmScheme(new x402Client().setSpendControls(false), { signer: account });
     return encodePaymentSignatureHeader(await client.createPaymentPayload(decodePaymentRequiredHeader(header)));
   },
-  // InsForge's guide: viem alone, version 1 with a CAIP-2 network.
+  // InsForge's guide: only viem, version 1 with a CAIP-2 network.
   viem: async (header) => viem(header, (signature) => signature),
   // The same from a contract wallet that is not deployed yet.
   contract: async (header) => viem(header, (signature) => serializeErc6492Signature({ address: account.address, data: "0x01", signature })),

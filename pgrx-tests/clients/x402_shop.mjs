@@ -1,11 +1,11 @@
-// A paid endpoint as InsForge's guide has it, with this extension's functions on the server, a facilitator
-// (facilitator.mjs) and a buyer whose wallet is viem.
+// A paid endpoint as in InsForge's guide, with this extension's functions on the server, a facilitator (facilitator.mjs)
+// and a buyer with viem as wallet.
 // usage: node x402_shop.mjs PGHOST_SOCKET_DIR DATABASE
 // Answers lines of JSON:
 //   {behaviour, shape}    how the facilitator behaves from now on: {}
-//   {buy: key}            the buyer pays for a request of this name: {status, body, header, nonce}
+//   {buy: key}            the buyer pays for a request with this key: {status, body, header, nonce}
 //   {replay: header, key} sends a header again: {status, body}
-//   {land: true}          what had timed out lands: {}
+//   {land: true}          the payment that timed out lands: {}
 //   {landed: nonce}       the transaction that used the nonce: {hash}
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
@@ -46,7 +46,7 @@ async function serve(request, response) {
     try {
       said = await (await fetch(settlements.url, { method: "POST", body: JSON.stringify(body) })).json();
     } catch {
-      // No answer is an answer, too.
+      // A missing answer is entered, too.
     }
     reservation = await row("SELECT * FROM settle_x402_reservation($1, $2)", id, JSON.stringify(said));
   }

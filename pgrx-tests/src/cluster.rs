@@ -1,4 +1,4 @@
-//! A server of its own, gone with its owner.
+//! A throwaway server, which ends with its owner.
 
 use std::fs;
 use std::io::Write;
@@ -42,7 +42,7 @@ find "$home" -mindepth 1 -delete
 rmdir "$home" 2>/dev/null
 "#;
 
-/// Settings of a server for tests: no network, no sync, everything on.
+/// Settings of a server for tests: no network and no sync.
 const CONFIGURATION: &str = "
 listen_addresses = ''
 fsync = off
@@ -74,7 +74,7 @@ impl Cluster {
         Self::start_with("")
     }
 
-    /// Starts a server with further lines for its postgresql.conf.
+    /// Starts a server with more lines in its postgresql.conf.
     ///
     /// # Errors
     /// As [`Cluster::start`].
@@ -159,7 +159,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A new database, prepared as `fixture` says.
+    /// A new database with the content of `fixture`.
     ///
     /// # Errors
     /// Whatever Postgres reports.
@@ -168,10 +168,10 @@ impl Cluster {
         Database::create(self, name, fixture)
     }
 
-    /// Waits until this standby has replayed all that its primary has written.
+    /// Waits until this standby has replayed everything that its primary has written.
     ///
     /// # Errors
-    /// When a minute was not enough.
+    /// When it takes more than a minute.
     pub fn wait_for_replay(&self, primary: &mut Client) -> Result<()> {
         let written: String = primary
             .query_one("SELECT pg_current_wal_lsn()::text", &[])?
@@ -193,7 +193,7 @@ impl Cluster {
         &self.home
     }
 
-    /// What the server wrote to its log so far.
+    /// The server's log up to now.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -201,7 +201,7 @@ impl Cluster {
         Ok(fs::read_to_string(self.home.join("log"))?)
     }
 
-    /// A client program of this Postgres, told where the server is.
+    /// A client program of this Postgres, with the server's address in its environment.
     #[must_use]
     pub fn client_command(&self, program: &str) -> std::process::Command {
         let mut command = std::process::Command::new(self.installation.client_program(program));
@@ -253,7 +253,7 @@ impl Drop for Cluster {
 /// One cluster for all tests of a test program, each in a database of its own.
 ///
 /// # Panics
-/// When it cannot be started: no test can say anything then.
+/// When it cannot be started.
 pub fn shared_cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {

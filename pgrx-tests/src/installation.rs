@@ -1,8 +1,8 @@
 //! A private copy of the machine's Postgres that has the extension in it.
 //!
-//! Postgres finds its files relative to its own executable. So a directory that repeats the
-//! layout under another root, with the executables copied and all else linked, is an installation
-//! to which files can be added without touching the real one.
+//! Postgres finds its files relative to its own executable. Therefore a directory with the same layout, copied
+//! executables and links to all other files is an installation, too. Files can be added to it, and the real installation
+//! stays unchanged.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -92,7 +92,7 @@ impl Installation {
             for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {
                 let entry = entry?;
                 let target = to.join(entry.file_name());
-                // The machine's own Postgres may have the extension too: its link gives way.
+                // The machine's own Postgres may have the extension too. The new file replaces its link.
                 let _ = fs::remove_file(&target);
                 fs::copy(entry.path(), target)?;
             }
@@ -120,7 +120,7 @@ fn pg_config_path() -> PathBuf {
         )
 }
 
-/// Where `cargo pgrx package` put the files: named by `PACKAGE_DIR`, as the Makefile does.
+/// The output directory of `cargo pgrx package`, from `PACKAGE_DIR`, which the Makefile sets.
 fn package_dir() -> Result<PathBuf> {
     let named = std::env::var_os("PACKAGE_DIR").map(PathBuf::from);
     let default =

@@ -13,7 +13,7 @@ fn command(script: &str, arguments: &[&str]) -> Result<Command> {
         clients.join("node_modules").is_dir(),
         "run `npm ci` in pgrx-tests/clients first, as `make test` does"
     );
-    // Where the machine's own is too old, `make clients` has put one beside the packages.
+    // If the machine's Node.js is too old, `make clients` has installed one beside the packages.
     let beside = clients.join("node_modules/.bin/node");
     let mut command = Command::new(if beside.exists() {
         beside
@@ -40,12 +40,12 @@ pub fn run(script: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A script that runs until this is dropped, and answers each line with one, both JSON.
+/// A script that runs until this value is dropped. It answers each line of JSON with a line of JSON.
 pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// What it printed before it was asked anything.
+    /// The first line that it printed.
     pub greeting: Value,
 }
 
@@ -75,7 +75,7 @@ impl Process {
     /// Sends a line and reads the answer.
     ///
     /// # Errors
-    /// When the script has ended or answers something else than JSON.
+    /// When the script has ended, or its answer is not JSON.
     pub fn ask(&mut self, question: &Value) -> Result<Value> {
         let input = self.input.as_mut().context("the script has ended")?;
         writeln!(input, "{question}")?;
@@ -97,15 +97,15 @@ impl Drop for Process {
     }
 }
 
-/// Tokens signed with npm jose, and the public keys that go with them.
+/// Tokens signed with npm jose, and their public keys.
 pub struct Signed {
     /// The JWK set, as text.
     pub jwks: String,
-    /// The tokens in the order asked for.
+    /// The tokens, in the order of the request.
     pub tokens: Vec<String>,
 }
 
-/// Has `clients/sign_tokens.mjs` sign a list of `{alg, kid, claims, header, secret}`.
+/// Lets `clients/sign_tokens.mjs` sign a list of `{alg, kid, claims, header, secret}`.
 ///
 /// # Errors
 /// As [`run`].
@@ -122,7 +122,7 @@ pub fn sign(wanted: &serde_json::Value) -> Result<Signed> {
     })
 }
 
-/// Seconds since 1970, to be told to those who sign.
+/// Seconds since 1970, for signers.
 #[must_use]
 pub fn now() -> u64 {
     std::time::UNIX_EPOCH

@@ -1,18 +1,18 @@
-//! One request as PostgREST 12 puts it to the database, with what is known to go wrong there.
+//! One request with PostgREST 12's statements, and with PostgREST's known faults.
 
 use postgres::{Client, Error, GenericClient, Transaction};
 use serde_json::{Map, Value, json};
 
-/// What PostgREST knows of a request.
+/// A request, for PostgREST.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// The role that the token of the Authorization header gives.
+    /// The role in the token of the Authorization header.
     pub role: &'a str,
     /// That token's claims, besides the role.
     pub claims: Value,
     /// The HTTP method.
     pub method: &'a str,
-    /// Further headers, names in lower case; an array is a header that was sent several times.
+    /// Other headers, with names in lower case. An array is a header that was sent several times.
     pub headers: Value,
     /// Cookies by their names.
     pub cookies: Value,
@@ -59,8 +59,8 @@ impl Request<'_> {
         Ok(result)
     }
 
-    /// Begins to serve the request and leaves its transaction open, as PostgREST 12 and 14 leave a
-    /// pooled connection when an exception of their own ends a request after its pre-request.
+    /// Begins to serve the request and leaves its transaction open. PostgREST 12 and 14 leave a pooled connection in this
+    /// state when an exception of their own ends a request after its pre-request.
     ///
     /// # Errors
     /// Whatever Postgres reports; the transaction is then rolled back.
@@ -73,7 +73,7 @@ impl Request<'_> {
         announced
     }
 
-    /// Tells the database of the request, and calls the function in `db-pre-request`.
+    /// Sets the request's settings, and calls the function in `db-pre-request`.
     fn announce(&self, client: &mut impl GenericClient) -> Result<(), Error> {
         let claims = Value::Object(merged(json!({"role": self.role}), &self.claims));
         let mut headers = merged(

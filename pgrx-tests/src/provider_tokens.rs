@@ -1,4 +1,4 @@
-//! Tokens in the exact shape of each provider's, and how the provider is registered.
+//! Tokens in the exact shape of each provider's tokens, and the registrations of the providers.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::node;
 
-/// What `clients/provider_tokens.mjs` made, once for this program.
+/// The output of `clients/provider_tokens.mjs`, once for this program.
 ///
 /// # Panics
 /// When Node.js or the packages are missing.
@@ -54,7 +54,7 @@ pub fn guides() -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// A provider's plainest token that must be accepted, with the user it is of.
+/// A provider's simplest token that must be accepted, with its user.
 ///
 /// # Panics
 /// When there is none.
@@ -64,7 +64,7 @@ pub fn a_token_of(name: &str) -> &'static Value {
     cases.iter().find(|case| case["accept"] == true).unwrap()
 }
 
-/// A value as an SQL literal of the type its argument has.
+/// A value as an SQL literal of its argument's type.
 fn literal(value: &Value) -> String {
     let quote = |text: &str| format!("'{}'", text.replace('\'', "''"));
     match value {

@@ -1,4 +1,4 @@
-//! One request, as InsForge's backend and PostgREST put it to the database.
+//! One request, with the statements of InsForge's backend and PostgREST.
 
 use postgres::{Client, Error, Transaction};
 
@@ -23,7 +23,7 @@ pub fn request<T>(
     Ok(result)
 }
 
-/// Claims as InsForge's backend sends them for a signed-in user.
+/// The claims that InsForge's backend sends for a signed-in user.
 #[must_use]
 pub fn claims_of(user_id: &str) -> String {
     serde_json::json!({

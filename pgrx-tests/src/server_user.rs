@@ -1,4 +1,4 @@
-//! The system user a server runs as: Postgres refuses to be run by root.
+//! The system user that runs a server. Postgres refuses to run as root.
 
 use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt;
@@ -16,7 +16,7 @@ pub(crate) struct ServerUser {
 }
 
 impl ServerUser {
-    /// Whoever runs the tests; for root, the user `postgres` that Debian's packages create.
+    /// The user that runs the tests. For root, the user `postgres` of Debian's packages.
     pub(crate) fn find() -> Result<Self> {
         if !Uid::effective().is_root() {
             return Ok(Self {
@@ -32,7 +32,7 @@ impl ServerUser {
         })
     }
 
-    /// A command that runs as this user, without what pgrx or Rust put into the environment.
+    /// A command that runs as this user, without pgrx's and Rust's environment variables.
     pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
@@ -45,7 +45,7 @@ impl ServerUser {
         command
     }
 
-    /// Gives a directory and all below it to this user; links themselves, not what they point to.
+    /// Gives a directory and everything below it to this user. Links are changed, not their targets.
     pub(crate) fn own(self, path: &Path) -> Result<()> {
         lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
             .with_context(|| format!("chown {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! A database that followed the guides gets our implementation under the policies it has.
+//! In a database that followed the guides, existing policies get this extension's implementation.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
@@ -22,7 +22,7 @@ fn commands_of_the_hint(client: &mut Client) -> String {
         error
             .detail()
             .unwrap()
-            .contains("follow it when it is renamed")
+            .contains("If you rename the present function")
     );
     error.hint().unwrap().to_owned()
 }

@@ -1,5 +1,4 @@
-//! `authenticate()`: a verified identity for one transaction, and nothing that an ordinary role can
-//! do to have another.
+//! `authenticate()` gives a verified identity for one transaction. An ordinary role has no way to get another one.
 
 use insforge_integrations_tests::node::{Signed, now, sign};
 use insforge_integrations_tests::request::claims_of;
@@ -94,7 +93,7 @@ fn the_verified_identity_answers_until_the_claims_change() {
         Some("alice")
     );
     assert_eq!(notes_of(&mut client), ["alice"]);
-    // Other claims are another request's.
+    // Other claims belong to another request.
     set_claims(&mut client, "carol");
     assert_eq!(user(&mut client).as_deref(), Some("carol"));
     set_claims(&mut client, "bob");
@@ -188,7 +187,7 @@ fn parallel_workers_have_the_identity() {
     );
 }
 
-/// With `identity_source = verified`, every way of an ordinary role to be somebody else.
+/// With `identity_source = verified`: every way in which an ordinary role could try to be another user.
 #[test]
 fn forgeries_are_worth_nothing() {
     let (database, signed) = prepared();
@@ -198,7 +197,7 @@ fn forgeries_are_worth_nothing() {
         .unwrap();
     let forged = r#"{"provider":"issuer","user_id":"bob","org_id":null,"org_role":null,"permissions":null,"expires":9000000000000000}"#;
 
-    // Before the library is loaded the name is free to anybody; what was put there is dropped.
+    // Before the library is loaded, anybody can use the name. That value is dropped.
     let mut early = database.connect_as("authenticated").unwrap();
     early
         .execute(
@@ -244,7 +243,7 @@ fn forgeries_are_worth_nothing() {
     assert_eq!(user(&mut pooled), None);
     pooled.batch_execute("ROLLBACK").unwrap();
 
-    // Afterwards nobody but a superuser may touch it.
+    // Afterwards only a superuser may set it.
     let mut client = database.connect_as("authenticated").unwrap();
     client.batch_execute("BEGIN").unwrap();
     authenticate(&mut client, &signed.tokens[0]).unwrap();
@@ -291,7 +290,7 @@ fn forgeries_are_worth_nothing() {
 
 #[test]
 fn an_identity_expires_inside_a_long_transaction() {
-    // Time enough to sign and authenticate on a busy machine.
+    // Enough time to sign and authenticate on a busy machine.
     let expires = now() + 10;
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
@@ -320,7 +319,7 @@ fn an_identity_expires_inside_a_long_transaction() {
         Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
     );
     client.batch_execute("ROLLBACK TO s").unwrap();
-    // And what this session verified before is looked at again.
+    // A token that this session has verified before is checked again.
     let expired = authenticate(&mut client, &signed.tokens[0]).unwrap_err();
     assert!(
         expired

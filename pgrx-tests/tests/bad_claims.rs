@@ -1,4 +1,4 @@
-//! Claims that are not what they should be: an error or no identity, never a wrong one.
+//! Invalid claims give an error or no identity, never a wrong identity.
 
 use insforge_integrations_tests::{Fixture, shared_cluster};
 use postgres::Client;
@@ -53,7 +53,7 @@ fn claims_that_are_not_json_raise_with_a_hint_and_without_their_content() {
         assert!(error.hint().unwrap().contains("set_config"), "{error:?}");
         assert!(!format!("{error:?}").contains("topsecret"));
     }
-    // And again: a refusal is not remembered as an answer.
+    // The same again: a refusal is not remembered as an answer.
     assert!(ask(&mut client, "not json").is_err());
     assert!(
         client

@@ -1,4 +1,4 @@
-//! A real Better Auth (npm) with its tables in the same database: its tokens verify with no key set.
+//! A real Better Auth (npm) with its tables in the same database. Its tokens verify without a stored key set.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -45,7 +45,7 @@ fn a_user_who_signed_up_is_verified_with_every_algorithm() {
                 &[&schema],
             )
             .unwrap();
-        // anon may not read Better Auth's tables, and need not.
+        // anon may not read Better Auth's tables and does not need to.
         let mut client = database.connect_as("anon").unwrap();
         assert!(
             client
@@ -119,7 +119,7 @@ fn a_key_is_read_at_each_use() {
     }
 }
 
-/// Whoever owns Better Auth's schema can put something else in the place of its table.
+/// The owner of Better Auth's schema can replace its table by something else.
 #[test]
 fn what_stands_in_the_place_of_the_table_never_runs() {
     let (database, mut client) = prepared();
@@ -158,7 +158,7 @@ fn what_stands_in_the_place_of_the_table_never_runs() {
         user["user_id"].as_str().unwrap()
     );
     assert_eq!(ran(&mut client), 0);
-    // A column of a type of the owner's own matters where it is read, and is named then.
+    // A column with a type of the owner's own is refused only if it is read. The error then names it.
     owner
         .batch_execute(
             "CREATE TYPE better_auth.t AS (a int); ALTER TABLE better_auth.jwks ADD c better_auth.t",
@@ -175,12 +175,12 @@ fn what_stands_in_the_place_of_the_table_never_runs() {
         .unwrap();
     assert_eq!(
         verdict(&mut client, &user["token"]),
-        "unknown_key: Provider \"better_auth\" is not ready. Table \"better_auth\".\"jwks\" has column \"alg\" of type better_auth.t, and it must be text."
+        "unknown_key: Provider \"better_auth\" is not ready. Table \"better_auth\".\"jwks\" has column \"alg\" of type better_auth.t, but it must be text."
     );
     assert_eq!(ran(&mut client), 0);
 }
 
-/// A rotation every day makes more keys in a year than a JWK set may have.
+/// With a rotation every day, a year makes more keys than a JWK set may have.
 #[test]
 fn more_than_a_hundred_keys_are_no_hindrance() {
     let (database, mut client) = prepared();
@@ -202,7 +202,7 @@ fn more_than_a_hundred_keys_are_no_hindrance() {
         .unwrap();
     assert!(verdict(&mut client, &user["token"]).starts_with("unknown_key"));
 
-    // A token that names no key is held against those that are valid and usable, the newest first.
+    // A token that names no key is tried with the valid and usable keys, the newest first.
     let now = node::now();
     let signed = node::sign(&serde_json::json!([{
         "alg": "EdDSA",
@@ -233,7 +233,7 @@ const SNAKE: &str = "
     CREATE TABLE accounts (id text, user_id text, account_id text, provider_id text, password text);
     CREATE TABLE jwkss (id text, public_key text, private_key text, created_at timestamp);";
 
-/// What was found at registration, or the DETAIL with which it was refused.
+/// The tables that registration found, or the DETAIL of its refusal.
 fn registered(client: &mut Client, arguments: &str) -> Result<Value, String> {
     let row = client.query_one(
         &format!("SELECT better_auth_names FROM insforge_integrations.register_better_auth('http://localhost:3000', 'public'{arguments})"),
@@ -261,7 +261,7 @@ fn tables_are_found_and_shown_at_registration() {
     let all =
         json!({"user": "users", "session": "sessions", "account": "accounts", "jwks": "jwkss"});
     assert_eq!(registered(&mut client, ""), Ok(all.clone()));
-    // An application's own, and Better Auth's under another name: known by its columns.
+    // An application's own table, and Better Auth's under another name, which is known by its columns.
     client
         .batch_execute(
             "CREATE TABLE members (organization_id text, user_id text, role text);
@@ -288,7 +288,7 @@ fn tables_are_found_and_shown_at_registration() {
     found["session.userId"] = "user_id".into();
     found["member"] = "members".into();
     assert_eq!(registered(&mut client, given), Ok(found.clone()));
-    // What was given once is not remembered.
+    // Names from an earlier registration are not remembered.
     client.batch_execute("DROP TABLE old_logins").unwrap();
     found["session"] = "logins".into();
     let map = found.as_object_mut().unwrap();
@@ -302,11 +302,11 @@ fn tables_are_found_and_shown_at_registration() {
         ),
         (
             r#"{"sessions": "logins"}"#,
-            "\"sessions\" is no table of Better Auth",
+            "\"sessions\" is neither a table of Better Auth",
         ),
         (
             r#"{"session.password": "token"}"#,
-            "\"session.password\" is no table of Better Auth",
+            "\"session.password\" is neither a table of Better Auth",
         ),
         (
             r#"{"session": ""}"#,
@@ -350,7 +350,7 @@ fn the_type_of_the_ids_decides_whose_subjects_they_are() {
         pattern("uuid", ""),
         Err("The users' ids are uuids, as those of InsForge's own users are: give allow_uuid_subjects => true.".to_owned())
     );
-    // Another that counts would have the same users.
+    // Another Better Auth that numbers its users would have the same ids.
     assert_eq!(pattern("integer", "").unwrap(), "[1-9][0-9]*");
     let error = client
         .batch_execute("SELECT insforge_integrations.register_better_auth('https://another.example', 'public', name => 'another')")

@@ -1,6 +1,6 @@
-//! A real Better Auth server (npm) on the tables that its own tools make: its migration for Kysely, and what
-//! its CLI generates for Drizzle and Prisma; under every kind of names and ids, in the schema public, which
-//! InsForge's default privileges open to everybody.
+//! A real Better Auth server (npm) on the tables that its own tools make: by its migration for Kysely, and by its CLI for
+//! Drizzle and Prisma, with every kind of names and ids. The tables are in schema public, which InsForge's default
+//! privileges open to everybody.
 
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::postgrest::Request;
@@ -151,7 +151,7 @@ fn lives(adapter: &str, names: &str, ids: &str) {
     let table = table.replace("better_auth.\"user\"", &format!("\"{user}\""));
     app.run(&format!("CREATE TABLE notes{table}"));
 
-    // Open to everybody, which the advisor says; the recommendation closes all of them, and is not undone.
+    // The tables are open to everybody, and the advisor says so. The recommendation closes all of them for good.
     assert!(app.reached().len() >= 8, "{:?}", app.reached());
     let critical = app.critical();
     let rules: Vec<&str> = critical.iter().map(|found| found.0.as_str()).collect();
@@ -193,7 +193,7 @@ fn lives(adapter: &str, names: &str, ids: &str) {
         ),
         "{claims}"
     );
-    // The session's end, whatever the time zone of who asks.
+    // The session's end does not depend on the client's time zone.
     for zone in ["Pacific/Honolulu", "Asia/Tokyo"] {
         app.anon
             .batch_execute(&format!("SET timezone = '{zone}'"))
@@ -227,7 +227,7 @@ fn lives(adapter: &str, names: &str, ids: &str) {
     );
     assert_eq!(rows.unwrap().len(), 0);
 
-    // A ban ends the sessions; where one is left, it is worth nothing.
+    // A ban ends the sessions. A session that is left does not count.
     app.ask(json!(["sign-out"]));
     assert_eq!(app.refusal(&boss["cookie"]), "session_not_found");
     let ada = app.ask(json!(["sign-up", "ada@example.com"]));

@@ -1,4 +1,4 @@
-//! The answer follows `request.jwt.claims` through everything a session can do to it.
+//! The answer follows `request.jwt.claims` through every change that a session can make.
 
 use insforge_integrations_tests::request::claims_of;
 use insforge_integrations_tests::{Fixture, shared_cluster};
@@ -180,7 +180,7 @@ fn claims_of_a_megabyte() {
     assert_eq!(user(&mut client), Some(subject));
 }
 
-/// Every row's answer, so that a worker that knows less than the leader shows.
+/// The answer for every row, so that a worker with another answer than the leader is seen.
 #[test]
 fn parallel_workers_answer_as_the_leader_does() {
     let mut client = connect();

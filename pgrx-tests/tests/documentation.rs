@@ -1,4 +1,4 @@
-//! The SQL in README and docs/ runs as it stands.
+//! The SQL in README and docs/ runs unchanged.
 
 use std::path::Path;
 
@@ -36,8 +36,8 @@ fn sql_blocks(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a page cannot have: the reader's own secret, in the place of an example, the providers' keys, and a
-/// Better Auth server.
+/// Replaces what only a reader has: a secret of their own instead of the example, the providers' keys, and a Better Auth
+/// server.
 const WHAT_ONLY_A_READER_HAS: &str = "
     UPDATE insforge_integrations.jwt_secrets SET secret = encode(sha256(gen_random_uuid()::text::bytea), 'base64');
     UPDATE insforge_integrations.auth_providers SET jwks = '{\"keys\": []}', jwks_updated_at = now()
@@ -46,7 +46,7 @@ const WHAT_ONLY_A_READER_HAS: &str = "
       WHERE key_source LIKE 'better_auth:%' AND to_regclass(substr(key_source, 13) || '.jwks') IS NULL;
     DELETE FROM insforge_integrations.jwks_fetches";
 
-/// And whoever followed it is not told of a mistake.
+/// Afterwards the advisor finds no mistake.
 #[test]
 fn every_block_of_every_page_runs() {
     let cluster = Cluster::start_with("fsync = on").unwrap();

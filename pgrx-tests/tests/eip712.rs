@@ -1,5 +1,5 @@
-//! EIP-712 in Postgres next to viem and ethers: the same digests for whatever both hash, and a refusal
-//! of whatever one of them refuses.
+//! EIP-712 in Postgres compared with viem and ethers: the same digest if both agree, and a refusal if one of them
+//! refuses.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -79,7 +79,7 @@ fn random_typed_data_hashes_and_recovers_as_with_viem_and_ethers() {
     }
 }
 
-/// A document in which everything is right.
+/// A valid document.
 fn document() -> Value {
     json!({
         "types": {
@@ -119,7 +119,7 @@ fn digest(client: &mut Client, typed_data: &Value) -> Result<String, postgres::E
     Ok(row.get(0))
 }
 
-/// Puts a value at a place of the right document, or takes what is there away.
+/// Puts a value at a place of the valid document, or removes the value there.
 fn changed(place: &str, value: Option<Value>) -> Value {
     let mut typed_data = document();
     match value {
@@ -133,7 +133,8 @@ fn changed(place: &str, value: Option<Value>) -> Value {
     typed_data
 }
 
-/// Insists that viem or ethers refuses the document, or that their digests differ, and that it is refused here with the place.
+/// Checks that viem or ethers refuses the document, or that their digests differ, and that this extension refuses it and
+/// names the place.
 #[track_caller]
 fn refused(typed_data: &Value, place: &str) {
     let (_database, mut client) = database();
@@ -482,22 +483,22 @@ fn signatures_are_refused_by_name_with_a_hint() {
             "upper half",
             "Replace s",
         ),
-        (format!("0x{r}{s}25"), "EIP-155", "an odd EIP-155 v is 27"),
+        (
+            format!("0x{r}{s}25"),
+            "EIP-155",
+            "Replace an odd EIP-155 v by 27",
+        ),
         (
             format!("0x{r}{s}02"),
-            "0, 1, 27 and 28",
+            "0, 1, 27 or 28",
             "130 hexadecimal digits",
         ),
-        (format!("0x{}{s}1b", "00".repeat(32)), "r or s is zero", ""),
-        (
-            format!("0x{}{s}1b", "ff".repeat(32)),
-            "not below the order",
-            "",
-        ),
+        (format!("0x{}{s}1b", "00".repeat(32)), "above zero", ""),
+        (format!("0x{}{s}1b", "ff".repeat(32)), "below the order", ""),
         (format!("0x{r}{s}1b00"), "more than 65 bytes", "facilitator"),
         (
             String::new(),
-            "0x and hexadecimal digits",
+            "0x and two hexadecimal digits",
             "130 hexadecimal digits",
         ),
     ] {

@@ -1,5 +1,5 @@
-//! The guides' SQL function is the specification: ours answers the same, or the documentation says
-//! where not and why.
+//! The guides' SQL function is the specification. Ours gives the same answer, or the documentation lists the difference
+//! and its reason.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use postgres::Client;
 
 const DOCUMENTED: &str = include_str!("../../docs/requesting_user_id.md");
 
-/// What a function says of a claims document, in the words of the documentation's table.
+/// A function's answer for a claims document, in the notation of the documentation's table.
 fn ask(client: &mut Client, function: &str, claims: &str) -> String {
     client
         .execute(
@@ -149,7 +149,7 @@ fn documents_chosen_for_their_corners() {
     }
 }
 
-/// A generator small enough to need no crate, with a seed that a failure can be run again from.
+/// A small random generator. Its seed repeats a failed run.
 struct Random {
     state: u64,
     /// Without escapes and exponents, whose mutilations are documented differences of many forms.

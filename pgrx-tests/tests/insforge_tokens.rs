@@ -51,7 +51,7 @@ fn tokens_of_the_guides_verify() {
     let (_database, mut client) = prepared();
     for claims in [
         of_user(json!({})),
-        // A user of InsForge's own.
+        // One of InsForge's own users.
         of_user(json!({"sub": "6f1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d", "email": "a@example.com"})),
         // Clerk's JWT template, signed by Clerk with InsForge's secret.
         of_user(
@@ -90,7 +90,7 @@ fn insforges_other_tokens_are_no_users() {
     }
 }
 
-/// What InsForge's deploy scripts set, any session can set: it is never trusted.
+/// Any session can set the setting of InsForge's deploy scripts, so it is never trusted.
 #[test]
 fn a_secret_that_a_session_sets_is_worth_nothing() {
     let (database, mut operator) = prepared();

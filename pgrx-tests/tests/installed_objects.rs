@@ -1,11 +1,11 @@
-//! The functions, views and triggers of the extension stay what was installed.
+//! The functions, views and triggers of the extension stay as they were installed.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
 
-/// What the guides and InsForge's templates have an application run.
+/// The statement that the guides and InsForge's templates let an application run.
 const GUIDES_STATEMENT: &str = "
     CREATE OR REPLACE FUNCTION public.requesting_user_id() RETURNS text LANGUAGE sql STABLE
       AS $$ SELECT nullif(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', '') $$";
@@ -185,7 +185,7 @@ fn what_was_installed_is_recognised_whatever_a_session_sets() {
     assert_kept(&mut client, GUIDES_STATEMENT);
 }
 
-/// What was replaced while the event trigger was off, and a function of the next version.
+/// Objects that were replaced while the event trigger was off, and a function of the next version.
 #[test]
 fn alter_extension_update_mends_what_was_replaced() {
     let cluster = Cluster::start().unwrap();

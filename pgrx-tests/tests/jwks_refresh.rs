@@ -1,5 +1,5 @@
-//! `refresh_provider_jwks()` against a real server over https: what holds is stored, what does not
-//! is recorded, and the last good keys stay.
+//! `refresh_provider_jwks()` with a real server over https. Valid keys are stored. Errors are recorded, and the last good
+//! keys stay.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ impl Provider {
         provider
     }
 
-    /// Registers the provider with its keys at an address; what was stored for another one is gone.
+    /// Registers the provider with its keys at an address. Keys from another address are gone.
     fn keys_at(&mut self, server: &str, path: &str) {
         let url = self.url(server, path);
         self.client
@@ -434,7 +434,7 @@ fn pg_cron_runs_it() {
             .collect::<Vec<_>>(),
         ["* * * * *"]
     );
-    // Nothing listens there: the attempt is what is to be seen.
+    // Nothing listens there. The test only sees the attempt.
     client
         .batch_execute(
             "SELECT insforge_integrations.register_auth_provider('p', '{https://i.example}', 'http://127.0.0.1:1/jwks',

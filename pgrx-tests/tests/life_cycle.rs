@@ -72,7 +72,7 @@ fn only_a_superuser_can_create_it() {
     assert_eq!(refused.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
 }
 
-/// A schema of the extension's name that somebody else made must not become the extension's.
+/// If another role made a schema with the extension's name, the extension must not take it over.
 #[test]
 fn a_schema_in_its_place_stops_create_extension() {
     let (_database, mut client) = empty();
@@ -296,7 +296,7 @@ fn drop_extension_ends_its_cron_job() {
         .unwrap();
     let before = scheduled(&mut client);
     assert!(before >= 3, "{before}");
-    // What does not drop the extension leaves the job where it is.
+    // Statements that do not drop the extension leave the job alone.
     for statement in [
         "DROP SCHEMA cron_jobs",
         "BEGIN; DROP EXTENSION insforge_integrations; ROLLBACK",
@@ -362,7 +362,7 @@ fn drop_extension_ends_its_cron_job() {
         .batch_execute("DROP EXTENSION insforge_integrations")
         .unwrap();
     assert_eq!(scheduled(&mut client), before - 1);
-    // Without the extension pg_cron there is nothing to end.
+    // Without pg_cron there is no job to end.
     client
         .batch_execute(
             "DROP EXTENSION pg_cron;
@@ -398,7 +398,7 @@ fn the_secret_is_read_from_a_file() {
             .map(|error| error.as_db_error().unwrap().clone())
     };
     for (content, detail) in [
-        (None, "The server finds no such file."),
+        (None, "The server does not find this file."),
         (Some(vec![b'a'; 4097]), "It has more than 4096 bytes."),
         (
             Some(b"JWT_SECRET=x\nADMIN_EMAIL=topsecret@example.com\n".to_vec()),
@@ -460,7 +460,7 @@ fn the_secret_is_read_from_a_file() {
         )
         .unwrap();
     assert_eq!(previous.len(), 1);
-    // The secret itself in the place of a path is in no message.
+    // If the secret is given in place of a path, no message contains it.
     let long = "x".repeat(5000);
     for path in [Some(SECRET), Some(long.as_str()), Some(""), None] {
         let refused = client
@@ -473,7 +473,7 @@ fn the_secret_is_read_from_a_file() {
         assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
         assert_eq!(
             error.detail(),
-            Some("The server finds no such file. Nothing was changed.")
+            Some("The server does not find this file. Nothing was changed.")
         );
         assert!(!format!("{error:?}").contains(SECRET));
     }

@@ -1,4 +1,4 @@
-//! `pre_request()` as PostgREST's `db-pre-request`: the header decides, and nothing is left behind.
+//! `pre_request()` as PostgREST's `db-pre-request`. The header decides, and no identity is left behind.
 
 use insforge_integrations_tests::postgrest::Request;
 use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
@@ -27,7 +27,7 @@ fn in_an_organisation() -> &'static Value {
     })
 }
 
-/// Who the main query of a request sees: role, `auth.jwt()`, user, organisation.
+/// Identity in the main query of a request: role, `auth.jwt()`, user, organisation.
 type Seen = (String, Value, Option<String>, Option<String>);
 
 fn serve(client: &mut Client, role: &str, claims: Value, headers: Value) -> Result<Seen, Error> {
@@ -66,7 +66,7 @@ fn text(value: &Value) -> Option<String> {
 #[test]
 fn an_anonymous_request_with_a_token_is_the_users() {
     let (database, mut superuser) = prepared();
-    // PostgREST's authenticator is a superuser at InsForge's; a plain one does as well.
+    // InsForge's authenticator role is a superuser. An ordinary role works, too.
     superuser
         .batch_execute(
             "CREATE ROLE authenticator LOGIN NOINHERIT; GRANT anon, authenticated TO authenticator",
@@ -93,7 +93,7 @@ fn an_anonymous_request_with_a_token_is_the_users() {
                 (&token["user_id"], &json!("authenticated"))
             );
             assert_eq!(seen.1["provider"], "clerk");
-            // The connection's next request is nobody's.
+            // The connection's next request has no user.
             let seen = serve(&mut client, "anon", json!({}), json!({})).unwrap();
             assert_eq!(
                 seen,
@@ -122,7 +122,7 @@ fn a_request_of_the_same_user_gains_the_tokens_claims() {
     for name in ["sub", "email", "exp", "aud"] {
         assert_eq!(seen.1[name], claims[name]);
     }
-    // Without the header the next request has its own claims alone.
+    // Without the header, the next request has only its own claims.
     let seen = serve(&mut client, "authenticated", claims, json!({})).unwrap();
     assert_eq!((seen.2, seen.3), (text(user), None));
 }

@@ -1,11 +1,11 @@
-//! Who may do what: every privilege on every object of the extension.
+//! Every privilege on every object of the extension.
 
 use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 use postgres::Client;
 
 /// Every privilege that somebody other than the owner has, in the notation of GRANT.
 ///
-/// The whole of it: what is not here, nobody but superusers may do.
+/// The list is complete: only superusers have other privileges.
 const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.advise() TO project_admin",
     "EXECUTE ON function insforge_integrations.authenticate(pg_catalog.text,pg_catalog.text) TO PUBLIC",

@@ -1,4 +1,4 @@
-//! The organisation functions against what the provider's own SDK reads from the same claims.
+//! The organisation functions, compared with the provider's own SDK on the same claims.
 
 use insforge_integrations_tests::{Fixture, node, shared_cluster};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Tokens that other people's libraries sign, in the exact shape of each provider's tokens, and in
-//! the shapes of all its other tokens and of the known attacks.
+//! Tokens that other people's libraries sign: in the exact shape of each provider's user tokens, and in the shapes of its
+//! other tokens and of known attacks.
 
 use insforge_integrations_tests::provider_tokens::{presets, providers, register};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
@@ -13,10 +13,10 @@ fn with_provider(name: &str) -> (Database<'static>, Client) {
     (database, client)
 }
 
-/// Checks every token of a provider, with the provider named and without.
+/// Checks every token of a provider, with and without the provider's name.
 fn every_token_gets_its_verdict(name: &str) {
     let (database, _superuser) = with_provider(name);
-    // As the least of roles: verification is for everybody.
+    // With the role that has the fewest rights: everybody may verify.
     let mut client = database.connect_as("anon").unwrap();
     let mut problems = Vec::new();
     let (mut accepted, mut refused) = (0, 0);
@@ -68,7 +68,7 @@ fn every_token_gets_its_verdict(name: &str) {
                     Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
                     one => one.as_str().into_iter().collect(),
                 };
-                // Without a name, an issuer that nobody has is all that can be said.
+                // Without a name, the only possible reason is an unknown issuer.
                 let is_unknown = provider.is_none() && code == "unknown_issuer";
                 if row.get::<_, bool>("is_valid") || !(allowed.contains(&code) || is_unknown) {
                     problems.push(format!(

@@ -1,4 +1,4 @@
-//! The registry of providers: what may be registered, and how far a change reaches.
+//! The registry of providers: valid registrations, and the effect of changes on other sessions.
 
 use insforge_integrations_tests::node::{Signed, now, sign};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
@@ -107,7 +107,10 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         (custom("jwks_url='ftp://i.example/jwks'"), "not the address"),
         (custom("jwks_url=''"), "not the address"),
         (custom("issuers='{}'"), "No issuer"),
-        (custom(r#"issuers='{""}'"#), "empty string is no issuer"),
+        (
+            custom(r#"issuers='{""}'"#),
+            "empty string is not a valid issuer",
+        ),
         (custom("algorithms='{none}'"), "not a known algorithm"),
         (custom("algorithms='{rs256}'"), "not a known algorithm"),
         (custom("algorithms='{}'"), "No algorithm"),
@@ -133,7 +136,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         ),
         (
             "SELECT insforge_integrations.register_clerk('')".into(),
-            "empty string is no issuer",
+            "empty string is not a valid issuer",
         ),
         (
             "SELECT insforge_integrations.register_clerk(NULL)".into(),

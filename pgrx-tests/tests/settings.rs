@@ -1,4 +1,4 @@
-//! `configure()` and how far a change reaches.
+//! `configure()` and the effect of a change on other sessions.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
@@ -18,7 +18,7 @@ fn configure(client: &mut Client, value: &str) {
         .unwrap();
 }
 
-/// Who the session says it is, with `request.jwt.claims` naming alice.
+/// The session's user if `request.jwt.claims` names alice.
 fn user(client: &mut Client) -> Option<String> {
     client
         .query_one("SELECT requesting_user_id()", &[])
@@ -95,7 +95,7 @@ fn verified_makes_claims_that_a_session_sets_worth_nothing() {
     assert_eq!(seen(&mut requests), 1);
     configure(&mut client, "verified");
     assert_eq!(seen(&mut requests), 0);
-    // What an ordinary role can do in its session brings nothing back.
+    // Nothing that an ordinary role can do in its session brings the claims back.
     let mut forger = database.connect_as("authenticated").unwrap();
     for attempt in [
         "SET request.jwt.claims = '{\"sub\": \"alice\"}'",

@@ -1,6 +1,5 @@
-//! PostgREST 12 and 14 give a pooled connection back with its transaction open when an exception of
-//! their own ends a request after its pre-request. The next request's BEGIN only warns; what the
-//! request before was must not answer it.
+//! PostgREST 12 and 14 return a pooled connection with its transaction open when an exception of their own ends a request
+//! after its pre-request. The next request's BEGIN only warns. That request must not be answered with the earlier identity.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +11,9 @@ use postgres::{Client, Error, NoTls};
 use serde_json::{Value, json};
 
 const OURS: &str = "\"insforge_integrations\".\"pre_request\"";
-/// An application's own, which calls `authenticate()` with a header or a cookie.
+/// A pre-request function of an application. It calls `authenticate()` with a header or a cookie.
 const APPLICATIONS: &str = "\"public\".\"check_request\"";
-/// An application's own, which takes no refusal for an answer: the caught error undoes all that
+/// A pre-request function of an application that catches errors. The caught error undoes everything that
 /// `pre_request()` did.
 const LENIENT: &str = "\"public\".\"check_request_leniently\"";
 const HEADER: &str = "x-provider-token";
@@ -23,7 +22,7 @@ const VICTIM: &str = "user_2victim";
 /// A connection of PostgREST's pool.
 struct Pooled {
     client: Client,
-    /// How often a BEGIN found a transaction in progress.
+    /// Number of BEGINs that found a transaction in progress.
     warnings: Arc<AtomicUsize>,
 }
 
@@ -90,7 +89,7 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Who the main query sees: role, claims, user, organisation, role in it, permissions.
+/// Identity in the main query: role, claims, user, organisation, role in it, permissions.
 type Seen = (
     String,
     Value,
@@ -156,7 +155,7 @@ fn attacks() -> Vec<Request<'static>> {
     ]
 }
 
-/// Leaves an attack open and makes sure that it did bind the attacker; its claims then.
+/// Leaves an attack's transaction open, checks that the attacker was bound, and returns the claims.
 fn leave_open(attack: &Request, client: &mut Client) -> Value {
     attack.leave_open(client).unwrap();
     let row = client.query_one(WHO, &[]).unwrap();
@@ -303,7 +302,7 @@ fn a_refused_request_leaves_nobody_behind() {
             let anonymous = Request::default();
             let seen = who(client, &anonymous).unwrap();
             assert_eq!((seen.0.as_str(), seen.2), ("anon", None));
-            // A pre-request that catches the error undoes all that `pre_request()` did, and goes on.
+            // A pre-request function that catches the error undoes everything that `pre_request()` did, and goes on.
             leave_open(&attack, client);
             let lenient = Request {
                 pre_request: Some(LENIENT),
@@ -373,7 +372,7 @@ fn a_savepoint_undoes_what_is_void_as_it_undoes_what_is_bound() {
                 let set = "SELECT set_config($1, $2, true)";
                 client.batch_execute("SAVEPOINT s").unwrap();
                 client.execute(set, &[&variable, &other]).unwrap();
-                // As if nobody had been bound: what the claims say, or nobody.
+                // As if no identity had been bound: the user of the claims, or none.
                 let claimed: Option<String> = client
                     .query_one("SELECT auth.jwt() ->> 'sub'", &[])
                     .unwrap()
@@ -386,14 +385,14 @@ fn a_savepoint_undoes_what_is_void_as_it_undoes_what_is_bound() {
                 );
                 client.batch_execute("ROLLBACK TO s").unwrap();
                 assert_eq!(user(client), attacker_id);
-                // The state is the request's again, so the identity is, too.
+                // The request's settings are back, so the identity holds again.
                 client.batch_execute("SAVEPOINT s").unwrap();
                 client.execute(set, &[&variable, &other]).unwrap();
                 client.execute(set, &[&variable, &as_before]).unwrap();
                 assert_eq!(user(client), attacker_id);
                 client.batch_execute("RELEASE s").unwrap();
             }
-            // The savepoint that the request left open is no shelter either.
+            // A savepoint that the request left open does not help either.
             client.batch_execute("SAVEPOINT left_open").unwrap();
             let request = Request {
                 role: "authenticated",

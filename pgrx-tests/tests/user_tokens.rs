@@ -1,11 +1,11 @@
-//! Settings that decide what tokens of users are worth: `token_role` and `identity_source`.
+//! Settings that decide on the rights of users' tokens: `token_role` and `identity_source`.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
 
-/// A role that reads every row, and one that is not there, in a cluster of their own.
+/// A role that reads every row, and a role that does not exist. The test has its own cluster.
 #[test]
 fn token_role_takes_only_a_role_that_policies_hold_for() {
     let cluster = Cluster::start().unwrap();
@@ -125,7 +125,7 @@ fn verified_warns_that_exchanged_tokens_identify_nobody() {
     assert_eq!(warnings_of(&database, "claims").len(), 0);
 }
 
-/// What the warning says: InsForge's request with an exchanged token is nobody's, one with the header is the user's.
+/// The warning is right: a request of InsForge with an exchanged token has no user, and a request with the header has one.
 #[test]
 fn verified_goes_with_the_provider_token_in_a_header() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();

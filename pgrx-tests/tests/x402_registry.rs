@@ -1,4 +1,4 @@
-//! The networks and assets of x402: what comes with the extension, and what an operator adds.
+//! The networks and assets of x402: built-in ones, and those that an operator adds.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -160,10 +160,13 @@ fn what_is_no_network_is_refused() {
             "explorer_url:",
         ),
         ("'eip155:999', 'hyperevm', NULL, 'Hyper'", "v1_network:"),
-        ("'eip155:999', 'base'", "eip155:8453 has one of these names"),
+        (
+            "'eip155:999', 'base'",
+            "eip155:8453 already has one of these names",
+        ),
         (
             "'eip155:999', 'hyperevm', NULL, 'base-sepolia'",
-            "eip155:84532 has one of these names",
+            "eip155:84532 already has one of these names",
         ),
     ] {
         let (code, detail, hint) =
@@ -176,7 +179,7 @@ fn what_is_no_network_is_refused() {
     }
 }
 
-/// Registered in one session, payable in another at its next call, and again not once it is gone.
+/// After a registration in one session, another session accepts the token from its next call on, until it is removed.
 #[test]
 fn what_an_operator_registers_holds_in_every_session_at_once() {
     let (database, mut operator) = database();
@@ -206,7 +209,7 @@ fn what_an_operator_registers_holds_in_every_session_at_once() {
     assert!(seller.query_one(&statement, &[]).is_err());
 }
 
-/// Superusers can write the table by hand: what then does not hash to the separator is nobody's asset.
+/// Superusers can write the table by hand. A row that does not hash to its separator is not verified.
 #[test]
 fn a_row_spoiled_by_hand_is_not_verified_and_not_payable() {
     let (_database, mut client) = database();
@@ -346,7 +349,7 @@ fn a_domain_with_a_salt_is_registered_and_paid_under() {
         (
             salt_of("0x89"),
             salt_of(separators[0].as_str().unwrap()),
-            "salt: It is 0x",
+            "salt: It must be 0x",
         ),
         (
             "NULL".to_owned(),
@@ -363,7 +366,7 @@ fn a_domain_with_a_salt_is_registered_and_paid_under() {
         assert_eq!(code, SqlState::INVALID_PARAMETER_VALUE);
         assert!(detail.starts_with(place), "{detail}");
     }
-    // A domain has the chain's id beside the salt, or not: the separator says which.
+    // The separator tells whether the domain has the chain's id beside the salt.
     for separator in [&separators[1], &separators[0]] {
         let statement = register(&salt_of(&salt), &salt_of(separator.as_str().unwrap()));
         client
@@ -391,7 +394,7 @@ fn a_domain_with_a_salt_is_registered_and_paid_under() {
         requirements["extra"],
         serde_json::json!({"name": "USD Coin (PoS)", "version": "1", "salt": salt})
     );
-    // What viem signs under that domain is valid, and under the same without the salt it is not.
+    // viem's signature under that domain is valid. Its signature under the same domain without the salt is not.
     for (domain, expected) in [
         (&domain, None),
         (

@@ -1,4 +1,4 @@
--- One row for each mistake that the advisor knows. What a rule looks for is a query over the advisor's facts, with columns affected_object, detail and recommendation.
+-- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
 CREATE TABLE insforge_integrations.advisor_rules (
   rule_id  text COLLATE "C" PRIMARY KEY CHECK (rule_id ~ '^[a-z][a-z0-9_]*$'),
   severity text NOT NULL CHECK (severity IN ('critical', 'warning', 'info')),
@@ -9,13 +9,13 @@ CREATE TABLE insforge_integrations.advisor_rules (
   findings text NOT NULL CHECK (findings <> '')
 );
 COMMENT ON TABLE insforge_integrations.advisor_rules IS
-  'The mistakes that advise() finds; docs/advisor.md is made of it.';
+  'The mistakes that advise() finds. docs/advisor.md is generated from this table.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.rule_id IS 'Name of the rule.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.severity IS 'critical, warning or info.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.category IS 'security, performance or health.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.title IS 'The mistake in a few words.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.why IS 'What comes of it, in sentences.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.fix IS 'What the recommendation does, in sentences.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.why IS 'The consequences, in sentences.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.fix IS 'The effect of the recommendation, in sentences.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.findings IS
   'A query: affected_object; detail, a sentence or NULL; recommendation, SQL that can be run, or steps as SQL comments.';
 
@@ -23,9 +23,9 @@ CREATE FUNCTION insforge_integrations.advise()
   RETURNS TABLE (rule_id text, severity text, category text, title text, description text, affected_object text, recommendation text)
   LANGUAGE plpgsql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-  -- One long statement over small tables: compiling it would take longer than running it.
+  -- The statement is long and its tables are small: JIT compilation would take longer than execution.
   SET jit = off
-  -- How many rows a fact has is not known when the statement is planned.
+  -- The planner does not know how many rows a fact has.
   SET enable_nestloop = off
 AS $$
 BEGIN
@@ -42,4 +42,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.advise() IS
-  'The mistakes of InsForge''s guides that are in this database: one row each, in the columns of system.advisor_findings. recommendation is SQL that can be run; where it takes a decision or another program, steps as SQL comments. Changes nothing.';
+  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';

@@ -1,8 +1,8 @@
--- Better Auth's tables: who reaches them, and the next one.
+-- Better Auth's tables: who can reach them, and who will be able to reach the next one.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
-'Anybody can read through PostgREST what is in them: tokens of sessions as they stand, addresses, hashes of passwords, secrets of a second factor. Where they can be written, anybody can make a session for any user.',
-'Takes from PUBLIC, anon and authenticated what they hold there. Better Auth''s server and this extension go on working.',
+'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
+'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
 $rule$
   WITH grantee(name) AS (
     SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
@@ -14,7 +14,7 @@ $rule$
       AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
            OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
                 OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
-               -- Row level security without a policy for them shows them no row.
+               -- With row level security and no policy for them, they see no row.
                AND (NOT t.row_security
                     OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
                                WHERE p.polrelid = t.relation AND p.polpermissive
@@ -28,19 +28,19 @@ $rule$
   GROUP BY r.schema, r.schema_name
 $rule$),
 ('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
-'A plugin of Better Auth brings tables. Default privileges give the next one to requests as it is made.',
-'Takes from PUBLIC, anon and authenticated the schema and what default privileges would give them in it.',
--- Not in public, or another schema that is not Better Auth's alone: InsForge's default privileges there are what
--- the data API lives on, and better_auth_exposed finds the table once it is there.
+'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
+'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
+-- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
+-- privileges, and better_auth_exposed finds a table once it exists.
 $rule$
   SELECT format('schema %I', n.nspname) AS affected_object,
-         format('To %s, for tables of %s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
+         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
                 string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
          format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
   FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
     JOIN pg_namespace n ON n.oid = own.schema
     JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
-      -- Of those who make tables there.
+      -- Default privileges of the roles that create tables there.
       SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
     CROSS JOIN LATERAL aclexplode(d.defaclacl) x
     JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee

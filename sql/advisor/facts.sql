@@ -1,41 +1,41 @@
--- What the rules of the advisor look at: queries that advise() puts before theirs, each with those before it.
+-- Facts that the advisor's rules read. advise() puts these queries before the rules' queries; each can use the facts before it.
 CREATE TABLE insforge_integrations.advisor_facts (
   position integer PRIMARY KEY,
   name     text NOT NULL UNIQUE,
   meaning  text NOT NULL,
   query    text NOT NULL
 );
-COMMENT ON TABLE insforge_integrations.advisor_facts IS 'What the rules of the advisor look at. Each query can use those before it.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Its place in the statement.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'What later facts and the rules call it.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'What its rows are.';
+COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.query IS 'The query.';
 
 CREATE FUNCTION insforge_integrations.flat_expression(expression text) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-  -- Calls keep their parentheses.
+  -- The parentheses of calls stay.
   replace(replace(replace(replace(
     regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
       '::(text|uuid|character varying|varchar|integer|bigint|smallint)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
 COMMENT ON FUNCTION insforge_integrations.flat_expression(text) IS
-  'An expression as pg_get_expr() writes it without parentheses, casts and SELECT around a call, to look for a comparison in it.';
+  'Removes parentheses, casts and SELECT around a call from an expression that pg_get_expr() wrote. The advisor then looks for a comparison in it.';
 
 CREATE FUNCTION insforge_integrations.steps(VARIADIC lines text[]) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-  -- A name can contain a line break, and what follows it would be SQL.
+  -- A name can contain a line break. The text after it would be SQL.
   (SELECT pg_catalog.string_agg(pg_catalog.format('-- %s. %s', l.number, pg_catalog.regexp_replace(l.line, '[\n\r]+', ' ', 'g')), E'\n' ORDER BY l.number)
    FROM pg_catalog.unnest(lines) WITH ORDINALITY AS l(line, number));
 COMMENT ON FUNCTION insforge_integrations.steps(text[]) IS
-  'What a person must do, as numbered SQL comments: one line each, whatever is in the names.';
+  'Steps for a person, as numbered SQL comments. Each step is one line, even if a name in it has line breaks.';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(1, 'clients', 'The roles of requests that are not an administrator''s.', $fact$
+(1, 'clients', 'The roles of requests, without the administrator''s.', $fact$
   SELECT oid, rolname AS name FROM pg_roles WHERE rolname IN ('anon', 'authenticated')
 $fact$),
-(2, 'schemas', 'The operator''s schemas: not Postgres'' own, InsForge''s or an extension''s. is_exposed: requests can reach what is granted in them.', $fact$
+(2, 'schemas', 'The operator''s schemas, without those of Postgres, InsForge and extensions. is_exposed: requests can reach granted objects in it.', $fact$
   SELECT n.oid, n.nspname AS name,
          EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE'))
-           -- What InsForge keeps from the data API beside its own.
+           -- InsForge hides these schemas from the data API, too.
            AND n.nspname <> ALL (regexp_split_to_array(coalesce(current_setting('insforge.internal_schemas', true), ''), '\s*,\s*')) AS is_exposed
   FROM pg_namespace n
   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -56,7 +56,7 @@ $fact$),
     AND NOT EXISTS (SELECT FROM pg_depend d
                     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 $fact$),
-(4, 'identity_functions', 'Functions that tell who is asking.', $fact$
+(4, 'identity_functions', 'Functions that answer with the requesting user.', $fact$
   WITH RECURSIVE candidate AS (
     SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call, b.body
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -65,7 +65,7 @@ $fact$),
     WHERE p.pronargs = 0 AND p.prokind = 'f' AND NOT p.proretset
       AND p.prorettype IN ('text'::regtype, 'uuid'::regtype, 'varchar'::regtype)
       AND n.nspname <> 'pg_catalog'
-      -- What looks something up in a table answers that: the user's team, say.
+      -- A function that reads a table answers with something else, such as the user's team.
       AND b.body !~* '\mfrom\s'
   ), ours AS (
     SELECT '@extschema@.requesting_user_id()'::regprocedure::oid AS oid
@@ -79,17 +79,17 @@ $fact$),
                      ELSE 'text' END AS kind
     FROM candidate c
     WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'auth\.uid\M|\mrequesting_user_id\M'
-       -- Another claim is somebody else's: the organization's, say.
+       -- Another claim is not the user's id. It may be the organization's.
        OR (c.body ~* 'request\.jwt|auth\.jwt\M' AND c.body ~ '\msub\M')
     UNION
-    -- One that calls such a function is one itself.
+    -- A function that calls such a function is one, too.
     SELECT c.*, CASE WHEN c.prorettype = 'uuid'::regtype OR c.body ~* '::\s*uuid\M' THEN 'uuid' ELSE a.kind END
     FROM asking a JOIN candidate c ON c.oid <> a.oid AND strpos(c.body, quote_ident(a.proname) || '(') > 0
     WHERE c.oid NOT IN (SELECT o.oid FROM ours o)
   )
   SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
 $fact$),
-(5, 'better_auth', 'Tables and views of Better Auth, whose rows are nobody''s but its server''s.', $fact$
+(5, 'better_auth', 'Tables and views of Better Auth. Only its server may read them.', $fact$
   SELECT * FROM insforge_integrations.better_auth_relations
 $fact$),
 (6, 'better_auth_users', 'Tables of Better Auth''s users, with the type of their ids.', $fact$
@@ -97,7 +97,7 @@ $fact$),
   FROM better_auth b JOIN pg_attribute a ON a.attrelid = b.relation AND a.attname = 'id'
   WHERE b.is_table = 'user'
 $fact$),
-(7, 'better_auth_references', 'Columns that refer to the id of a user of Better Auth and are of its type.', $fact$
+(7, 'better_auth_references', 'Columns that refer to the id of a user of Better Auth and have its type.', $fact$
   SELECT f.conrelid AS relation, f.conkey[1] AS attnum, u.type
   FROM pg_constraint f
     JOIN better_auth_users u ON u.relation = f.confrelid AND f.confkey = ARRAY[u.attnum]
@@ -117,7 +117,7 @@ $fact$),
        JOIN schemas s ON s.oid = c.relnamespace
   WHERE p.polrelid NOT IN (SELECT b.relation FROM better_auth b)
 $fact$),
-(9, 'compared_columns', 'Columns that a policy compares with who is asking. is_read: for rows that are there, in USING.', $fact$
+(9, 'compared_columns', 'Columns that a policy compares with the requesting user. is_read: in USING, for existing rows.', $fact$
   WITH expression AS MATERIALIZED (
     SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations.flat_expression(e.expression), ' ') AS flat
     FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
@@ -138,7 +138,7 @@ $fact$),
   WHERE strpos(e.flat, format(' %s = %s ', u.flat, f.call)) > 0 OR strpos(e.flat, format(' %s = %s ', f.call, u.flat)) > 0
   GROUP BY e.oid, e.relation, u.attnum, u.attname, u.atttypid, f.kind
 $fact$),
-(10, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is who is asking.', $fact$
+(10, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is the requesting user.', $fact$
   SELECT relation, attnum, name, type FROM compared_columns
   UNION
   SELECT a.attrelid, a.attnum, a.attname, a.atttypid
@@ -147,7 +147,7 @@ $fact$),
     JOIN schemas s ON s.oid = c.relnamespace
   WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid NOT IN (SELECT b.relation FROM better_auth b)
     AND (a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
-         -- A number is a user's where Better Auth counts them.
+         -- A number is a user's id if Better Auth numbers its users.
          OR (a.attrelid, a.attnum) IN (SELECT r.relation, r.attnum FROM better_auth_references r))
     AND (a.attname IN ('user_id', 'userId', 'owner_id', 'ownerId', 'author_id', 'authorId', 'created_by', 'createdBy')
          OR EXISTS (SELECT FROM pg_attrdef v
@@ -155,16 +155,16 @@ $fact$),
                     JOIN identity_functions i ON i.oid = d.refobjid
                     WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
 $fact$),
-(12, 'provider_users', 'Signs that users of a provider ask here whose ids are not uuids: a row for each.', $fact$
+(12, 'provider_users', 'Signs that this database has users of a provider whose ids are not uuids: a row for each sign.', $fact$
   SELECT p.name FROM insforge_integrations.auth_providers p
-  -- What register_better_auth() makes of allow_uuid_subjects.
+  -- register_better_auth() makes this of allow_uuid_subjects.
   WHERE p.enabled AND NOT (p.allow_uuid_subjects AND p.subject_pattern = '[0-9a-f-]{36}')
   UNION ALL
   SELECT b.name FROM better_auth b WHERE b.schema NOT IN (
     SELECT o.schema FROM better_auth o JOIN better_auth_users u ON u.relation = o.relation AND u.type = 'uuid'::regtype)
   UNION ALL
-  -- Who calls requesting_user_id() expects them. InsForge's own are compared as what they are, uuids, and so are
-  -- Better Auth's where it makes uuids.
+  -- A policy that calls requesting_user_id() expects them. InsForge's own ids are compared as uuids, and so are
+  -- Better Auth's if it makes uuids.
   SELECT asked.name FROM (
     SELECT i.call AS name FROM identity_functions i
       JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
@@ -173,7 +173,7 @@ $fact$),
     SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype) asked
   WHERE NOT EXISTS (SELECT FROM better_auth_users u WHERE u.type = 'uuid'::regtype)
 $fact$),
-(13, 'credentials', 'Tables and views that hold credentials: their columns, and whether the table is one of Better Auth''s by its shape.', $fact$
+(13, 'credentials', 'Tables that hold credentials: the columns, and whether the table has the shape of one of Better Auth''s.', $fact$
   SELECT t.oid AS relation, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns,
          bool_or(k.relation IS NOT NULL) AS is_better_auths
   FROM relations t LEFT JOIN insforge_integrations.better_auth_tables k ON k.relation = t.oid

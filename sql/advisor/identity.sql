@@ -1,18 +1,18 @@
--- Who is asking: whether the extension's own answer still stands, and what users' tokens are worth.
+-- Identity: whether the extension's own functions are intact, and what users' tokens can do.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('extension_object_changed', 'critical', 'security', 'An object of this extension is not the one that was installed',
-'Somebody replaced or changed a function, view or trigger, or took it out of the extension. The statement of InsForge''s guides that makes requesting_user_id() does so. Policies and the ledger rely on these objects: claims that a session sets may be believed although identity_source is verified, or rows of the ledger be changed.',
-'Puts back what was installed, with the privileges. One call does so for all objects.',
+('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
+'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
+'Restores the installed objects and their privileges. One call restores all objects.',
 $rule$
   SELECT format('%s %s', o.kind, o.identity) AS affected_object,
-         CASE WHEN o.present IS NULL THEN 'The extension does not have it.' END AS detail,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
          'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
   FROM insforge_integrations.compare_installed_objects() o
   WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
 $rule$),
-('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that policies do not hold for, or none',
-'A superuser, a role with BYPASSRLS and a member of such a role read and write every row. With a role that does not exist every request of a user fails.',
-'Returns to the default role, authenticated, if policies hold for that one. Otherwise takes from the role what lets it pass policies, or creates it.',
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
+'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
 $rule$
   SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
          CASE
@@ -31,17 +31,17 @@ $rule$
               FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
     LEFT JOIN pg_roles r ON r.rolname = t.name
   WHERE t.problem IS NOT NULL
-    -- Nobody misses the default's role where no token is made.
+    -- A missing default role does no harm if no provider is enabled.
     AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
 $rule$),
-('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, and identity_source is verified',
-'InsForge and PostgREST verify an exchanged token and hand its claims on in request.jwt.claims, which identifies nobody with this setting: they do not call authenticate(). Each user who signed in that way sees no row.',
-'Says how to have PostgREST verify the provider''s own token, which goes with this setting, and how to return to claims.',
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
+'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
 $rule$
   SELECT 'setting identity_source' AS affected_object, NULL AS detail,
          insforge_integrations.steps(
-           'To keep the setting, have PostgREST call pre_request() and clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
-           'If that is in the environment of PostgREST, or a pre-request of your own calls authenticate(), say that no token is exchanged: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
            'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
   FROM insforge_integrations.settings s
   WHERE s.name = 'identity_source' AND s.value = 'verified'
@@ -50,11 +50,11 @@ $rule$
                     WHERE c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
 $rule$),
 ('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
-'identity_source is verified, and the policy asks another function than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims is then any user. A function that was adopted is one of these again once somebody ran the guides'' statement that makes it.',
-'Puts requesting_user_id() under the function. For a policy that reads the claims itself: says what to write there.',
+'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
+'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
 $rule$
   SELECT i.oid::regprocedure::text AS affected_object,
-         format('Policies on %s ask it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
          format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
   FROM identity_functions i
     JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
@@ -67,7 +67,7 @@ $rule$
   UNION ALL
   SELECT format('%I on %s', p.name, p.table_name), NULL,
          insforge_integrations.steps(
-           'In the place of what reads the user''s id from the claims write @extschema@.requesting_user_id(). For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
            format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
   FROM policies p
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'

@@ -1,8 +1,8 @@
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(20, 'payment_tables', 'The operator''s tables of payments: with a transaction''s hash and a payer or an amount, and not one row for each event of it.', $fact$
+(20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
   SELECT DISTINCT ON (t.oid)
          t.oid, t.name, t.relkind, t.relrowsecurity, t.granted, h.attname AS hash,
-         -- Elsewhere one hash has one spelling.
+         -- With other types and collations, a hash has only one spelling.
          y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) AND coalesce(l.collisdeterministic, true) AS has_spellings,
          EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = t.oid AND f.contype = 'f' AND h.attnum = ANY (f.conkey)) AS is_reference,
          k.is_unique, k.is_folded, k.folded_key
@@ -13,7 +13,7 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
                   FROM pg_type p WHERE p.oid = h.atttypid) y
       ON y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype) OR y.typname = 'citext'
     LEFT JOIN pg_collation l ON l.oid = h.attcollation
-    -- Unique indexes on the hash, or on it and the name of its chain.
+    -- Unique indexes on the hash, or on the hash and the name of its chain.
     CROSS JOIN LATERAL (
       SELECT count(*) > 0 AS is_unique, coalesce(bool_or(x.is_folded), false) AS is_folded, min(x.folded_key) AS folded_key
       FROM (
@@ -38,7 +38,7 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
                     WHERE a.attrelid = t.oid AND NOT a.attisdropped AND a.attname ~* '^(log|event|transfer)_?(index|position|no|number)$')
   ORDER BY t.oid, array_position('{tx_hash,txHash,transaction_hash,transactionHash}'::name[], h.attname)
 $fact$),
-(21, 'money_tables', 'Tables that a payment is written into: those, their partitions, and the extension''s.', $fact$
+(21, 'money_tables', 'Tables into which payments are written: the payment tables, their partitions, and the extension''s tables.', $fact$
   SELECT oid, name FROM payment_tables
   UNION ALL
   SELECT p.relid, format('%I.%I', n.nspname, c.relname)
@@ -49,7 +49,7 @@ $fact$),
   FROM unnest('{insforge_integrations.x402_settlements,insforge_integrations.x402_reservations,insforge_integrations.x402_corrections}'::regclass[]) ours
     JOIN pg_class c ON c.oid = ours
 $fact$),
-(22, 'recent_settlements', 'The last rows of the ledger, a month and ten thousand at most.', $fact$
+(22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
   SELECT s.tx_hash, s.created_at, s.network, s.payer_address, s.endpoint, s.amount, s.reservation_id, s.is_mock
   FROM insforge_integrations.x402_settlements s
   WHERE s.created_at > now() - interval '30 days'
@@ -57,45 +57,45 @@ $fact$),
 $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('payment_hash_not_unique', 'critical', 'health', 'A payment table takes one transaction twice',
-'A request that is sent again counts a payment twice, and a buyer can show one transaction for two requests.',
+('payment_hash_not_unique', 'critical', 'health', 'A payment table accepts one transaction twice',
+'A request that is sent again counts the payment twice. A buyer can show one transaction for two requests.',
 'Creates a unique index on the hash in lower case.',
 $rule$
   SELECT t.name AS affected_object,
-         format('Column %I has no UNIQUE.', t.hash) AS detail,
+         format('Column %I has no unique index.', t.hash) AS detail,
          CASE t.relkind
            WHEN 'p' THEN format(
-             E'-- UNIQUE on a partitioned table needs the partition key in it, and so does not hold for the hash.\n'
-             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction once.\n'
+             E'-- UNIQUE on a partitioned table must include the partition key, so it does not make the hash unique.\n'
+             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction only once.\n'
              '-- 2. Copy %1$s into an ordinary table with the columns of the guide''s, and import that: SELECT * FROM insforge_integrations.import_x402_payments(''the_copy'');\n'
              '-- 3. Rename column %2$s, or drop the table.', regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
            ELSE format(
-             E'-- Where this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
              'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name,
              CASE WHEN t.has_spellings THEN format('lower(%I)', t.hash) ELSE quote_ident(t.hash) END)
          END AS recommendation
   FROM payment_tables t
   WHERE NOT t.is_unique AND NOT t.is_reference
 $rule$),
-('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash lets its other spellings in',
-'0xAB and 0xab are one hash and two texts: the same transaction is a second row when a client writes it in another case.',
+('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash allows other spellings of it',
+'0xAB and 0xab are the same hash and different texts. If a client writes the hash in another case, the transaction gets a second row.',
 'Creates a unique index on the hash in lower case.',
 $rule$
   SELECT t.name AS affected_object,
-         format('Nothing holds column %I to one case.', t.hash) AS detail,
+         format('Nothing keeps column %I in one case.', t.hash) AS detail,
          CASE t.relkind
            WHEN 'p' THEN format(
-             E'-- A partitioned table takes no unique index on lower(%2$s). Have your server store hashes in lower case, then:\n'
+             E'-- A partitioned table cannot have a unique index on lower(%2$s). Make your server store hashes in lower case, then run:\n'
              '-- UPDATE %1$s SET %2$s = lower(%2$s) WHERE %2$s <> lower(%2$s);\n'
              '-- ALTER TABLE %1$s ADD CHECK (%2$s = lower(%2$s));',
              regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
            ELSE format(
-             E'-- Where this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
              'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name, t.folded_key)
          END AS recommendation
   FROM payment_tables t
   WHERE t.is_unique AND NOT t.is_folded AND t.has_spellings AND NOT t.is_reference
-    -- A CHECK of the table, or of the column's domain.
+    -- A CHECK constraint of the table, or of the column's domain.
     AND NOT EXISTS (
       SELECT FROM (
         SELECT ' ' || insforge_integrations.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
@@ -111,7 +111,7 @@ $rule$
          OR strpos(c.expression, format('is_lower_hex%s, ', c.subject)) > 0
          OR (p.pattern ~ '^\^.*\$$' AND (p.pattern ~ 'a-[fz]') <> (p.pattern ~ 'A-[FZ]') AND p.pattern !~ '\(\?|\[:|\\w|\.')
          OR p.refused ~ 'A-[FZ]')
-    -- What is stored is made lower case: a generated column, or a trigger.
+    -- A generated column or a trigger makes stored hashes lower case.
     AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
                     WHERE a.attrelid = t.oid AND a.attname = t.hash AND a.attgenerated = 's'
                       AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(*lower\(')
@@ -120,7 +120,7 @@ $rule$
                       AND f.prosrc ~* '\mlower\s*\(\s*new\s*\.')
 $rule$),
 ('payment_table_exposed', 'critical', 'security', 'A payment table is open to everybody',
-'Anybody''s request enters a payment that nobody made, or changes one. Without row level security it reads all of them, too.',
+'Any request can enter a payment that nobody made, or change a payment. Without row level security, any request can also read all payments.',
 'Switches row level security on and takes the privileges to write. Your server writes with an admin key, as project_admin.',
 $rule$
   SELECT t.name AS affected_object,
@@ -146,20 +146,20 @@ $rule$
              IS DISTINCT FROM 'false')
   GROUP BY t.oid, t.name, t.relrowsecurity, t.granted
 $rule$),
-('payment_table_unlogged', 'critical', 'health', 'A table of payments is emptied by a crash',
-'Postgres truncates an UNLOGGED table when it starts again after a crash.',
-'Makes it an ordinary table, which writes it once.',
+('payment_table_unlogged', 'critical', 'health', 'A crash empties a table of payments',
+'When Postgres starts again after a crash, it truncates every UNLOGGED table.',
+'Makes it an ordinary table. This writes the whole table once.',
 $rule$
   SELECT m.name AS affected_object, NULL AS detail, format('ALTER TABLE %s SET LOGGED;', m.name) AS recommendation
   FROM pg_class c JOIN money_tables m ON m.oid = c.oid
   WHERE c.relpersistence = 'u' AND c.relkind = 'r'
 $rule$),
-('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can take away the row of a payment',
-'INSERT succeeds with no row: the money has moved, and no record is left.',
-'Drops it. What it refuses is better refused by RAISE or by a CHECK, which the server is told of.',
+('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can drop the row of a payment',
+'The INSERT succeeds and adds no row. The money has moved, and there is no record.',
+'Drops the trigger or rule. To refuse a row, use RAISE or a CHECK constraint instead: then your server gets an error.',
 $rule$
   SELECT format('%I on %s', g.tgname, m.name) AS affected_object,
-         format('BEFORE INSERT it calls %s, which has RETURN NULL.', f.oid::regprocedure) AS detail,
+         format('BEFORE INSERT it calls %s, which contains RETURN NULL.', f.oid::regprocedure) AS detail,
          format('DROP TRIGGER %I ON %s;', g.tgname, m.name) AS recommendation
   FROM money_tables m
     JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
@@ -170,9 +170,9 @@ $rule$
          format('DROP RULE %I ON %s;', w.rulename, m.name)
   FROM money_tables m JOIN pg_rewrite w ON w.ev_class = m.oid AND w.ev_type = '3' AND w.is_instead AND w.ev_enabled <> 'D'
 $rule$),
-('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not held against its contract',
-'What buyers sign under another name or version than the contract''s cannot be settled: they are refused, or served unpaid.',
-'Registers the token with what DOMAIN_SEPARATOR() of its contract answers, or says how to read it.',
+('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not compared with its contract',
+'If buyers sign under another name or version than the contract''s, their payments cannot be settled. The buyers are refused, or served without payment.',
+'Registers the token with the DOMAIN_SEPARATOR() of its contract, or says how to read it.',
 $rule$
   SELECT format('%s %s', a.network, a.address) AS affected_object,
          format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
@@ -185,21 +185,21 @@ $rule$
            format(
              E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
              '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
-             '-- 2. When result is %3$s, name and version are right. Pin it:\n'
+             '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
              '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'');\n'
-             '-- 3. When it is another, give that one instead: the error has a HINT with the name and version, where they are common ones.\n'
-             '-- 4. A contract without DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do as in 2.',
+             '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
+             '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
              a.network, a.address,
              '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
                'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
-             -- On one line: what follows a line break would be no comment.
+             -- On one line: text after a line break would not be a comment.
              regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g')))
          AS recommendation
   FROM insforge_integrations.x402_assets a
   WHERE NOT a.is_verified
 $rule$),
 ('mock_mode_on', 'warning', 'health', 'Payments can be settled without money',
-'mock_x402_settlement() works: a server that calls it delivers for nothing. That is for development.',
+'mock_x402_settlement() works. A server that calls it delivers without payment. This is for development only.',
 'Switches allow_mock_settlements off.',
 $rule$
   SELECT 'allow_mock_settlements' AS affected_object, NULL AS detail,
@@ -208,50 +208,50 @@ $rule$
   WHERE s.name = 'allow_mock_settlements' AND s.value = 'on'
 $rule$),
 ('mock_payments', 'info', 'health', 'The ledger has settlements without money',
-'Totals leave them out, and whoever counts the rows of x402_payments does not.',
-'Says where they are. They stay, as all rows do, and are reported for 30 days or until they are noted.',
+'The totals leave these rows out. A count of the rows of x402_payments does not.',
+'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
 $rule$
   SELECT 'insforge_integrations.x402_settlements' AS affected_object,
-         format('%s in the last 30 days, the last one at %s.', count(*), max(s.created_at)) AS detail,
-         E'-- 1. See what was delivered for nothing: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
-         '-- 2. Where rows are counted, count those with NOT is_mock.\n'
-         '-- 3. Note that you have seen them: SELECT insforge_integrations.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
+         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
+         E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
+         '-- 2. Where you count rows, count only those with NOT is_mock.\n'
+         '-- 3. Note that you have looked at them: SELECT insforge_integrations.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
   FROM recent_settlements s
   WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
   HAVING count(*) > 0
 $rule$),
 ('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
-'A buyer may have paid for what was not delivered, and what was earned is in no total.',
-'Says what to look up on chain and how to enter what is found.',
+'A buyer may have paid for something that was not delivered. The totals do not contain the money.',
+'Says what to look up on chain, and how to enter what you found.',
 $rule$
   SELECT format('%s reservations', r.state) AS affected_object,
-         format('%s, the oldest of %s.', count(*), min(r.created_at)) AS detail,
+         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
          format(
-           E'-- 1. See them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
-           '-- 2. Look each up on chain as check_on_chain says; authorization_state_call is the request to a node.\n'
-           '-- 3. It was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
-           '-- 4. It was not, and can_land_until is over: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
+           E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
+           '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
+           '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
+           '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
            r.state) AS recommendation
   FROM insforge_integrations.x402_reservations r
-  -- Others are being settled, or are retried.
+  -- Newer ones are being settled or retried.
   WHERE r.created_at < now() - interval '10 minutes'
     AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
     AND (r.state IN ('pending', 'conflict')
          OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
   GROUP BY r.state
 $rule$),
-('payments_look_duplicated', 'info', 'health', 'A payment looks like one that was made minutes before',
-'A server that answers 402 after a timeout has the buyer sign again, and pay twice for one request.',
-'Says how to find out and what to enter then. An entry in x402_corrections for either ends the finding.',
+('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
+'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
+'Says how to find out, and what to enter then. An entry in x402_corrections for either payment ends the finding.',
 $rule$
   SELECT l.tx_hash AS affected_object,
          format('%s paid %s for %s at %s, as in transaction %s at %s.', l.payer_address, l.amount, quote_literal(l.endpoint), l.created_at, l.other_hash, l.other_at) AS detail,
          format(
-           E'-- 1. Look both up on chain, and in your server''s log: did the buyer ask once or twice?\n'
+           E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
            '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
-           '-- 2. Once: pay one back, and enter it: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
-           '-- 3. Twice: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
-           '-- 4. To have this found out by the database, reserve payments under an idempotency key: reserve_x402_payment().',
+           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
+           '-- 3. If twice: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
+           '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
            l.tx_hash, l.other_hash, l.amount) AS recommendation
   FROM (
     SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
@@ -261,7 +261,7 @@ $rule$
     WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
     WINDOW earlier AS (PARTITION BY s.network, s.payer_address, s.endpoint, s.amount ORDER BY s.created_at, s.tx_hash)) l
   WHERE l.other_at > l.created_at - interval '10 minutes'
-    -- Who pays often buys often.
+    -- Buyers with many payments may buy the same thing again.
     AND l.payments <= 5
     -- Two reservations are two requests, unless the buyer's key is the same.
     AND (l.reservation_id IS NULL OR l.other_reservation IS NULL

@@ -1,15 +1,15 @@
--- Secrets: where others can read them, and whether they can be guessed. No secret is in what a rule answers.
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
 CREATE FUNCTION insforge_integrations.rotation_steps() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET: what is encrypted with that can be read no longer otherwise.',
+    'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret.',
     'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'Restart InsForge with PostgREST and Postgres. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this is found, for another hour.'];
+    'Restart InsForge with PostgREST and Postgres. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
 COMMENT ON FUNCTION insforge_integrations.rotation_steps() IS
-  'How InsForge gets a new JWT secret, for steps().';
+  'The steps that give InsForge a new JWT secret, for steps().';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'How the JWT secret, and the one before while it holds, are written: as they are, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- For holds_secret() alone: who plants texts must not learn from the time of a search how much of the secret they have.
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
   SELECT array_agg(DISTINCT w.text) AS texts
   FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
         WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
@@ -20,8 +20,8 @@ $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can have this server call addresses in its own network. Options that one request sets with http_set_curlopt stay on the pooled connection: a proxy set there reads what later requests send.',
-'Takes EXECUTE on each of them from PUBLIC, anon and authenticated. Functions of yours that call them go on working as SECURITY DEFINER, and project_admin keeps what was granted to it.',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
 $rule$
   SELECT format('extension %I', e.extname) AS affected_object,
          format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
@@ -36,8 +36,8 @@ $rule$
   GROUP BY e.extname
 $rule$),
 ('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session, and who has the secret can sign a token as any user.',
-'Takes the setting away; this extension needs none. Where InsForge or PostgREST uses it, steps that keep them working. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. Then give InsForge a new JWT_SECRET, because the old one could be read, and call set_jwt_secret() with the new one.',
 $rule$
   WITH setting(name, value, place, reset) AS (
     SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
@@ -55,7 +55,7 @@ $rule$
            CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
     FROM pg_file_settings f
     UNION ALL
-    -- What the server was started with: no view tells of a setting that no library has defined.
+    -- The server's command line. No view shows a setting that no library has defined.
     SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
     FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
                         '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
@@ -64,40 +64,40 @@ $rule$
     FROM setting s
   )
   SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'Its name says that it is the secret.' END AS detail,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
          CASE
            WHEN s.name = 'app.encryption_key' THEN
              insforge_integrations.steps(VARIADIC ARRAY[
-               'Keep this setting: InsForge reads it to decrypt, and its compose file passes JWT_SECRET on where there is no ENCRYPTION_KEY. The JWT secret is what must change.']
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
                || insforge_integrations.rotation_steps())
            WHEN s.name LIKE 'pgrst.%' THEN
              insforge_integrations.steps(
                'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Take the line with %s out of the configuration.', s.name)
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
                     ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
                'Run: NOTIFY pgrst, ''reload config'';')
            WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- By itself, since it runs in no transaction; afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
            WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
            ELSE insforge_integrations.steps(
-             format('Take %s out of where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres, or after a change of its configuration file run: SELECT pg_reload_conf();')
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
          END AS recommendation
   FROM told s
   WHERE s.is_it
-     -- PostgREST also takes public keys by this name; and a setting can say how the secret is written.
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
      OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
 $rule$),
-('jwt_secret_missing', 'warning', 'health', 'Providers are registered and there is no JWT secret',
-'exchange_provider_token() fails for every user. A dump has no secret in it, so that this is what a restore leaves.',
+('jwt_secret_missing', 'warning', 'health', 'Providers are registered, but there is no JWT secret',
+'exchange_provider_token() fails for every user. A dump does not contain the secret, so a restored database has none.',
 'Stores the secret again.',
 $rule$
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
          format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
          insforge_integrations.steps(
            'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'Register Better Auth again if its session cookies are exchanged: its session_secret is not dumped either.',
-           'Where PostgREST''s pre-request verifies tokens and none are exchanged, no secret is needed. Say so: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If PostgREST''s pre-request verifies tokens and no token is exchanged, no secret is needed. Then forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
   FROM insforge_integrations.auth_providers p
   WHERE p.enabled
     AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
@@ -107,8 +107,8 @@ $rule$
   HAVING count(*) > 0
 $rule$),
 ('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Definitions and comments can be read by every role, are in every dump and in migrations. Who has the secret can sign a token as any user.',
-'Deletes the comment; elsewhere, takes the literal out. Then give InsForge a new JWT_SECRET, since the old one could be read, and call set_jwt_secret() with it.',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. Then give InsForge a new JWT_SECRET, because the old one could be read, and call set_jwt_secret() with the new one.',
 $rule$
   WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
     SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
@@ -157,19 +157,19 @@ $rule$
                   THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
                   ELSE n.identity END)
          ELSE insforge_integrations.steps(VARIADIC ARRAY[
-           concat('Take the secret out of ', n.type, ' ', n.identity, '. Where it signs tokens, call insforge_integrations.issue_insforge_token(user_id, claims) instead, which reads the stored one.')]
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
            || insforge_integrations.rotation_steps())
          END AS recommendation
   FROM named n
 $rule$),
 ('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'It repeats or counts, has few different characters, or is made of common words, like the examples of documentation and compose files. One token is enough to try guesses against, and the one that fits signs a token as any user.',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
 'Gives InsForge a random secret.',
 $rule$
   WITH held AS (
     SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
   ), stripped AS (
-    -- A word in front of random digits takes nothing away from them.
+    -- A word in front of random digits does not weaken them.
     SELECT h.text AS text, 32 AS enough FROM held h
     UNION ALL
     SELECT regexp_replace(regexp_replace(h.text,
@@ -197,8 +197,8 @@ $rule$
   HAVING count(*) > 0
 $rule$),
 ('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server then holds the secret that signs InsForge''s tokens: what leaks there signs a token as any user, and a new secret for one means a new one for the other.',
-'Gives Better Auth a secret of its own. Its users sign in again.',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
 $rule$
   SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
          insforge_integrations.steps(
@@ -211,7 +211,7 @@ $rule$
                           CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
                           'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
                           'name => ' || quote_literal(p.name)) || ');',
-           'Take the JWT secret out of that server''s environment. If the server is not yours alone, give InsForge a new one too.') AS recommendation
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too.') AS recommendation
   FROM insforge_integrations.auth_providers p
     JOIN insforge_integrations.session_secrets b ON b.provider = p.name
     JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))

@@ -1,4 +1,4 @@
-//! The domain that separates one contract's messages from another's.
+//! The domain, which keeps messages for different contracts apart.
 
 use super::Invalid;
 use super::encode::encode_atomic;
@@ -7,7 +7,7 @@ use crate::evm::Word;
 use crate::evm::keccak::{keccak256, keccak256_of};
 use crate::json::{Json, Members};
 
-/// The name of the type that a domain has.
+/// The name of a domain's type.
 pub(super) const DOMAIN_TYPE: &str = "EIP712Domain";
 
 /// The members that a domain can have, in the standard's order.
@@ -26,12 +26,12 @@ impl<'a> Domain<'a> {
     pub(super) fn read(domain: Json<'a>) -> Result<Self, Invalid> {
         let refused = |problem| Err(Invalid::new(problem).inside("domain"));
         let Some(members) = domain.members() else {
-            return refused("A domain is an object, each name in it given once.");
+            return refused("A domain must be an object with no name twice.");
         };
         let is_known = |name: &str| MEMBERS.iter().any(|(known, ..)| *known == name);
         if !members.keys().all(|name| is_known(name)) {
             return refused(
-                "A domain has name, version, chainId, verifyingContract and salt, and no other member.",
+                "A domain can have only name, version, chainId, verifyingContract and salt.",
             );
         }
         Ok(Self(members))
@@ -59,8 +59,8 @@ impl<'a> Domain<'a> {
         Ok(keccak256_of(words))
     }
 
-    /// Insists that a type `EIP712Domain` among the types, which one library goes by and another does
-    /// not, is that of the domain.
+    /// Checks that a type `EIP712Domain` among the types fits the domain. Some libraries use that type, and others
+    /// ignore it.
     pub(super) fn check_declaration(&self, types: &Definitions) -> Result<(), Invalid> {
         let Some(declared) = types.get(DOMAIN_TYPE).transpose()? else {
             return Ok(());
@@ -74,7 +74,7 @@ impl<'a> Domain<'a> {
         match declared.eq(present.map(|(name, of_type, _)| (*name, *of_type))) {
             true => Ok(()),
             false => Err(Invalid::new(
-                "The type is not that of the domain: it has the members that the domain has, in the order name, version, chainId, verifyingContract, salt.",
+                "The type does not fit the domain. It must have the domain's members, in the order name, version, chainId, verifyingContract, salt.",
             )
             .inside(DOMAIN_TYPE)
             .inside("types")),

@@ -1,4 +1,4 @@
-//! Values in 32 bytes each, as their types say (`encodeData`).
+//! Encodes each value in 32 bytes, by its type (`encodeData`).
 
 use super::Invalid;
 use super::MAX_DEPTH;
@@ -19,7 +19,7 @@ impl Types {
     fn hash_struct(&self, index: usize, value: Json, depth: usize) -> Result<Word, Invalid> {
         let members = value
             .members()
-            .ok_or_else(|| Invalid::new("A struct is an object, each name in it given once."))?;
+            .ok_or_else(|| Invalid::new("A struct must be an object with no name twice."))?;
         let mut words = Vec::new();
         if let Some(definition) = self.get(index) {
             words.push(definition.type_hash);
@@ -43,7 +43,7 @@ impl Types {
     ) -> Result<Word, Invalid> {
         if depth > MAX_DEPTH {
             return Err(Invalid::new(format!(
-                "More than {MAX_DEPTH} structs and arrays are inside each other."
+                "More than {MAX_DEPTH} structs and arrays are nested."
             )));
         }
         if value.is_null() {
@@ -82,13 +82,13 @@ impl Types {
     }
 }
 
-/// A value of an atomic type, or the hash of one of a dynamic type.
+/// A value of an atomic type, or the hash of a value of a dynamic type.
 pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
     match kind {
         Kind::Address => {
             let text = value
                 .string()
-                .ok_or_else(|| Invalid::new("An address is a string."))?;
+                .ok_or_else(|| Invalid::new("An address must be a string."))?;
             Address::parse(&text)
                 .map(Address::word)
                 .map_err(Invalid::new)
@@ -96,7 +96,7 @@ pub(super) fn encode_atomic(kind: Kind, value: Json) -> Result<Word, Invalid> {
         Kind::Bool => {
             let boolean = value
                 .boolean()
-                .ok_or_else(|| Invalid::new("A bool is true or false."))?;
+                .ok_or_else(|| Invalid::new("A bool must be true or false."))?;
             let mut word = [0; 32];
             if let Some(last) = word.last_mut() {
                 *last = u8::from(boolean);
@@ -151,7 +151,7 @@ fn integer(value: Json) -> Result<Integer, Invalid> {
     Integer::parse(digits.unwrap_or_default()).map_err(Invalid::new)
 }
 
-/// A number without a fraction of zeros: to JSON 5.0 is 5, and both libraries take it.
+/// Removes a fraction of zeros: in JSON 5.0 equals 5, and both libraries accept it.
 fn whole(number: &str) -> &str {
     let fraction = number.split_once('.');
     let whole = fraction.filter(|(_, zeros)| zeros.bytes().all(|digit| digit == b'0'));
@@ -161,6 +161,6 @@ fn whole(number: &str) -> &str {
 fn hexadecimal_bytes(value: Json) -> Result<Vec<u8>, Invalid> {
     let text = value.string();
     text.and_then(|text| bytes(&text)).ok_or_else(|| {
-        Invalid::new("Bytes are a string of 0x and hexadecimal digits, two for each.")
+        Invalid::new("Bytes must be a string of 0x and two hexadecimal digits for each byte.")
     })
 }

@@ -19,8 +19,8 @@ impl Invalid {
         }
     }
 
-    /// The same, seen from the object whose member `name` it is in. What is longer than the names that
-    /// people give could be a token or a key.
+    /// The same problem, with the place inside member `name` of an object. A name that is longer than usual names could
+    /// be a token or a key, so it is not shown.
     pub(super) fn inside(self, name: &str) -> Self {
         let is_plain = name.len() < 32
             && name
@@ -29,7 +29,7 @@ impl Invalid {
         self.at(if is_plain { name } else { "(a name)" })
     }
 
-    /// The same, seen from the array whose element it is in.
+    /// The same problem, with the place inside an element of an array.
     pub(super) fn in_element(self, index: usize) -> Self {
         self.at(&format!("[{index}]"))
     }
@@ -71,7 +71,7 @@ mod tests {
         for name in ["to", "a b", "é", "totalOriginalConsiderationItems"] {
             assert_eq!(place(name), format!("message.{name}[2]: It is null."));
         }
-        // The token of a session, and the beginning of a provider's.
+        // A session's token, and the beginning of a provider's token.
         for credential in [
             "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
             "eyJhbGciOiJIUzI1NiJ9.e30",

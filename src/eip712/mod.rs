@@ -1,7 +1,7 @@
-//! Typed structured data (EIP-712): what is signed, hashed as the standard says.
+//! Typed structured data (EIP-712), hashed by the standard.
 //!
-//! As strict as viem and ethers are together: what one of them refuses, or they hash differently, is
-//! refused here, and the refusal says where it is. Two readers of one document must see one message.
+//! This code is as strict as viem and ethers together. It refuses documents that one of them refuses, or that the two
+//! hash differently, and names the place. Two readers of one document must see the same message.
 
 mod domain;
 mod encode;
@@ -17,25 +17,28 @@ use crate::json::Json;
 use domain::{DOMAIN_TYPE, Domain};
 use types::Definitions;
 
-/// Bytes of a document, at most.
+/// The largest document, in bytes.
 pub const MAX_DOCUMENT: usize = 1 << 20;
-/// Struct types that a message uses, at most.
+/// The largest number of struct types in a message.
 pub const MAX_TYPES: usize = 100;
-/// Bytes of all their definitions together, at most.
+/// The largest size of their definitions together, in bytes.
 pub const MAX_DEFINITIONS: usize = 1 << 16;
-/// Structs and arrays inside each other, at most.
+/// The deepest nesting of structs and arrays.
 pub const MAX_DEPTH: usize = 32;
 
-/// Reads a document of bounded size. `name`: what it is called in refusals.
+/// Reads a document of bounded size. `name`: its name in messages.
 fn document<'a>(text: &'a str, name: &str) -> Result<Json<'a>, Invalid> {
     if text.len() > MAX_DOCUMENT {
-        let problem = format!("It has {} bytes; {MAX_DOCUMENT} are the most.", text.len());
+        let problem = format!(
+            "It has {} bytes, and the limit is {MAX_DOCUMENT}.",
+            text.len()
+        );
         return Err(Invalid::new(problem).inside(name));
     }
     Ok(Json::unchecked(text))
 }
 
-/// `encodeType`: the type and the types it uses, as they are hashed into `typeHash`.
+/// `encodeType`: the type and the types that it uses. `typeHash` is the hash of this text.
 ///
 /// # Errors
 /// [`Invalid`].
@@ -67,7 +70,7 @@ pub fn domain_separator(domain: &str) -> Result<Word, Invalid> {
 /// # Errors
 /// [`Invalid`].
 pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
-    let problem = "Typed data is a JSON object, each name in it given once.";
+    let problem = "Typed data must be a JSON object with no name twice.";
     let members = document(typed_data, "typed_data")?.members();
     let members = members.ok_or_else(|| Invalid::new(problem))?;
     let member = |name| {
@@ -79,10 +82,11 @@ pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
 
     let refused = |problem: &str| Invalid::new(problem).inside("primaryType");
     let primary_type = primary_type.string();
-    let primary_type = primary_type.ok_or_else(|| refused("The name of a type is a string."))?;
+    let primary_type =
+        primary_type.ok_or_else(|| refused("The name of a type must be a string."))?;
     if primary_type == DOMAIN_TYPE {
         return Err(refused(
-            "The domain is hashed by itself: name the type of the message.",
+            "The domain is hashed separately. Give the type of the message.",
         ));
     }
     let definitions = Definitions::read(types)?;

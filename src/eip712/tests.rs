@@ -1,4 +1,4 @@
-//! EIP-712's own example, the constants that contracts have on chain, and refusals with their places.
+//! EIP-712's own example, constants of contracts on chain, and refusals with their places.
 
 use serde_json::{Value, json};
 
@@ -310,7 +310,7 @@ fn types_are_refused_where_they_are_wrong() {
     refused(
         &of_mail("/primaryType", json!("EIP712Domain")),
         "primaryType",
-        "domain is hashed by itself",
+        "domain is hashed separately",
     );
 }
 
@@ -326,7 +326,7 @@ fn the_type_of_the_domain_is_the_domains() {
     refused(
         &of_mail("/types/EIP712Domain/0/name", json!("salt")),
         "types.EIP712Domain",
-        "not that of the domain",
+        "does not fit the domain",
     );
     let mut typed_data = mail();
     typed_data["domain"]
@@ -336,7 +336,7 @@ fn the_type_of_the_domain_is_the_domains() {
     refused(
         &typed_data.to_string(),
         "types.EIP712Domain",
-        "not that of the domain",
+        "does not fit the domain",
     );
     let mut typed_data = mail();
     typed_data["types"]["EIP712Domain"]
@@ -355,7 +355,7 @@ fn a_domain_has_five_members_at_most() {
     refused(
         &of_mail("/domain", json!({"name": "x", "chain": 1})),
         "domain",
-        "no other member",
+        "can have only",
     );
     refused(&of_mail("/domain", json!([])), "domain", "object");
     refused(
@@ -390,5 +390,5 @@ fn a_name_given_twice_is_refused() {
         "\"contents\":\"Hello, Bob!\"",
         "\"contents\":\"Hello, Bob!\",\"contents\":\"x\"",
     );
-    refused(&typed_data, "message", "each name");
+    refused(&typed_data, "message", "no name twice");
 }

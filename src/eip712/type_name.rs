@@ -2,7 +2,7 @@
 
 use super::Invalid;
 
-/// What stands before the brackets. `S`: what a struct is known by.
+/// The type before the brackets. `S`: the representation of a struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Base<S> {
     Address,
@@ -18,7 +18,7 @@ pub(super) enum Base<S> {
     Struct(S),
 }
 
-/// A base and the lengths of the arrays around it, the innermost first; `None`: any length.
+/// A base type and the lengths of the arrays around it, the innermost first; `None`: any length.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TypeName<'a> {
     pub base: Base<&'a str>,
@@ -37,7 +37,7 @@ impl<'a> TypeName<'a> {
 
 fn dimensions(brackets: &str) -> Result<Vec<Option<usize>>, Invalid> {
     let wrong = || {
-        Invalid::new("After the name of a type come [] for an array, or [n] for one of n elements.")
+        Invalid::new("Only [] or [n], for an array of n elements, can follow the name of a type.")
     };
     let mut dimensions = Vec::new();
     let mut rest = brackets;
@@ -55,7 +55,7 @@ fn dimensions(brackets: &str) -> Result<Vec<Option<usize>>, Invalid> {
     Ok(dimensions)
 }
 
-/// A number in its one spelling.
+/// A number in its only spelling.
 fn number(digits: &str) -> Option<usize> {
     let is_canonical = digits.bytes().all(|digit| digit.is_ascii_digit())
         && (digits == "0" || !digits.starts_with('0'));
@@ -63,7 +63,7 @@ fn number(digits: &str) -> Option<usize> {
 }
 
 impl<'a> Base<&'a str> {
-    /// The same with structs known by something else.
+    /// The same type with another representation of structs.
     pub(super) fn with_struct<S>(self, of_name: impl FnOnce(&'a str) -> S) -> Base<S> {
         match self {
             Self::Address => Base::Address,
@@ -85,7 +85,7 @@ impl<'a> Base<&'a str> {
             "bytes" => return Ok(Self::Bytes),
             "uint" | "int" => {
                 return Err(Invalid::new(format!(
-                    "{name} is an alias that EIP-712 does not have: write {name}256."
+                    "EIP-712 does not have the alias {name}. Write {name}256."
                 )));
             }
             _ => {}
@@ -100,7 +100,7 @@ impl<'a> Base<&'a str> {
             "int" => bits.map(Self::Int),
             _ => return Self::of_struct(name),
         }
-        .ok_or_else(|| Invalid::new("There is no atomic type of this width: bytes1 to bytes32, uint8 to uint256 and int8 to int256 in steps of 8."))
+        .ok_or_else(|| Invalid::new("There is no atomic type of this width. There are bytes1 to bytes32, and uint8 to uint256 and int8 to int256 in steps of 8."))
     }
 
     fn of_struct(name: &'a str) -> Result<Self, Invalid> {
@@ -108,7 +108,7 @@ impl<'a> Base<&'a str> {
         match name.bytes().all(is_name) && !name.is_empty() {
             true => Ok(Self::Struct(name)),
             false => Err(Invalid::new(
-                "The name of a type has letters, digits, _, $ and : alone.",
+                "The name of a type can have only letters, digits, _, $ and :.",
             )),
         }
     }

@@ -11,7 +11,7 @@ use crate::evm::Word;
 use crate::evm::keccak::keccak256;
 use crate::json::{Json, Members};
 
-/// The types that are reachable from one of them, the first.
+/// The types that are reachable from the first one.
 pub(super) struct Types(Vec<Struct>);
 
 pub(super) struct Struct {
@@ -25,14 +25,14 @@ pub(super) struct Field {
     pub name: String,
     type_name: String,
     pub kind: Kind,
-    /// The lengths of the arrays around it, the innermost first.
+    /// The lengths of the arrays around the base, the innermost first.
     pub dimensions: Vec<Option<usize>>,
 }
 
-/// What stands before the brackets, structs by their place in the list.
+/// The type before the brackets, with structs by their index in the list.
 pub(super) type Kind = Base<usize>;
 
-/// A member as it is defined; what else is said of it is nothing to the standard.
+/// The definition of a member. The standard ignores other keys.
 #[derive(Deserialize)]
 pub(super) struct Definition<'a> {
     #[serde(borrow)]
@@ -41,27 +41,28 @@ pub(super) struct Definition<'a> {
     pub type_name: Cow<'a, str>,
 }
 
-/// All types of a document by name, as they are defined.
+/// The definitions of all types of a document, by name.
 pub(super) struct Definitions<'a>(Members<'a>);
 
 impl<'a> Definitions<'a> {
     pub(super) fn read(types: Json<'a>) -> Result<Self, Invalid> {
         let members = types.members().ok_or_else(|| {
-            Invalid::new("Types are an object of lists of members, each name given once.")
+            Invalid::new("Types must be an object of lists of members, with no name twice.")
         });
         Ok(Self(members.map_err(|invalid| invalid.inside("types"))?))
     }
 
-    /// The members of a type; `None` when it is not defined.
+    /// The members of a type; `None` if it is not defined.
     pub(super) fn get(&self, name: &str) -> Option<Result<Vec<Definition<'a>>, Invalid>> {
         let definition = self.0.get(name)?;
         let read = || {
             let list = definition.items();
-            let list = list.ok_or_else(|| Invalid::new("A type is a list of members."))?;
+            let list = list.ok_or_else(|| Invalid::new("A type must be a list of members."))?;
             list.into_iter()
                 .enumerate()
                 .map(|(index, member)| {
-                    let problem = "A member is an object with \"name\" and \"type\", two strings.";
+                    let problem =
+                        "A member must be an object with two strings, \"name\" and \"type\".";
                     let member = member.to();
                     member.ok_or_else(|| Invalid::new(problem).in_element(index))
                 })
@@ -70,14 +71,14 @@ impl<'a> Definitions<'a> {
         Some(read().map_err(|invalid| invalid.inside(name).inside("types")))
     }
 
-    /// The types that `primary_type` uses. Others are not looked at.
+    /// The types that `primary_type` uses. Other types are ignored.
     pub(super) fn resolve(&self, primary_type: &str) -> Result<Types, Invalid> {
         let is_struct = matches!(
             TypeName::parse(primary_type),
             Ok(TypeName { base: Base::Struct(_), dimensions }) if dimensions.is_empty()
         );
         if !is_struct || !self.0.contains_key(primary_type) {
-            let problem = "The primary type is one of the types.";
+            let problem = "The primary type must be one of the types.";
             return Err(Invalid::new(problem).inside("primaryType"));
         }
         let mut structs = Vec::new();
@@ -125,7 +126,7 @@ impl<'a> Definitions<'a> {
             let Definition { name, type_name } = definition;
             if !seen.insert(name.clone()) {
                 return Err(refused(
-                    Invalid::new("The type has two members of this name."),
+                    Invalid::new("The type has two members with this name."),
                     "name",
                 ));
             }
@@ -149,7 +150,7 @@ impl<'a> Definitions<'a> {
             (Base::Struct(_), false) => Err(Invalid::new("The type is not defined.")),
             (Base::Struct(_), true) | (_, false) => Ok(base.with_struct(|name| names.index(name))),
             (_, true) => Err(Invalid::new(
-                "The types define one of this name, which is an atomic type's.",
+                "The types define a type with the name of an atomic type.",
             )),
         }
     }
@@ -165,7 +166,7 @@ impl Types {
         self.encode_type_of(0)
     }
 
-    /// The type, then the types it uses, by name.
+    /// The type, then the types that it uses, ordered by name.
     fn encode_type_of(&self, index: usize) -> String {
         let mut used = BTreeMap::new();
         let mut waiting = vec![index];
@@ -206,7 +207,7 @@ impl Struct {
     }
 }
 
-/// The structs in the order in which they were met.
+/// The structs in the order in which they were found.
 #[derive(Default)]
 struct Names {
     in_order: Vec<String>,

@@ -5,36 +5,36 @@ use std::fmt;
 use super::keccak::keccak256;
 use super::{Word, fixed_bytes};
 
-/// What an address is, as a sentence.
-pub const EXPECTED: &str = "An address is 0x and 40 hexadecimal digits.";
+/// The form of an address, as a sentence.
+pub const EXPECTED: &str = "An address must be 0x and 40 hexadecimal digits.";
 
 /// An address. Displayed in lower case, as this extension stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 20]);
 
 impl Address {
-    /// Nobody's address: what is sent there is lost.
+    /// Nobody has this address. Money that is sent to it is lost.
     pub const ZERO: Self = Self([0; 20]);
 
     /// Reads `0x` and 40 hexadecimal digits: in lower case, or with the checksum of ERC-55.
     ///
     /// # Errors
-    /// A sentence: what is wrong with it.
+    /// A sentence on what is wrong.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let address = Self::in_any_case(text)?;
         let has_upper_case = text.bytes().any(|digit| digit.is_ascii_uppercase());
         if has_upper_case && address.digits_in_case() != text.as_bytes() {
             return Err(
-                "An address with upper-case digits carries the checksum of ERC-55, and this one's is wrong: a digit may be mistyped.",
+                "An address with upper-case digits has the checksum of ERC-55, and this checksum is wrong. A digit may be mistyped.",
             );
         }
         Ok(address)
     }
 
-    /// Reads `0x` and 40 hexadecimal digits, whatever their case says.
+    /// Reads `0x` and 40 hexadecimal digits, and ignores their case.
     ///
     /// # Errors
-    /// A sentence: what is wrong with it.
+    /// A sentence on what is wrong.
     pub fn in_any_case(text: &str) -> Result<Self, &'static str> {
         let bytes = fixed_bytes(text).ok_or(EXPECTED)?;
         Ok(Self(bytes))
@@ -57,12 +57,12 @@ impl Address {
         String::from_utf8_lossy(&self.digits_in_case()).into_owned()
     }
 
-    /// `0x` and 40 digits, upper case where the half byte of the lower-case digits' hash is 8 or more.
+    /// `0x` and 40 digits. A letter is in upper case if the hash of the lower-case digits has a half byte of 8 or more there.
     fn digits_in_case(self) -> [u8; 42] {
         let mut text = [0; 42];
         if let Some((prefix, digits)) = text.split_first_chunk_mut::<2>() {
             *prefix = *b"0x";
-            // The lengths are those of an address: it cannot fail.
+            // It cannot fail, because the lengths are those of an address.
             let _ = hex::encode_to_slice(self.0, digits);
             let hash = keccak256(digits);
             let halves = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -73,7 +73,7 @@ impl Address {
         text
     }
 
-    /// The address as the machine's word.
+    /// The address in a word of 32 bytes.
     #[must_use]
     pub fn word(self) -> Word {
         let mut word = [0; 32];

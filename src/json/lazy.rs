@@ -1,7 +1,8 @@
 //! JSON read on demand, with every number as it is written.
 //!
-//! EIP-712 has integers of 256 bits, which a parser that makes floats of numbers would round. A value
-//! here is a piece of the text, checked for its syntax once and taken apart where somebody looks.
+//! EIP-712 has integers of 256 bits, and a parser that makes floats of numbers would round them. Here
+//! a value is a piece of the text. The syntax is checked once, and a value is decoded when it is asked
+//! for.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use serde_json::value::RawValue;
 
 use super::object::read_members;
 
-/// Structs and arrays inside each other, at most, in what is to become `jsonb`.
+/// The greatest nesting depth of a document that becomes `jsonb`.
 const MAX_DEPTH: usize = 100;
-/// Characters of a number, and its exponent, at most, in what is to become `jsonb`.
+/// The largest length and exponent of a number that becomes `jsonb`.
 const MAX_NUMBER: u32 = 1000;
 
 /// One value, as it is written.
@@ -26,8 +27,8 @@ pub struct Json<'a>(&'a str);
 /// The members of an object by name.
 pub type Members<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
 
-/// The members of an object as they are written, good for a few look-ups: of two with one name, the
-/// last counts, as in `jsonb`.
+/// The members of an object as a list, which is fast for a few look-ups. If a name is there twice, the
+/// last member counts, as in `jsonb`.
 #[derive(Debug, Default)]
 pub struct MemberList<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
@@ -35,7 +36,7 @@ impl<'a> MemberList<'a> {
     /// Reads a text that is an object. A text that is another value has no members.
     ///
     /// # Errors
-    /// What is wrong with the JSON, and where; not what it says.
+    /// The parser's words: what is wrong with the JSON and where. They do not repeat the text.
     pub fn parse(text: &'a str) -> serde_json::Result<Self> {
         match text.trim_ascii_start().starts_with('{') {
             true => serde_json::from_str::<Object<Self>>(text).map(|object| object.0),
@@ -54,14 +55,14 @@ impl<'a> MemberList<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// Reads a text that is one JSON value; `None` when it is not. Nesting costs no stack.
+    /// Reads a text that is one JSON value. `None`: it is not. Nesting needs no stack.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
         let raw: &RawValue = serde_json::from_str(text).ok()?;
         Some(Self(raw.get()))
     }
 
-    /// A text that is checked when it is taken apart, and not before.
+    /// A text whose syntax is checked only when its parts are read.
     #[must_use]
     pub fn unchecked(text: &'a str) -> Self {
         Self(text.trim_ascii())
@@ -79,7 +80,7 @@ impl<'a> Json<'a> {
         self.0 == "null"
     }
 
-    /// The members, when it is an object whose names are all different.
+    /// The members, if it is an object without duplicate names.
     #[must_use]
     pub fn members(self) -> Option<Members<'a>> {
         self.0.starts_with('{').then_some(())?;
@@ -120,10 +121,11 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Whether `jsonb` holds it: JSON has characters, numbers and depths that Postgres refuses.
+    /// Checks that `jsonb` can hold the value. Postgres refuses some characters, numbers and depths that
+    /// JSON has.
     ///
     /// # Errors
-    /// A sentence: what it has of that.
+    /// A sentence names what Postgres refuses.
     pub fn check_jsonb(self) -> Result<(), &'static str> {
         let mut rest = self.0;
         let mut depth = 0;
@@ -161,13 +163,13 @@ impl<'a> Json<'a> {
         Ok(())
     }
 
-    /// What serde makes of it.
+    /// The value as serde reads it.
     pub fn to<T: Deserialize<'a>>(self) -> Option<T> {
         serde_json::from_str(self.0).ok()
     }
 }
 
-/// Bytes of the string that a text begins with, its quotes among them.
+/// The length in bytes of the string at the start of a text, with its quotes.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
     let end = text.bytes().skip(1).position(|byte| {
@@ -178,7 +180,7 @@ fn string_length(text: &str) -> usize {
     end.map_or(text.len(), |end| end + 2)
 }
 
-/// Bytes of the number that a text begins with.
+/// The length in bytes of the number at the start of a text.
 fn number_length(text: &str) -> usize {
     let is_part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
     let end = text.bytes().position(|byte| !is_part(byte));
@@ -193,13 +195,13 @@ fn is_number_of_jsonb(number: &str) -> bool {
     number.len() <= MAX_NUMBER as usize && exponent.is_ok_and(|exponent| exponent <= MAX_NUMBER)
 }
 
-/// A string that is a piece of the text where it has no escapes.
+/// A string. If it has no escapes, it is a piece of the text.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Where the members of an object are put.
+/// A collection of the members of an object.
 trait Collection<'a>: Default {
-    /// Puts a member there; says whether its name is a duplicate that must not be.
+    /// Adds a member. Returns true if its name is a duplicate that this collection forbids.
     fn insert(&mut self, name: Cow<'a, str>, value: Json<'a>) -> bool;
 }
 

@@ -1,7 +1,7 @@
 //! JSON in two readings.
 //!
-//! [`Json`] takes a text apart where somebody looks, and keeps each number as it is written.
-//! [`strict`] reads a whole text into a tree, and refuses what a verifier must not accept.
+//! [`Json`] decodes a value when it is asked for, and keeps each number as it is written. [`strict`]
+//! reads a whole text into a tree, and refuses everything that a verifier must not accept.
 
 mod lazy;
 mod object;

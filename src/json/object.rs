@@ -1,10 +1,10 @@
-//! Objects, as both readers take them.
+//! Reading of objects, for both readers.
 
 use serde::Deserialize;
 use serde::de::{Error, MapAccess};
 
-/// Reads the members of an object, and refuses a duplicate name: two readers of one text must not see
-/// two values for a name. `insert` says whether a name is one.
+/// Reads the members of an object. A duplicate name is refused, because two readers of one text must
+/// not see two values for a name. `insert` returns true for a duplicate.
 pub(super) fn read_members<'de, N, V, A>(
     mut object: A,
     mut insert: impl FnMut(N, V) -> bool,

@@ -1,7 +1,7 @@
 //! JSON as a verifier reads it: an object whose members have one value each.
 //!
-//! RFC 7515 and 7519 let a parser refuse duplicate names, and a verifier must: two readers of one
-//! token could otherwise see two subjects.
+//! RFC 7515 and 7519 allow a parser to refuse duplicate names. A verifier must refuse them: otherwise
+//! two readers of one token could see two subjects.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::object::read_members;
 
-/// Parses an object, refusing at any depth duplicate names, and what `jsonb` cannot hold: U+0000 and
-/// numbers beyond its range. The parser's own limit of nesting holds.
+/// Parses an object. At any depth it refuses duplicate names and what `jsonb` cannot hold: U+0000 and
+/// numbers beyond its range. The parser has its own limit of nesting.
 #[must_use]
 pub fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(json).ok()?;
@@ -21,8 +21,8 @@ pub fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// Whether a number in this JSON text has an exponent of more than three digits. A float takes it
-/// for zero, `jsonb` refuses it.
+/// Whether a number in this JSON text has an exponent of more than three digits. A float would read
+/// such a number as zero, and `jsonb` refuses it.
 fn has_long_exponent(json: &str) -> bool {
     let mut is_in_string = false;
     let mut previous = b' ';
@@ -47,7 +47,7 @@ fn has_long_exponent(json: &str) -> bool {
     false
 }
 
-/// Text, if `jsonb` can hold it.
+/// Returns the text if `jsonb` can hold it.
 fn storable<E: Error>(text: &str) -> Result<&str, E> {
     match text.contains('\0') {
         true => Err(E::custom("U+0000 in a string")),

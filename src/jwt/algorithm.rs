@@ -1,11 +1,11 @@
-//! Signature algorithms (RFC 7518 section 3.1, RFC 8037) and what they verify with.
+//! Signature algorithms (RFC 7518 section 3.1, RFC 8037), and the key material that each needs.
 
 use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
-/// An algorithm this verifier knows. There is no variant for `none`.
+/// An algorithm that this verifier supports. There is no variant for `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Algorithm {
@@ -41,8 +41,8 @@ const NAMES: [(Algorithm, &str); 13] = [
 ];
 
 impl Algorithm {
-    /// The algorithm of a name, which is case-sensitive. `Ed25519` (RFC 9864) is `EdDSA` with the
-    /// one curve that this verifier has.
+    /// Finds an algorithm by its name, which is case-sensitive. `Ed25519` (RFC 9864) is `EdDSA` with
+    /// the only curve that this verifier supports.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = if name == "Ed25519" { "EdDSA" } else { name };
@@ -61,18 +61,19 @@ impl Algorithm {
             .map_or("", |(_, name)| name)
     }
 
-    /// Whether the key that verifies is the key that signs.
+    /// Whether the same key signs and verifies.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
     }
 }
 
-/// What a key verifies with; one variant for each kind of key, so that a key never serves an
+/// The part of a key that verifies. Each kind of key has a variant, so a key never serves an
 /// algorithm of another kind.
 ///
-/// Points are parsed once, when the key is read, by aws-lc-rs, with which jsonwebtoken verifies too;
-/// jsonwebtoken would parse them at each verification, and has no ES512.
+/// jsonwebtoken verifies HMAC and RSA signatures. aws-lc-rs, which jsonwebtoken is built on, verifies
+/// the others: it keeps a parsed point, where jsonwebtoken parses the point for each signature, and
+/// jsonwebtoken has no ES512.
 pub(super) enum Material {
     Secret(DecodingKey),
     Rsa(DecodingKey),
@@ -98,7 +99,7 @@ impl Material {
         }
     }
 
-    /// Whether `signature` (base64url) is this key's over `message`.
+    /// Whether this key made `signature` (base64url) for `message`.
     pub(super) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         if !self.fits(algorithm) {
             return false;

@@ -9,17 +9,17 @@ use super::key::KeySet;
 use super::rejection::{Rejection, RejectionReason};
 use crate::json::strict::parse_object;
 
-/// No provider's token comes near this size in bytes.
+/// The largest token in bytes. No provider's tokens come near this size.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Header parameters that would have the token choose its own key, or its own rules. RFC 8725
-/// sections 2.9 and 3.10; RFC 7515 section 4.1.11 for `crit`, RFC 7797 for `b64`.
+/// Header parameters with which a token would choose its own key or its own rules: RFC 8725 sections
+/// 2.9 and 3.10; for `crit` RFC 7515 section 4.1.11, for `b64` RFC 7797.
 const REFUSED_PARAMETERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5c", "x5u", "zip"];
 
-/// A token taken apart, its signature not yet verified.
+/// The parts of a token whose signature is not verified yet.
 #[derive(Debug)]
 pub struct Jws<'a> {
-    /// `alg` as written.
+    /// `alg` as it is written.
     pub(super) algorithm: String,
     /// `kid`.
     pub key_id: Option<String>,
@@ -30,7 +30,7 @@ pub struct Jws<'a> {
     payload: Vec<u8>,
     claims: Option<Map<String, Value>>,
     message: &'a str,
-    /// base64url.
+    /// In base64url.
     signature: &'a str,
 }
 
@@ -39,7 +39,7 @@ fn malformed(detail: &str) -> Rejection {
 }
 
 impl<'a> Jws<'a> {
-    /// Takes a token apart.
+    /// Reads the parts of a token.
     ///
     /// # Errors
     /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
@@ -69,7 +69,7 @@ impl<'a> Jws<'a> {
             .find(|name| members.contains_key(**name))
         {
             return Err(malformed(&format!(
-                "The header has \"{name}\", which is never honoured."
+                "The header has \"{name}\", which is never accepted."
             )));
         }
         if members
@@ -102,13 +102,13 @@ impl<'a> Jws<'a> {
         })
     }
 
-    /// The payload, whatever it is.
+    /// The payload, which need not be a claims set.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The payload as a claims set, if it is one. Nothing in it is verified yet.
+    /// The payload if it is a claims set. It is not verified yet.
     #[must_use]
     pub const fn unverified_claims(&self) -> Option<&Map<String, Value>> {
         self.claims.as_ref()
@@ -116,8 +116,8 @@ impl<'a> Jws<'a> {
 
     /// Verifies the signature with one of the allowed algorithms and one of the keys.
     ///
-    /// The header decides nothing but which of the keys are tried: those with its `kid`, or all of
-    /// them when it has none.
+    /// The header only chooses which of the keys are tried: the keys with its `kid`, or all keys if it
+    /// has none.
     ///
     /// # Errors
     /// [`RejectionReason::AlgorithmNotAllowed`], [`RejectionReason::UnknownKey`] and [`RejectionReason::BadSignature`].

@@ -1,4 +1,4 @@
-//! JSON Web Keys (RFC 7517): which keys of a provider can be used, and which cannot and why.
+//! JSON Web Keys (RFC 7517): the keys of a provider that can verify, and why the others cannot.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::algorithm::{Algorithm, Material};
 use crate::json::strict::parse_object;
 
-/// The most keys a set may have; providers publish one to four.
+/// The largest number of keys in a set. Providers publish one to four.
 const MAX_KEYS: usize = 100;
 /// RFC 7518 section 3.3.
 const MIN_RSA_BITS: usize = 2048;
@@ -20,9 +20,8 @@ const MAX_RSA_BITS: usize = 8192;
 /// Members that only a private or symmetric key has.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The public keys of Ed25519 whose order is small (or that are another spelling of one): a
-/// signature under them proves nothing. The order-1, 2, 4 and 8 points, with and without the sign
-/// bit, and their encodings at or above the field's prime.
+/// Ed25519 public keys of small order, without the sign bit: the points of order 1, 2, 4 and 8, and
+/// their encodings at or above the field's prime. A signature under such a key proves nothing.
 const SMALL_ORDER: [[u8; 32]; 7] = {
     const fn ends(low: u8, middle: u8, high: u8) -> [u8; 32] {
         let mut bytes = [middle; 32];
@@ -52,7 +51,7 @@ const SMALL_ORDER: [[u8; 32]; 7] = {
 /// One key that can verify.
 pub(super) struct Key {
     id: Option<String>,
-    /// `alg` of the key, when it names one: then the key serves only that algorithm.
+    /// `alg` of the key. A key that names an algorithm serves only that one.
     algorithm: Option<Algorithm>,
     material: Material,
 }
@@ -71,22 +70,22 @@ impl Key {
 #[derive(Default)]
 pub struct KeySet(Vec<Key>);
 
-/// What a JWK set gave.
+/// The result of reading a JWK set.
 pub struct ParsedKeys {
     /// The keys that can verify.
     pub keys: KeySet,
-    /// Why each of the others cannot, one sentence a key.
+    /// Why the other keys cannot verify, one sentence for each.
     pub skipped: Vec<String>,
 }
 
 /// Why a JWK set is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySetError {
-    /// Not a JSON object with a list `keys` of objects, or one with too many.
+    /// It is not a JSON object with a list `keys` of objects, or it has too many keys.
     Malformed,
     /// The key at this place, counted from 1, has a private or symmetric part.
     Private(usize),
-    /// No key can verify; why not, one sentence a key.
+    /// No key can verify. One sentence for each key says why.
     NoUsableKey(Vec<String>),
 }
 
@@ -94,7 +93,7 @@ impl KeySet {
     /// Reads a JWK set (RFC 7517 section 5).
     ///
     /// # Errors
-    /// [`KeySetError`]; a set is never taken in part when a private key is in it.
+    /// [`KeySetError`]. A set with a private key is refused as a whole.
     pub fn parse(json: &str) -> Result<ParsedKeys, KeySetError> {
         let set = parse_object(json.as_bytes()).ok_or(KeySetError::Malformed)?;
         let Some(Value::Array(list)) = set.get("keys") else {
@@ -126,7 +125,7 @@ impl KeySet {
         })
     }
 
-    /// The one key of a provider that signs with a shared secret.
+    /// The only key of a provider that signs with a shared secret.
     #[must_use]
     pub fn from_secret(secret: &[u8]) -> Self {
         Self(vec![Key {
@@ -143,7 +142,7 @@ impl KeySet {
         self.0.iter().filter(serves).count()
     }
 
-    /// Adds the keys of another set, to be tried after those of this one.
+    /// Adds the keys of another set. They are tried after the keys of this set.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
@@ -225,7 +224,7 @@ fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, String> {
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Result<Material, String> {
-    // Some issuers write the sign octet of DER, which RFC 7518 section 6.3.1.1 does not want.
+    // Some issuers write DER's sign octet, which RFC 7518 section 6.3.1.1 forbids.
     let integer = |name| bytes(jwk, name).map(without_leading_zeros);
     let (modulus, exponent) = (integer("n")?, integer("e")?);
     let leading = modulus
@@ -253,7 +252,7 @@ fn without_leading_zeros(octets: Vec<u8>) -> Vec<u8> {
     octets.into_iter().skip_while(|octet| *octet == 0).collect()
 }
 
-/// The point of a key whose coordinates must be `size` bytes long (RFC 7518 section 6.2).
+/// Reads a point whose coordinates must be `size` bytes long (RFC 7518 section 6.2).
 fn point(
     jwk: &Map<String, Value>,
     curve: &'static EcdsaVerificationAlgorithm,
@@ -263,14 +262,14 @@ fn point(
     if x.len() != size || y.len() != size {
         return Err(format!("has coordinates that are not {size} bytes long"));
     }
-    // The mark of an uncompressed point.
+    // 4 marks an uncompressed point.
     ParsedPublicKey::new(curve, [&[4][..], &x, &y].concat())
         .map_err(|_| "is not a point on its curve".to_owned())
 }
 
 fn ed25519(jwk: &Map<String, Value>) -> Result<Material, String> {
     let refused = || "is not a usable Ed25519 key".to_owned();
-    // aws-lc-rs would take a SubjectPublicKeyInfo too.
+    // aws-lc-rs would also accept a SubjectPublicKeyInfo.
     let public: [u8; 32] = bytes(jwk, "x")?.try_into().map_err(|_| refused())?;
     let mut without_sign = public;
     if let Some(last) = without_sign.last_mut() {

@@ -1,5 +1,5 @@
-//! What a provider's tokens must be: the rules that an operator registers, and the checks of a
-//! claims set against them.
+//! The rules for a provider's tokens, as an operator registers them, and the check of a claims set
+//! against the rules.
 
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ use super::algorithm::Algorithm;
 use super::rejection::{Rejection, RejectionReason};
 use crate::report::shown;
 
-/// What is expected of `aud` (RFC 7519 section 4.1.3).
+/// The rule for `aud` (RFC 7519 section 4.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AudienceRule {
-    /// One of the audiences must be there.
+    /// The token must name one of the audiences.
     Required,
-    /// If the token names an audience, it must be one of ours. An empty list names none.
+    /// A token that names audiences must name one of ours. An empty list names no audience.
     IfPresent,
-    /// `aud` is not looked at.
+    /// `aud` is not checked.
     Ignored,
 }
 
@@ -28,34 +28,36 @@ pub struct Rules {
     pub issuers: Vec<String>,
     /// Names of algorithms.
     pub algorithms: Vec<String>,
-    /// What is expected of `aud`.
+    /// The rule for `aud`.
     pub audience_rule: AudienceRule,
-    /// The audiences that rule speaks of.
+    /// The audiences for that rule.
     pub audiences: Vec<String>,
-    /// Values of `azp`; when there are any, the token must have one of them.
+    /// Accepted values of `azp`. If the list is empty, `azp` is not checked.
     pub authorized_parties: Vec<String>,
-    /// Claims that must be there: `name`, or `name=value` for that string or a list with it.
+    /// Claims that a token must have: `name`, or `name=value` for that string or a list that contains
+    /// it.
     pub required_claims: Vec<String>,
-    /// Claims that must not be there, in the same notation.
+    /// Claims that a token must not have, in the same notation.
     pub forbidden_claims: Vec<String>,
-    /// Values of the header's `typ`, without regard to case and a leading `application/`; the empty
-    /// string stands for a header without.
+    /// Accepted values of the header's `typ`. Case and a leading `application/` do not count. The empty
+    /// string stands for a header without `typ`.
     pub token_types: Vec<String>,
-    /// Values of Clerk's header `cat`; a header without passes. Empty: not looked at.
+    /// Accepted values of Clerk's header `cat`. A header without `cat` passes. If the list is empty,
+    /// `cat` is not checked.
     pub token_categories: Vec<String>,
     /// Seconds after `iat` at which a token is too old.
     pub max_age_seconds: Option<u32>,
-    /// Seconds by which clocks may differ.
+    /// How many seconds clocks may differ.
     pub leeway_seconds: u32,
     /// A regular expression for the whole of `sub`.
     pub subject_pattern: Option<String>,
-    /// What is put before `sub` to make the user id.
+    /// A prefix: the user id is this text and `sub`.
     pub subject_prefix: Option<String>,
-    /// Whether `sub` may look like the id of a user of InsForge's own.
+    /// Whether `sub` may look like the id of an InsForge user, which is a UUID.
     pub allow_uuid_subjects: bool,
 }
 
-/// Rules ready to be applied.
+/// Checked rules that can be applied.
 #[derive(Debug)]
 pub struct Policy {
     rules: Rules,
@@ -63,9 +65,9 @@ pub struct Policy {
     subject: Option<Regex>,
 }
 
-/// Longer subjects than any provider gives.
+/// The longest subject. No provider gives longer ones.
 const MAX_SUBJECT_BYTES: usize = 255;
-/// `exp`, `nbf` and `iat` from here on are milliseconds: this is the year 5138.
+/// The limit of `exp`, `nbf` and `iat`, in the year 5138. Larger numbers are milliseconds.
 const MAX_NUMERIC_DATE: f64 = 1e11;
 
 /// The times of a token, seconds since 1970 (RFC 7519 NumericDate).
@@ -82,13 +84,13 @@ fn reject<T>(reason: RejectionReason, detail: impl Into<String>) -> Result<T, Re
 }
 
 impl Policy {
-    /// Makes rules ready, or says in a sentence what is wrong with them.
+    /// Checks rules.
     ///
     /// # Errors
-    /// A sentence for the operator.
+    /// A sentence for the operator says what is wrong with the rules.
     pub fn new(rules: Rules) -> Result<Self, String> {
         let refuse_empty = |list: &[String], what: &str| match list.iter().any(String::is_empty) {
-            true => Err(format!("An empty string is no {what}.")),
+            true => Err(format!("An empty string is not a valid {what}.")),
             false => Ok(()),
         };
         refuse_empty(&rules.issuers, "issuer")?;
@@ -111,20 +113,18 @@ impl Policy {
             .any(|one| one.is_symmetric() != algorithms.iter().all(|one| one.is_symmetric()))
         {
             return Err(
-                "Algorithms with a shared secret and with public keys do not go together."
+                "Algorithms with a shared secret cannot be combined with algorithms with public keys."
                     .to_owned(),
             );
         }
         if rules.audience_rule != AudienceRule::Ignored && rules.audiences.is_empty() {
-            return Err("An audience is expected and none is named.".to_owned());
+            return Err("The audience rule needs an audience, and none is named.".to_owned());
         }
         if rules.token_types.is_empty() {
             return Err("No token type is allowed.".to_owned());
         }
         if rules.leeway_seconds > 300 {
-            return Err(
-                "A leeway of more than 300 seconds is no difference between clocks.".to_owned(),
-            );
+            return Err("The leeway is more than 300 seconds.".to_owned());
         }
         let subject = match &rules.subject_pattern {
             None if rules
@@ -133,7 +133,7 @@ impl Policy {
                 .unwrap_or_default()
                 .is_empty() =>
             {
-                return Err("Subjects need a pattern or a prefix, so that those of two providers are never the same.".to_owned());
+                return Err("Subjects need a pattern or a prefix. Otherwise two providers could have the same subject.".to_owned());
             }
             None => None,
             Some(pattern) => Some(Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
@@ -168,7 +168,7 @@ impl Policy {
         }
     }
 
-    /// Reads the times of a claims set, without comparing them with a clock.
+    /// Reads the times of a claims set. [`Policy::check_times`] compares them with a clock.
     pub(super) fn times(&self, claims: &Map<String, Value>) -> Result<Times, Rejection> {
         let date = |name: &str| match claims.get(name) {
             None => Ok(None),
@@ -203,7 +203,7 @@ impl Policy {
         Ok(times)
     }
 
-    /// Compares the times with a clock, `now` in seconds since 1970.
+    /// Compares the times with `now`, in seconds since 1970.
     ///
     /// # Errors
     /// [`RejectionReason::Expired`], [`RejectionReason::NotYetValid`], [`RejectionReason::IssuedInFuture`], [`RejectionReason::TooOld`].
@@ -254,7 +254,7 @@ impl Policy {
             })
     }
 
-    /// Checks which kind of token the header says this is.
+    /// Checks the kind of token that the header names.
     pub(super) fn check_type(
         &self,
         typ: Option<&str>,
@@ -288,7 +288,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Checks everything in a claims set but its times and its subject.
+    /// Checks a claims set, except for its times and its subject.
     pub(super) fn check_claims(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
         if !self.rules.issuers.is_empty()
             && !self.has_issuer(claims.get("iss").and_then(Value::as_str))
@@ -363,7 +363,7 @@ impl Policy {
         }
     }
 
-    /// The user id that `sub` makes.
+    /// Makes the user id of `sub`.
     pub(super) fn user_id(&self, claims: &Map<String, Value>) -> Result<String, Rejection> {
         match claims.get("sub").and_then(Value::as_str) {
             Some(subject) => self.user_id_of(subject),
@@ -374,7 +374,7 @@ impl Policy {
         }
     }
 
-    /// The user id that a subject makes, from a token or elsewhere.
+    /// Makes the user id of a subject, which need not come from a token.
     ///
     /// # Errors
     /// [`RejectionReason::SubjectRejected`].
@@ -399,15 +399,15 @@ impl Policy {
         if !self.rules.allow_uuid_subjects && is_uuid(&user_id) {
             return reject(
                 RejectionReason::SubjectRejected,
-                "The user's id (\"sub\") could be that of a user of InsForge's own.",
+                "The user's id (\"sub\") could be the id of a user of InsForge's own.",
             );
         }
         Ok(user_id)
     }
 }
 
-/// Whether a claim is there that a rule names: `name`, or `name=value` for that string or a list
-/// with it. A claim that is null is not there.
+/// Whether a token has the claim that a rule names: `name`, or `name=value` for that string or a list
+/// that contains it. A claim that is null counts as missing.
 fn has_claim(claims: &Map<String, Value>, rule: &str) -> bool {
     match rule.split_once('=') {
         Some((name, value)) => claims.get(name).is_some_and(|claim| match claim {
@@ -418,8 +418,8 @@ fn has_claim(claims: &Map<String, Value>, rule: &str) -> bool {
     }
 }
 
-/// Whether Postgres would take the text for a `uuid`: hexadecimal digits, with hyphens and braces
-/// anywhere it permits them.
+/// Whether Postgres would accept the text as a `uuid`: hexadecimal digits, with hyphens and braces
+/// wherever Postgres permits them.
 fn is_uuid(text: &str) -> bool {
     let text = text.trim();
     let digits = text

@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $code:literal),+ $(,)?) => {
-        /// The reason codes that callers see; they are part of the interface.
+        /// The reason codes. Callers see them, so they are part of the interface.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum RejectionReason { $($(#[$doc])* $variant),+ }
 
@@ -19,7 +19,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Not a compact JWS of a JSON claims set, or a header this verifier does not honour.
+    /// Not a compact JWS of a JSON claims set, or a header that this verifier refuses.
     Malformed = "malformed",
     /// Longer than any provider's token.
     TooLarge = "too_large",
@@ -39,9 +39,9 @@ reasons! {
     IssuedInFuture = "issued_in_future",
     /// Issued longer ago than the policy's maximum age.
     TooOld = "too_old",
-    /// A claim that must be there is not, or is of another type.
+    /// A required claim is missing, or has another type.
     MissingClaim = "missing_claim",
-    /// `aud` names somebody else.
+    /// `aud` names another audience.
     WrongAudience = "wrong_audience",
     /// `azp` names another party.
     WrongAuthorizedParty = "wrong_authorized_party",
@@ -51,11 +51,11 @@ reasons! {
     ClaimRejected = "claim_rejected",
     /// `sub` is not of the form that the provider's users have.
     SubjectRejected = "subject_rejected",
-    /// There is no such session, or none that is still open.
+    /// There is no such session, or it has ended.
     SessionNotFound = "session_not_found",
 }
 
-/// A token that was read and refused. Says nothing of the token's content.
+/// Why a token was refused. No part of the token is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// The code.

@@ -1,4 +1,4 @@
-//! Verification of a provider's token: signature first, then what it says.
+//! Verification of a provider's token: first its signature, then its claims.
 
 use serde_json::{Map, Value};
 
@@ -7,20 +7,20 @@ use super::key::KeySet;
 use super::policy::{Policy, Times};
 use super::rejection::{Rejection, RejectionReason};
 
-/// What a verified token says.
+/// A verified token.
 #[derive(Debug)]
 pub struct Verified<'a> {
-    /// The user id that `sub` makes.
+    /// The user id that the policy makes of `sub`.
     pub user_id: String,
     /// The claims set.
     pub claims: &'a Map<String, Value>,
-    /// The claims set as the provider wrote it.
+    /// The text of the claims set, as the provider wrote it.
     pub text: &'a str,
-    /// The times, to be compared with the clock again at every use.
+    /// Its times. Every use compares them with the clock again.
     pub times: Times,
 }
 
-/// `iss` of a token before anything of it is verified: good for choosing whose keys to try.
+/// `iss` of a token that is not verified yet. It tells whose keys to try.
 #[must_use]
 pub fn unverified_issuer<'a>(jws: &'a Jws) -> Option<&'a str> {
     jws.unverified_claims()?.get("iss")?.as_str()
@@ -29,8 +29,7 @@ pub fn unverified_issuer<'a>(jws: &'a Jws) -> Option<&'a str> {
 /// Verifies a token against one provider's policy and keys; `now` in seconds since 1970.
 ///
 /// # Errors
-/// A [`Rejection`] with the first reason found; what is in the token is looked at after its
-/// signature has been verified.
+/// A [`Rejection`] with the first reason. Claims are checked only after the signature.
 pub fn verify<'a>(
     jws: &'a Jws,
     policy: &Policy,

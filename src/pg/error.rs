@@ -7,13 +7,13 @@ use pgrx::pg_sys::panic::ErrorReport;
 use crate::error::Error;
 use crate::{eip712, evm, providers, settings, x402};
 
-/// What everything in the glue returns.
+/// The type that all functions in the glue return.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The boundary.
 pub mod reported {
-    /// What a `#[pg_extern]` returns: an `Err` keeps its SQLSTATE only as exactly this type, and pgrx finds the rows of
-    /// a set only in a type that is called `Result`.
+    /// The type that a `#[pg_extern]` returns. An `Err` keeps its SQLSTATE only as exactly this type, and pgrx finds the
+    /// rows of a set only in a type named `Result`.
     pub type Result<T> = std::result::Result<T, super::ErrorReport>;
 }
 
@@ -27,7 +27,7 @@ impl From<Error> for ErrorReport {
     }
 }
 
-/// What a `#[pg_extern]` hands on with `?`.
+/// Lets a `#[pg_extern]` use `?`.
 macro_rules! reports {
     ($($error:ty),*) => {
         $(impl From<$error> for ErrorReport {
@@ -45,7 +45,7 @@ reports!(
     settings::Error
 );
 
-/// A SQLSTATE as Postgres packs it, six bits a character.
+/// A SQLSTATE in Postgres' packed form, six bits for each character.
 pub fn packed(sqlstate: &[u8]) -> i32 {
     sqlstate.iter().rev().fold(0, |packed, byte| {
         packed << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f)

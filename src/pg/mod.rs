@@ -1,6 +1,6 @@
-//! The glue between Postgres and the pure modules: the only code that imports pgrx.
+//! The glue between Postgres and the pure modules. No other code imports pgrx.
 
-// pgrx keeps the SQLSTATE of an error only when it is exactly an ErrorReport, not a box of one.
+// pgrx keeps the SQLSTATE only of an ErrorReport, not of a boxed one.
 #![allow(clippy::result_large_err)]
 #![deny(ffi_unwind_calls)]
 
@@ -10,7 +10,7 @@ mod settings;
 mod sys;
 pub mod tokens;
 
-/// What the library does when a session loads it.
+/// Runs when a session loads the library.
 pub fn init() {
     sys::bound_identity::define();
 }

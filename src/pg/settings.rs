@@ -1,4 +1,4 @@
-//! `configure()` and the settings in force.
+//! `configure()` and the present settings.
 
 use crate::error::Error;
 use crate::settings;
@@ -25,13 +25,13 @@ fn load(rows: &Rows) -> Result<Settings> {
     Ok(Settings::from_rows(rows)?)
 }
 
-/// The settings as of now, in any snapshot, for any role.
+/// The present settings, in every snapshot and for every role.
 pub fn current() -> Result<Rc<Settings>> {
     CACHE.current()
 }
 
-/// Stores a setting for the whole database; `NULL` returns it to its default. Takes effect in every
-/// session at its next call, once this transaction has committed.
+/// Stores a setting for the whole database. `NULL` returns it to its default. After this transaction has committed, the
+/// setting holds in every session from its next call on.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
@@ -75,7 +75,7 @@ fn check_token_role(role: &str) -> Result<()> {
     })
 }
 
-/// InsForge and PostgREST hand a token on as claims, and nothing calls `authenticate()` with it.
+/// Warns: InsForge and PostgREST pass a token on as claims, and nothing calls `authenticate()` with it.
 fn warn_of_exchanged_tokens() {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
@@ -83,10 +83,10 @@ fn warn_of_exchanged_tokens() {
         "insforge_integrations",
     )
     .set_detail(
-        "InsForge and PostgREST verify a token and set request.jwt.claims, which identifies nobody from now on. They do not call authenticate().",
+        "InsForge and PostgREST verify a token and set request.jwt.claims, but they do not call authenticate(). From now on these claims identify nobody.",
     )
     .set_hint(
-        "Make insforge_integrations.pre_request() PostgREST's db-pre-request, and have clients send the provider's token in its header (docs/postgrest.md). To exchange tokens instead: SELECT insforge_integrations.configure('identity_source', 'claims').",
+        "Make insforge_integrations.pre_request() PostgREST's db-pre-request, and let clients send the provider's token in its header (docs/postgrest.md). To exchange tokens instead: SELECT insforge_integrations.configure('identity_source', 'claims').",
     )
     .report(PgLogLevel::WARNING);
 }

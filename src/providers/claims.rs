@@ -1,19 +1,19 @@
-//! Claims as the providers' files read them, and what they read from them.
+//! Claims, and the membership that a provider's file reads from them.
 //!
-//! What cannot be read, is not of the documented type or leaves more than one answer is left out,
-//! and so grants nothing.
+//! A claim is left out if it cannot be read, has another type than documented, or leaves more than one
+//! answer. A claim that is left out grants nothing.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::json::MemberList;
 
-/// A claims set (RFC 7519 section 4), whose claims are asked for by name.
+/// A claims set (RFC 7519 section 4). Claims are read by name.
 #[derive(Debug)]
 pub enum Claims<'a> {
-    /// Of `request.jwt.claims`.
+    /// The claims of `request.jwt.claims`.
     OfRequest(MemberList<'a>),
-    /// Of a token.
+    /// The claims of a token.
     OfToken(&'a Map<String, Value>),
 }
 
@@ -26,7 +26,7 @@ impl Claims<'_> {
         }
     }
 
-    /// The claim, if it is there and of the shape `T`.
+    /// The claim, if it is there and has the shape `T`.
     pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         match self {
             Self::OfRequest(members) => members.get(name)?.to(),
@@ -40,20 +40,20 @@ impl Claims<'_> {
     }
 }
 
-/// The organisation that a user acts in.
+/// The organisation that a user acts in, with the user's rights there.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Membership {
     /// The organisation's id.
     pub org_id: Option<String>,
     /// The user's role in it, in the provider's spelling.
     pub org_role: Option<String>,
-    /// The user's permissions in the provider's spelling; `None` when the token does not say.
+    /// The user's permissions in the provider's spelling. `None`: the token does not name any.
     pub permissions: Option<Vec<String>>,
 }
 
 impl Membership {
-    /// Reads claims under names that several issuers share: Auth0, WorkOS, Clerk's version 1, tokens
-    /// minted for InsForge, and Better Auth where an application adds them.
+    /// Reads claims whose names several issuers share: Auth0, WorkOS, Clerk's version 1, InsForge, and
+    /// Better Auth if an application adds the claims.
     pub(super) fn at_the_top_level(claims: &Claims) -> Self {
         Self {
             org_id: claims.text("org_id"),
@@ -65,7 +65,7 @@ impl Membership {
     }
 }
 
-/// The one element of a list of one.
+/// The element of a list with only one.
 pub(super) fn single(list: Vec<String>) -> Option<String> {
     let [element] = <[String; 1]>::try_from(list).ok()?;
     Some(element).filter(|text| !text.is_empty())

@@ -26,7 +26,7 @@ struct Arguments {
 fn register(arguments: Arguments) -> Registration {
     let issuer = base_url(&arguments.frontend_api);
     let audiences = arguments.audiences.unwrap_or_default();
-    // Session tokens, and those of handshakes; a JWT template's only when their audience is known.
+    // Session tokens and handshake tokens. Tokens of JWT templates only if their audience is known.
     let mut token_categories = texts(&["cl_B7d4PD111AAA", "cl_I7d4PD111III"]);
     let mut audience_rule = AudienceRule::Ignored;
     if !audiences.is_empty() {
@@ -43,15 +43,15 @@ fn register(arguments: Arguments) -> Registration {
             forbidden_claims: texts(&["sts=pending"]),
             token_types: texts(&["JWT", ""]),
             token_categories,
-            // A KSUID is longer than WorkOS' ULID: the same prefix never makes the same user.
+            // WorkOS has the same prefix, but its ULIDs are shorter than these KSUIDs.
             subject_pattern: Some("user_[A-Za-z0-9]{27,}".to_owned()),
             ..usual_rules()
         },
     )
 }
 
-/// Version 2, since 2025-04: `v`, and `o` while an organisation is active. Version 1 names it at the
-/// top level.
+/// Reads version 2 (since 2025-04), which has `v`, and `o` while an organisation is active. Version 1
+/// names the organisation at the top level.
 fn membership(claims: &Claims) -> Option<Membership> {
     let is_version_2 = claims.get::<u32>("v").is_some() || claims.has("o");
     is_version_2.then(|| {
@@ -72,19 +72,19 @@ fn membership(claims: &Claims) -> Option<Membership> {
 
 /// The claim `o`.
 ///
-/// The claim `fea` lists features with their scopes (`o:dashboard,u:beta,ou:teams`), `per` the names
-/// of permissions, and `fpm` one decimal bit mask for each organisation feature, whose lowest bit
-/// stands for the first permission. The permission is then `org:<feature>:<permission>`.
+/// The claim `fea` lists features with their scopes: `o:dashboard,u:beta,ou:teams`. `per` lists names
+/// of permissions. `fpm` has a decimal bit mask for each feature of the organisation; the lowest bit
+/// stands for the first permission. A permission is written `org:<feature>:<permission>`.
 #[derive(Debug, Deserialize)]
 struct Organization {
     id: Option<String>,
-    /// Role without the prefix `org:` that version 1 tokens and Clerk's own checks have.
+    /// The role without its prefix `org:`, which version 1 tokens and Clerk's own checks have.
     rol: Option<String>,
     per: Option<String>,
     fpm: Option<String>,
 }
 
-/// A mask of more digits than this is not decoded: it would name thousands of permissions.
+/// The most digits of a mask. A longer one would name thousands of permissions and is not decoded.
 const MAX_MASK_DIGITS: usize = 1_000;
 
 impl Organization {
@@ -104,7 +104,7 @@ impl Organization {
     }
 }
 
-/// The features of `fea` that an organisation has, as opposed to its user.
+/// The features of `fea` that belong to the organisation, not to the user.
 fn organization_features(features: &str) -> impl Iterator<Item = &str> {
     features.split(',').filter_map(|feature| {
         let (scope, name) = feature.trim().split_once(':')?;
@@ -112,7 +112,7 @@ fn organization_features(features: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The bits of a decimal number of any length, lowest first; none if it is not such a number.
+/// The bits of a decimal number of any length, lowest first. Other text has no bits.
 fn bits(decimal: &str) -> Vec<bool> {
     let is_number = decimal.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number || decimal.len() > MAX_MASK_DIGITS {
@@ -182,7 +182,7 @@ mod tests {
             let claims = format!(r#"{{"v":2,"sub":"u","o":{o}}}"#);
             assert_identity(&claims, "u", None, None, None);
         }
-        // A token with this is refused as a whole.
+        // The strict reader refuses a token with this.
         let twice = r#"{"v":2,"sub":"u","o":{"id":"a","id":"b"}}"#;
         assert_eq!(Identity::from_claims(twice).unwrap().org_id, None);
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_mask_may_be_wider_than_any_machine_integer() {
         let names: Vec<String> = (0..200).map(|index| format!("p{index}")).collect();
-        // 2^199, the two hundredth permission alone.
+        // 2^199: only the two hundredth permission.
         let mask = "803469022129495137770981046170581301261101496891396417650688";
         assert_eq!(
             permissions(Some("o:f"), &names.join(","), mask),

@@ -1,4 +1,4 @@
-//! Any other issuer of signed tokens; its rules are the arguments of `register_auth_provider()`.
+//! Any other issuer of signed tokens. The arguments of `register_auth_provider()` are its rules.
 
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
     let Arguments { jwks_url, rules } = arguments;
     if rules.audience_rule == AudienceRule::Ignored && rules.authorized_parties.is_empty() {
         return refuse(
-            "Without an audience or an authorized party, every token of the issuer would be accepted, whomever it is for.",
+            "Name an audience or an authorized party. Otherwise every token of the issuer would be accepted, also tokens for other applications.",
         );
     }
     Ok(Registration::with_jwks(jwks_url, rules))

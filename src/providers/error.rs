@@ -13,7 +13,7 @@ pub enum Error {
         problem: String,
     },
 
-    /// A claim that identifies somebody holds U+0000, which text in Postgres cannot.
+    /// A claim that identifies somebody has U+0000, which no text in Postgres can have.
     #[error("claim \"{claim}\" contains the character U+0000")]
     ClaimContainsNul {
         /// Name of the claim.
@@ -24,7 +24,7 @@ pub enum Error {
     #[error("the authenticated identity has expired")]
     IdentityExpired,
 
-    /// The headers of the request are not what PostgREST makes them.
+    /// The headers of the request are not in PostgREST's form.
     #[error("request.headers is not a JSON object")]
     HeadersNotJson,
 
@@ -49,10 +49,10 @@ pub enum Error {
         name: String,
     },
 
-    /// A provider is there but cannot verify anything.
+    /// A provider that cannot verify anything.
     #[error("identity provider \"{name}\" is not ready")]
     ProviderNotReady {
-        /// Its name.
+        /// Name of the provider.
         name: String,
         /// What is missing, a sentence.
         problem: String,
@@ -72,10 +72,10 @@ pub enum Error {
         problem: &'static str,
     },
 
-    /// Another server was asked for keys and gave none.
+    /// Another server did not give keys.
     #[error("the keys of an identity provider cannot be fetched")]
     KeysNotFetched {
-        /// What came of it, a sentence.
+        /// Why, a sentence.
         problem: String,
     },
 
@@ -98,13 +98,13 @@ pub enum Error {
         problem: String,
     },
 
-    /// What must not happen.
+    /// A fault of this extension.
     #[error(transparent)]
     Bug(#[from] Bug),
 }
 
 impl Error {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
@@ -131,7 +131,7 @@ impl Error {
             ),
             Self::MethodNotAllowed { .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                "By another method the token would stand in the address, and so in logs.",
+                "With another method the token would be in the address, and in logs.",
                 "Send the arguments as the JSON body of a POST.",
             ),
             Self::InvalidRegistration { problem } => Report::new(
@@ -142,7 +142,7 @@ impl Error {
             Self::UnknownProvider { name } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("There is no provider {}.", shown(name)),
-                "Providers are rows of insforge_integrations.auth_providers; the functions register_… make them.",
+                "Table insforge_integrations.auth_providers lists the providers. The functions register_… add them.",
             ),
             Self::ProviderNotReady { problem, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -181,7 +181,7 @@ impl Error {
             ),
             Self::SecretMissing => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "Tokens are signed with the secret that InsForge verifies them with.",
+                "Tokens must be signed with the secret with which InsForge verifies them.",
                 "As a superuser, call insforge_integrations.set_jwt_secret() with the JWT_SECRET of InsForge's environment, 32 bytes or more.",
             ),
             Self::InvalidTokenRequest { problem } => Report::new(

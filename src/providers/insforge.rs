@@ -1,5 +1,5 @@
-//! InsForge's own tokens, signed with the secret that the database holds. This provider is built in:
-//! nobody registers it.
+//! InsForge's own tokens, signed with the secret that the database stores. This provider is built in
+//! and cannot be registered.
 
 use super::registration::{texts, usual_rules};
 use crate::jwt::policy::{AudienceRule, Rules};
@@ -7,7 +7,7 @@ use crate::jwt::policy::{AudienceRule, Rules};
 /// Its name.
 pub const NAME: &str = "insforge";
 
-/// The rules for tokens with the role and the audience that InsForge gives its users' tokens.
+/// The rules for users' tokens, which have this role and this audience.
 #[must_use]
 pub fn rules(role: &str, audience: &str) -> Rules {
     Rules {
@@ -15,7 +15,7 @@ pub fn rules(role: &str, audience: &str) -> Rules {
         audience_rule: AudienceRule::Required,
         audiences: texts(&[audience]),
         required_claims: vec![format!("role={role}")],
-        // InsForge signs refresh tokens and others with the same secret, and marks them by `type`.
+        // InsForge signs refresh tokens and others with the same secret. They have a `type`.
         forbidden_claims: texts(&["type"]),
         token_types: texts(&["JWT", ""]),
         subject_pattern: Some(".+".to_owned()),

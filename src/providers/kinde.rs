@@ -30,7 +30,7 @@ fn register(arguments: Arguments) -> Registration {
         format!("{issuer}/.well-known/jwks.json"),
         Rules {
             issuers: vec![issuer],
-            // Kinde leaves the list empty when no API was asked for, and behind a custom domain.
+            // Kinde leaves the list empty if no API was asked for, and for custom domains.
             audience_rule: if audiences.is_empty() {
                 AudienceRule::Ignored
             } else {
@@ -38,7 +38,7 @@ fn register(arguments: Arguments) -> Registration {
             },
             audiences,
             authorized_parties: arguments.authorized_parties.unwrap_or_default(),
-            // Access tokens list their scopes; ID tokens, for the same users by the same keys, do not.
+            // Access tokens list their scopes. ID tokens of the same user and key do not.
             required_claims: texts(&["scp"]),
             forbidden_claims: texts(&["gty=client_credentials"]),
             token_types: texts(&["JWT", ""]),
@@ -48,7 +48,7 @@ fn register(arguments: Arguments) -> Registration {
     )
 }
 
-/// `org_code`; roles are there when the token is customised to carry them.
+/// Kinde's mark is `org_code`. A token has `roles` if it is customised to carry them.
 fn membership(claims: &Claims) -> Option<Membership> {
     #[derive(Deserialize)]
     struct Role {

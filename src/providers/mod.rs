@@ -1,7 +1,7 @@
-//! The identity providers, one file each: what its registration asks for, the rules that makes for
-//! its tokens, how its claims name an organisation, and what its users' ids look like.
+//! The identity providers. The file of a provider has the arguments of its registration, the rules
+//! for its tokens, the shape of its claims and an example of a user id.
 //!
-//! What each rule rests on is in docs/providers.md.
+//! docs/providers.md lists the rules of each provider.
 
 mod auth0;
 pub mod better_auth;
@@ -20,7 +20,7 @@ use claims::{Claims, Membership};
 pub use error::Error;
 use registration::{Preset, Registration, refuse};
 
-/// All presets. Claims that have the marks of two belong to the first.
+/// All presets. If claims have the marks of two providers, the first one reads them.
 pub const PRESETS: [&Preset; 8] = [
     &clerk::PRESET,
     &stytch::CONSUMER,
@@ -35,7 +35,7 @@ pub const PRESETS: [&Preset; 8] = [
 /// Makes the registration of a preset from its arguments, a JSON object.
 ///
 /// # Errors
-/// [`Error::InvalidRegistration`], with what is wrong.
+/// [`Error::InvalidRegistration`] says what is wrong.
 pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
     let Some(preset) = PRESETS.iter().find(|known| known.name == preset) else {
         return refuse(format!("There is no preset {}.", shown(preset)));
@@ -48,7 +48,7 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
     Ok(registration)
 }
 
-/// The organisation that claims name, whichever provider made them.
+/// Reads the membership from claims of any provider.
 #[must_use]
 pub fn membership(claims: &Claims) -> Membership {
     let mut readers = PRESETS.iter().filter_map(|preset| preset.membership);

@@ -1,5 +1,4 @@
-//! What is known of a provider before it is registered, what registering it stores, and what must
-//! hold for every registration.
+//! A preset, the registration that it makes, and the checks that hold for every registration.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +14,27 @@ use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 pub struct Preset {
     /// Its name, as in `register_<name>()`.
     pub name: &'static str,
-    /// Arguments of its registration, and a user's id as the provider's documentation shows it.
+    /// Arguments for an example, and a user id from the provider's documentation.
     pub example: (&'static str, &'static str),
-    /// Makes a registration of the arguments, a JSON object.
+    /// Makes a registration from its arguments, a JSON object.
     pub(super) register: fn(&str) -> Result<Registration>,
-    /// Reads claims that have a mark of this provider's. `None`: its claims have no mark, and
-    /// [`Membership::at_the_top_level`] reads them.
+    /// Reads claims that have this provider's mark: a claim that only this provider makes. `None`: its
+    /// claims have no mark, and [`Membership::at_the_top_level`] reads them.
     pub(super) membership: Option<fn(&Claims) -> Option<Membership>>,
 }
 
-/// What registering a provider stores, but for its name and its keys.
+/// The row that a registration stores, without its name and its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Registration {
-    /// Which preset made it.
+    /// The preset that made it.
     pub preset: String,
-    /// Where its keys come from; with an issuer, unique among providers.
+    /// Where its keys come from. Two providers may not share both this and an issuer.
     pub key_source: String,
     /// The address of its JWK set, when it has one.
     pub jwks_url: Option<String>,
-    /// Whether bare tokens of its sessions are taken; only Better Auth's are.
+    /// Whether bare session tokens are accepted; only for Better Auth.
     pub allow_bare_sessions: bool,
-    /// What Better Auth's tables and columns are called.
+    /// The names of Better Auth's tables and columns.
     pub better_auth_names: Option<BTreeMap<String, String>>,
     /// The rules for its tokens.
     #[serde(flatten)]
@@ -79,7 +78,7 @@ impl Registration {
             .any(|algorithm| algorithm.is_symmetric())
         {
             return refuse(
-                "Algorithms with a shared secret do not go with public keys: whoever knows the keys could sign.",
+                "Algorithms with a shared secret cannot be used with public keys: anybody who knows the keys could sign.",
             );
         }
         let issuers = rules.issuers.iter().map(|url| ("An issuer", url));
@@ -111,8 +110,8 @@ pub(super) fn read_arguments<T: DeserializeOwned>(arguments: &str) -> Result<T> 
     serde_json::from_str(arguments).or_else(|error| refuse(unreadable(&error)))
 }
 
-/// What is wrong with a JSON object that does not make a struct: the parser's own words without the
-/// values, which could be secrets.
+/// Says why a JSON object does not make a struct, in the parser's words. Values are left out: they could
+/// be secrets.
 #[must_use]
 pub fn unreadable(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -131,7 +130,7 @@ pub fn unreadable(error: &serde_json::Error) -> String {
     }
 }
 
-/// What the rules of most providers have in common.
+/// Rules with the usual values, for a preset to change.
 pub(super) fn usual_rules() -> Rules {
     Rules {
         issuers: Vec::new(),
@@ -155,7 +154,7 @@ pub(super) fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// `https://` and a host, from a host or a URL, without a slash at the end.
+/// Makes a URL from a host or a URL, without a slash at the end.
 pub(super) fn base_url(text: &str) -> String {
     let text = text.trim().trim_end_matches('/');
     if text.contains("://") || text.is_empty() {

@@ -28,7 +28,7 @@ pub(super) const B2B: Preset = Preset {
     membership: Some(membership),
 };
 
-/// Claims that only sessions of Stytch have; the second only in B2B projects.
+/// Claims that only Stytch's sessions have. Consumer projects have only the first.
 const SESSION: &str = "https://stytch.com/session";
 const ORGANIZATION: &str = "https://stytch.com/organization";
 
@@ -52,10 +52,10 @@ fn register(arguments: Arguments, subject: &str, path: &str) -> Result<Registrat
         format!("{base}/{path}/{project_id}"),
         Rules {
             issuers: vec![format!("stytch.com/{project_id}"), base],
-            // The second issuer is every project's: only the audience tells them apart.
+            // All projects share the second issuer. Only the audience tells them apart.
             audience_rule: AudienceRule::Required,
             audiences: vec![project_id],
-            // The same keys sign tokens of machines and of connected apps, which have no session.
+            // The same keys sign tokens of machines and connected apps. These have no session.
             required_claims: texts(&[SESSION]),
             subject_pattern: Some(format!("{subject}-(test|live)-[0-9a-f-]{{36}}")),
             ..usual_rules()
@@ -63,7 +63,7 @@ fn register(arguments: Arguments, subject: &str, path: &str) -> Result<Registrat
     ))
 }
 
-/// The roles that every Stytch user or member has, whatever else was assigned.
+/// The roles that every Stytch user or member has.
 const IMPLICIT_ROLES: [&str; 2] = ["stytch_member", "stytch_user"];
 
 fn membership(claims: &Claims) -> Option<Membership> {

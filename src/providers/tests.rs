@@ -1,5 +1,6 @@
 //! What holds for all providers, and the assertions that their own tests make.
 
+use proptest::prelude::*;
 use regex_lite::Regex;
 
 use super::*;
@@ -83,5 +84,52 @@ fn every_preset_has_a_function_and_a_guide() {
             pages.iter().any(|page| page.contains(&function)),
             "no guide calls {function}"
         );
+    }
+}
+
+/// Claims with the names and values that decide what a provider's file reads, and others.
+fn any_claims() -> impl Strategy<Value = String> {
+    let names = "v o fea https://stytch.com/session https://stytch.com/organization org_code roles sid \
+                 org_id org_role role user_role permissions org_permissions x";
+    let names: Vec<_> = names.split(' ').collect();
+    let values = vec![
+        "null",
+        "true",
+        "2",
+        "-0",
+        "2.0",
+        "18446744073709551616",
+        r#""""#,
+        r#""session_1""#,
+        r#""authenticated""#,
+        r#""o:notes,u:beta""#,
+        "[]",
+        r#"["admin"]"#,
+        r#"["stytch_member", "admin"]"#,
+        r#"["read", 1]"#,
+        r#"[{"key": "admin"}]"#,
+        r#"{"id": "org_1", "rol": "admin", "per": "read,write", "fpm": "3"}"#,
+        r#"{"id": null}"#,
+        r#"{"organization_id": "org_2"}"#,
+        r#"{"roles": ["admin"]}"#,
+        r#"{"roles": null}"#,
+    ];
+    let (name, value) = (prop::sample::select(names), prop::sample::select(values));
+    let members = prop::collection::btree_map(name, value, 0..9);
+    members.prop_map(|members| {
+        let written = members
+            .iter()
+            .map(|(name, value)| format!("\"{name}\": {value}"));
+        format!("{{{}}}", written.collect::<Vec<_>>().join(", "))
+    })
+}
+
+proptest! {
+    #[test]
+    fn claims_of_a_request_and_of_a_token_are_read_alike(claims in any_claims()) {
+        let token = parse_object(claims.as_bytes()).unwrap();
+        let membership = membership(&Claims::OfToken(&token));
+        let identity = Identity::from_claims(&claims).unwrap();
+        prop_assert_eq!(identity, Identity::new(None, membership));
     }
 }

@@ -46,12 +46,13 @@ fn register(arguments: Arguments) -> Result<Registration> {
     ))
 }
 
-/// `role` of a token that PostgREST or InsForge acts on is a database role, not one in an organisation.
+/// Database roles. PostgREST and InsForge read them from `role`, where WorkOS puts the role in the
+/// organisation.
 const DATABASE_ROLES: [&str; 3] = ["anon", "authenticated", "project_admin"];
 
-/// WorkOS puts the role in the organisation into `role`, or into `user_role` where a JWT template
-/// makes room for the database role. Other issuers mean something else by `role`: WorkOS' sessions
-/// are told by their ids.
+/// WorkOS puts the role in the organisation into `role`, or into `user_role` if a JWT template writes
+/// the database role into `role`. Other issuers use `role` differently, so WorkOS' mark is the form of
+/// its session ids.
 fn membership(claims: &Claims) -> Option<Membership> {
     claims
         .text("sid")

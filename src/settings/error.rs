@@ -5,25 +5,25 @@ use crate::report::{Report, shown, sqlstate};
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// `configure()` was given a name that is no setting.
+    /// `configure()` got a name that is not a setting.
     #[error("unrecognized setting {}", shown(.name))]
     UnknownSetting {
         /// The name as given.
         name: String,
     },
 
-    /// A setting was given a value it does not take.
+    /// A setting got a value that it does not accept.
     #[error("invalid value for setting \"{name}\": {}", shown(.value))]
     InvalidSettingValue {
         /// Name of the setting.
         name: &'static str,
         /// The value as given.
         value: String,
-        /// The values it takes, for the HINT.
+        /// The accepted values, for the HINT.
         accepts: &'static str,
     },
 
-    /// A role that tokens of users must not have.
+    /// A role that must not be in tokens of users.
     #[error("invalid value for setting \"token_role\": {}", shown(.role))]
     InvalidTokenRole {
         /// The role as given.
@@ -32,20 +32,20 @@ pub enum Error {
         problem: String,
     },
 
-    /// The settings table holds a value that no version of `configure()` of this library writes.
+    /// The table of settings has a value that this library's `configure()` does not write.
     #[error("the stored value of setting \"{name}\" is invalid")]
     StoredSettingInvalid {
         /// Name of the setting.
         name: &'static str,
         /// The value as stored.
         value: String,
-        /// The values it takes, for the HINT.
+        /// The accepted values, for the HINT.
         accepts: &'static str,
     },
 }
 
 impl Error {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
@@ -56,13 +56,13 @@ impl Error {
             ),
             Self::InvalidSettingValue { name, accepts, .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                format!("The setting \"{name}\" does not take this value; nothing was changed."),
+                format!("The setting \"{name}\" does not accept this value. Nothing was changed."),
                 format!("Values: {accepts}. NULL returns to the default."),
             ),
             Self::InvalidTokenRole { problem, .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("{problem} Nothing was changed."),
-                "Give a role for which row level security holds: no superuser, without BYPASSRLS, and a member of no such role. NULL returns to the default, authenticated.",
+                "Give a role for which row level security holds: not a superuser, without BYPASSRLS, and not a member of such a role. NULL returns to the default, authenticated.",
             ),
             Self::StoredSettingInvalid {
                 name,
@@ -71,7 +71,7 @@ impl Error {
             } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!(
-                    "Table insforge_integrations.settings holds {} for it.",
+                    "Table insforge_integrations.settings has the value {}.",
                     shown(value)
                 ),
                 format!(

@@ -13,14 +13,14 @@ fn shown_asset(asset: &str) -> String {
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Text that is no x402 header, nor the JSON of one.
+    /// Text that is neither an x402 header nor the JSON of one.
     #[error("invalid x402 header")]
     InvalidHeader {
         /// What else it is, a sentence.
         problem: String,
     },
 
-    /// What a seller asks for is not to be had.
+    /// The seller's requirements make no sense.
     #[error("invalid x402 payment requirements")]
     InvalidRequirements {
         /// What is wrong with it, with its place, a sentence.
@@ -64,22 +64,22 @@ pub enum Error {
     #[error("invalid amount")]
     InvalidAmount,
 
-    /// An integer that no token can count to.
+    /// An integer that is too large for any token.
     #[error("amount out of range")]
     AmountOutOfRange,
 
-    /// A payment that has not moved is to be recorded.
+    /// A request to record a payment that has not settled.
     #[error("a settlement of status {} cannot be recorded", shown(.status))]
     NotSettled {
         /// The status as given.
         status: String,
     },
 
-    /// A settlement names nothing that was paid for.
+    /// A settlement without an endpoint.
     #[error("no endpoint is given")]
     EndpointMissing,
 
-    /// The ledger has the transaction.
+    /// The ledger already has the transaction.
     #[error("transaction {tx_hash} is recorded already")]
     AlreadyRecorded {
         /// Its hash.
@@ -90,14 +90,14 @@ pub enum Error {
         differences: String,
     },
 
-    /// The ledger took a row and has none.
+    /// The INSERT into the ledger added no row.
     #[error("transaction {tx_hash} was not recorded")]
     NotRecorded {
         /// Its hash.
         tx_hash: String,
     },
 
-    /// Somebody is about to drop the ledger.
+    /// A statement would drop the ledger.
     #[error("the x402 ledger is not empty")]
     LedgerNotEmpty {
         /// What would be lost, a sentence.
@@ -107,7 +107,7 @@ pub enum Error {
     /// A table that cannot be imported.
     #[error("table {table} cannot be imported")]
     NotImportable {
-        /// Its name.
+        /// Name of the table.
         table: String,
     },
 
@@ -115,7 +115,7 @@ pub enum Error {
     #[error("the table to import does not exist")]
     SourceMissing,
 
-    /// A function that is to be called is not there.
+    /// A function to call does not exist.
     #[error("the function to call does not exist")]
     FunctionMissing,
 
@@ -123,25 +123,25 @@ pub enum Error {
     #[error(transparent)]
     Evm(#[from] crate::evm::Error),
 
-    /// What must not happen.
+    /// A fault of this extension.
     #[error(transparent)]
     Bug(#[from] Bug),
 }
 
 impl Error {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
             Self::InvalidHeader { problem } => Report::new(
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 problem.as_str(),
-                "Give the value of PAYMENT-SIGNATURE, X-PAYMENT or another x402 header as it came: JSON in base64.",
+                "Give the value of PAYMENT-SIGNATURE, X-PAYMENT or another x402 header unchanged: JSON in base64.",
             ),
             Self::InvalidRequirements { problem } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 problem.as_str(),
-                "insforge_integrations.x402_payment_requirements() makes them; docs/payments.md says what they hold.",
+                "insforge_integrations.x402_payment_requirements() makes requirements. docs/payments.md explains them.",
             ),
             Self::UnknownNetwork { name } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -159,12 +159,12 @@ impl Error {
                     }
                     _ => format!("Assets on {network}: {known}."),
                 },
-                "As a superuser, call insforge_integrations.register_x402_asset() with the token's contract and the domain it signs under.",
+                "As a superuser, call insforge_integrations.register_x402_asset() with the token's contract and the domain under which it checks signatures.",
             ),
             Self::UnknownFacilitator { name } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("No facilitator is called {}.", shown(name)),
-                "Facilitators: okx, and x402 for any that takes the protocol's own requests.",
+                "Facilitators: okx, or x402 for every other one.",
             ),
             Self::PaymentRejected(refusal) => Report::new(
                 match refusal.reason {
@@ -179,23 +179,23 @@ impl Error {
             Self::Reservation(refused) => refused.report(),
             Self::InvalidAmount => Report::new(
                 sqlstate::INVALID_TEXT_REPRESENTATION,
-                "An amount is a text of decimal digits, in the token's smallest unit.",
-                "Give it as the buyer signed it, \"10000\" for 0.01 of a token with 6 decimals.",
+                "An amount must be a text of decimal digits, in the token's smallest unit.",
+                "Give the amount that the buyer signed, such as \"10000\" for 0.01 of a token with 6 decimals.",
             ),
             Self::AmountOutOfRange => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                "An amount is 0 or more and below 2^256.",
-                "Give it as the buyer signed it.",
+                "An amount must be at least 0 and below 2^256.",
+                "Give the amount that the buyer signed.",
             ),
             Self::NotSettled { .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                "The ledger holds what was settled on chain, and nothing else.",
-                "Record it once it has settled; reserve_x402_payment() keeps a payment whose outcome is not known.",
+                "The ledger holds only payments that were settled on chain.",
+                "Record the payment after it has settled. reserve_x402_payment() stores a payment before its outcome is known.",
             ),
             Self::EndpointMissing => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                "Each settlement says what was paid for.",
-                "Give the address that the buyer asked for.",
+                "A settlement must name the paid endpoint.",
+                "Give the address that the buyer requested.",
             ),
             Self::AlreadyRecorded {
                 recorded_at,
@@ -210,16 +210,16 @@ impl Error {
                     ),
                 },
                 match differences.as_str() {
-                    "" => "Call it with idempotent => true to be given the stored row instead.",
+                    "" => "With idempotent => true, the call returns the stored row instead.",
                     _ => {
-                        "One transaction is one payment. With idempotent => true an identical call is given the stored row; this one is not identical."
+                        "One transaction is one payment. With idempotent => true, only an identical call returns the stored row."
                     }
                 },
             ),
             Self::NotRecorded { .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "The row was inserted and is not there: a trigger or rule on insforge_integrations.x402_settlements took it away.",
-                "Drop that trigger or rule and record the transaction again; the money has moved.",
+                "The INSERT added no row: a trigger or rule on insforge_integrations.x402_settlements dropped it.",
+                "Drop that trigger or rule and record the transaction again. The money has moved.",
             ),
             Self::LedgerNotEmpty { content } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -228,7 +228,7 @@ impl Error {
             ),
             Self::NotImportable { .. } => Report::new(
                 sqlstate::WRONG_OBJECT_TYPE,
-                "It is not an ordinary table with columns of built-in types alone: reading it could run code of its owner's as a superuser.",
+                "It is not an ordinary table with only built-in column types. Reading it could run its owner's code as a superuser.",
                 "Copy its rows into an ordinary table and import that.",
             ),
             Self::SourceMissing => Report::new(

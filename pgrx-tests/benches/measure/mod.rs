@@ -1,8 +1,8 @@
-//! What the benchmarks share.
+//! Code that the benchmarks share.
 
 use std::time::Instant;
 
-/// Runs something and says how many seconds it took.
+/// Runs something and returns the seconds that it took.
 pub fn time<T>(run: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let result = run();

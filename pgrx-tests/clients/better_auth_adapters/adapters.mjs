@@ -1,5 +1,5 @@
-// Better Auth on Drizzle and on Prisma: the schema is what Better Auth's CLI generates for the options, and
-// the tables are what drizzle-kit and Prisma's schema engine make of it. Nothing is fetched.
+// Better Auth on Drizzle and on Prisma. Better Auth's CLI generates the schema for the options, and drizzle-kit and
+// Prisma's schema engine make the tables. Nothing is downloaded.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
@@ -11,17 +11,17 @@ const require = createRequire(import.meta.url);
 const installed = new URL("node_modules/", import.meta.url);
 // The CLI looks into package.json for the version of Prisma.
 process.chdir(new URL(".", import.meta.url).pathname);
-// Node.js 20 has it not, and the CLI wants it.
+// The CLI needs it, and Node.js 20 does not have it.
 Object.groupBy ??= (list, group) => {
   const groups = {};
   for (const [index, member] of [...list].entries()) (groups[group(member, index)] ??= []).push(member);
   return groups;
 };
 
-/** What Better Auth's CLI (`auth generate`) writes into a file of this name. */
+/** The output of Better Auth's CLI (`auth generate`) in a file with this name. */
 async function generated(adapter, options, name) {
   const { generateSchema } = await import("auth/api");
-  // Beside the packages, which the file imports.
+  // In this directory, because the file imports its packages.
   const directory = await mkdtemp(new URL("better-auth-", installed).pathname);
   const file = `${directory}/${name}`;
   const { code } = await generateSchema({ adapter: adapter(options), file, options });
@@ -49,7 +49,7 @@ async function prisma(options, pool, usePlural) {
   const { bindMigrationAwareSqlAdapterFactory } = await import("@prisma/driver-adapter-utils");
   const empty = prismaAdapter({}, { provider: "postgresql", usePlural });
   const { directory, file, code: typescript } = await generated(empty, options, "schema.prisma");
-  // The client as JavaScript, which Node.js runs as it is.
+  // The client as JavaScript, which Node.js runs directly.
   const code = typescript.replace(/generator client {[^}]*}/, 'generator client {\n  provider = "prisma-client-js"\n  output = "./client"\n}');
   await writeFile(file, code);
   // What its own download would be put in the place of: `generate` does not need it.

@@ -1,6 +1,5 @@
-//! Any text as a JWK set, and as the arguments of a registration: nothing panics, no set with a
-//! private key is taken, no key but the issuer's verifies the issuer's tokens, and no refusal repeats
-//! what was given.
+//! Reads any text as a JWK set, and as the arguments of a registration. Nothing panics. No set with a private key is
+//! accepted. Only the issuer's key verifies the issuer's tokens. No refusal repeats the input.
 #![no_main]
 
 use base64::Engine;
@@ -31,7 +30,7 @@ const ALL: [Algorithm; 10] = [
     Algorithm::EdDSA,
 ];
 
-/// The values of a member of the keys, as numbers: without zeros in front.
+/// The values of a member of the keys, as numbers without leading zeros.
 fn numbers(jwks: &str, member: &str) -> Vec<Vec<u8>> {
     let set: Value = serde_json::from_str(jwks).unwrap();
     let texts = set["keys"].as_array().unwrap().iter().filter_map(|key| key[member].as_str());
@@ -41,7 +40,7 @@ fn numbers(jwks: &str, member: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// No sentence of ours has so long a word.
+/// No message of this extension has a word of this length.
 fn repeats(given: &str, said: &str) -> bool {
     let mut words = given.split(['"', ' ']);
     words.any(|word| word.len() > 40 && said.contains(word))

@@ -1,5 +1,5 @@
-//! Any text as a payment, and after a line break as the requirements: nothing panics, and nothing that
-//! nobody signed is valid.
+//! Reads any text as a payment, and the text after a line break as the requirements. Nothing panics. No unsigned payment
+//! is valid.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -33,7 +33,7 @@ fuzz_target!(|text: &str| {
         let _ = facilitator::request(payment, requirements, "okx", registry);
         let _ = payment_required(requirements, &Resource::default(), None, registry);
     }
-    // What can be reserved can be sent on.
+    // Every payment that can be reserved can be sent to a facilitator.
     if let Ok(kept) = Reservable::read(payment, requirements, registry, 1_740_672_100) {
         assert!(facilitator::request(&kept.payment, &kept.requirement, "okx", registry).is_ok());
     }

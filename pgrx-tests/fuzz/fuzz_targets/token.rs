@@ -1,5 +1,5 @@
-//! Any text as a token, and after a line break as the rules for it: nothing panics, nothing that
-//! nobody signed is accepted, and no refusal repeats the token.
+//! Reads any text as a token, and the text after a line break as its rules. Nothing panics. No unsigned token is
+//! accepted. No refusal repeats the token.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -49,12 +49,12 @@ static KEYS: LazyLock<KeySet> = LazyLock::new(|| {
     keys
 });
 
-/// What is signed: all but the signature, of which some algorithms have several.
+/// The signed part. Some algorithms have several signatures for it.
 fn message(token: &str) -> Option<&str> {
     Some(token.rsplit_once('.')?.0)
 }
 
-/// No sentence of ours has so long a word.
+/// No message of this extension has a word of this length.
 fn repeats(token: &str, said: &str) -> bool {
     let mut words = token.split(['.', ' ']);
     words.any(|word| word.len() > 32 && said.contains(word))
@@ -92,7 +92,7 @@ fuzz_target!(|text: &str| {
         Err(rejection) => assert!(!repeats(token, &rejection.to_string())),
         Ok(credential) => {
             let _ = credential.session_token(None, true);
-            // The secret of the seed is another.
+            // The seed was signed with another secret.
             assert!(!matches!(credential, Credential::Signed { .. }) || token.starts_with(COOKIE)
                 || credential.session_token(Some(SECRET), true).is_err());
         }

@@ -1,4 +1,4 @@
-//! Any text as typed data, as its parts, and as a signature: nothing panics.
+//! Reads any text as typed data, as its parts, and as a signature. Nothing panics.
 #![no_main]
 
 use insforge_integrations::eip712::{digest, domain_separator, encode_type, hash_struct};

@@ -1,6 +1,6 @@
 //! psql in a throwaway database that looks like InsForge's and has the extension.
 //!
-//! Arguments go to psql; `make psql` starts it without.
+//! Arguments go to psql. `make psql` gives none.
 
 use anyhow::Result;
 use insforge_integrations_tests::{Cluster, Fixture};

@@ -5,14 +5,14 @@ use postgres::{Client, NoTls};
 
 use super::Cluster;
 
-/// What a new database looks like.
+/// The content of a new database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fixture {
-    /// As `CREATE DATABASE` leaves it.
+    /// Nothing beyond `CREATE DATABASE`.
     Empty,
     /// Like a self-hosted InsForge: roles, default privileges, schema `auth`.
     InsForge,
-    /// Like InsForge, with what the guides ask an application to paste.
+    /// Like InsForge, with the SQL that the guides ask an application to run.
     Guide,
     /// Like InsForge, with the extension.
     Extension,
@@ -70,7 +70,7 @@ impl<'a> Database<'a> {
         }
     }
 
-    /// How to connect, for what a suite wants to add.
+    /// The connection's configuration, to which a suite can add.
     #[must_use]
     pub fn config(&self) -> postgres::Config {
         self.cluster.connection(&self.name)

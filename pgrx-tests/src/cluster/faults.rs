@@ -1,4 +1,4 @@
-//! What befalls a server.
+//! Faults of a server.
 
 use std::fs;
 use std::io::Write;
@@ -20,13 +20,13 @@ impl Cluster {
         let send = |pid: i32, signal| {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
         };
-        // Stopped, it starts no new children while these are killed.
+        // A stopped server starts no new children while the others are killed.
         send(postmaster, Signal::SIGSTOP);
         let children = children_of(postmaster)?;
         for pid in children.iter().chain([&postmaster]) {
             send(*pid, Signal::SIGKILL);
         }
-        // As long as one is there, it has the server's memory, and no other server starts.
+        // A process that is left keeps the server's memory, and no other server could start.
         while children.iter().any(|pid| is_running(*pid)) {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -43,19 +43,19 @@ impl Cluster {
         self.wait_until_ready()
     }
 
-    /// Lets the server's processes write no file beyond so many bytes (`None`: as far as they like), which
-    /// is what a full disk looks like to them, and needs no privilege and no disk.
+    /// Lets the server's processes write no file beyond this number of bytes (`None`: no limit). To them this looks like a
+    /// full disk, and it needs no privilege and no disk.
     ///
     /// # Errors
     /// When there is no server, or no program `prlimit`.
     pub fn limit_files(&self, bytes: Option<u64>) -> Result<()> {
         let postmaster = self.postmaster()?;
         let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-        // Those that it starts inherit its own.
+        // New processes inherit the postmaster's limit.
         let mut processes = vec![postmaster];
         processes.extend(children_of(postmaster)?);
         for pid in processes {
-            // The soft limit; the hard one stays. A process that has ended meanwhile needs none.
+            // Only the soft limit changes. A process that has ended meanwhile needs none.
             ServerUser::find()?
                 .command("prlimit")
                 .args([format!("--pid={pid}"), format!("--fsize={limit}:")])
@@ -72,7 +72,7 @@ impl Cluster {
     }
 }
 
-/// Whether a process is there and has not ended yet.
+/// Whether a process exists and has not ended yet.
 fn is_running(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat

@@ -1,8 +1,8 @@
-//! Applications without a mistake are told of none.
+//! The advisor finds nothing in applications without a mistake.
 
 use insforge_integrations_tests::{Cluster, Fixture};
 
-/// Nothing is found in a database of InsForge's with the extension and this, but what is named.
+/// Checks that the advisor finds only the given rules in a database like InsForge's with these statements.
 fn has_findings(application: &str, expected: &[(&str, &str)]) {
     let cluster = Cluster::start_with("fsync = on").unwrap();
     let database = cluster.database(Fixture::Extension).unwrap();

@@ -1,4 +1,4 @@
-//! Better Auth: who reaches its tables, and the next one; its secret.
+//! Better Auth: access to its tables and to future ones; its secret.
 
 use super::{Mistake, assert_found, findings};
 
@@ -159,7 +159,7 @@ const SNAKE: &str = r#"
     CREATE TABLE verifications (id text, identifier text, value text, expires_at timestamp);
     CREATE TABLE jwkss (id text, public_key text, private_key text, created_at timestamp);"#;
 
-/// What an advisor that took them for tables of users' rows would have made of them.
+/// The policies that an advisor would make if it took these tables for tables of users' rows.
 const POLICIES: &str = "
     ALTER TABLE sessions ENABLE ROW LEVEL SECURITY;
     CREATE POLICY own ON sessions TO authenticated USING (user_id = requesting_user_id()) WITH CHECK (user_id = requesting_user_id());
@@ -167,8 +167,8 @@ const POLICIES: &str = "
     CREATE POLICY own_rows_insert ON accounts FOR INSERT TO authenticated WITH CHECK (user_id = requesting_user_id());
     CREATE POLICY own_rows_update ON accounts FOR UPDATE TO authenticated USING (user_id = requesting_user_id());";
 
-/// Whatever is done of what is recommended, until nothing is: no table with credentials is reached, and no
-/// recommendation opened one.
+/// Follows recommendations until there are none. Then no request reaches a table with credentials, and no recommendation
+/// has opened one.
 #[test]
 fn no_advice_opens_a_table_with_credentials() {
     let uuids = SNAKE

@@ -1,4 +1,4 @@
-//! What requests reach: tables, views and functions in exposed schemas.
+//! Tables, views and functions that requests can reach.
 
 use super::Mistake;
 

@@ -1,4 +1,4 @@
-//! Who is asking: the extension's own functions, and what users' tokens are worth.
+//! Identity: the extension's own functions, and the rights of users' tokens.
 
 use super::{Mistake, assert_found, findings};
 use insforge_integrations_tests::request::{claims_of, request};
@@ -49,7 +49,7 @@ fn extension_object_changed() {
         ],
     }
     .is_found_and_mended();
-    // Claims that a session sets are worth nothing again, and everybody may ask.
+    // Claims that a session sets do not count again, and everybody may call the functions.
     let forged = request(&mut superuser, "authenticated", &claims_of("alice"), |tx| {
         tx.query_one("SELECT requesting_user_id(), requesting_org_role(), insforge_integrations.keccak256('')", &[])
     });
@@ -61,7 +61,7 @@ fn extension_object_changed() {
         .unwrap();
 }
 
-/// In a cluster of its own: roles are everybody's.
+/// The test has its own cluster, because all databases share the roles.
 #[test]
 fn token_role_unsafe() {
     const RULE: &str = "token_role_unsafe";
@@ -85,7 +85,7 @@ fn token_role_unsafe() {
             "is a member of free, which has BYPASSRLS",
         ),
         ("DROP ROLE \"app \"\"user\"", "There is no such role"),
-        // With the default, and that one not to be had either.
+        // With the default role, which does not exist either.
         (
             "SELECT insforge_integrations.configure('token_role', NULL); ALTER ROLE authenticated BYPASSRLS SUPERUSER",
             "is a superuser",

@@ -1,4 +1,4 @@
-//! The advisor: each rule finds its mistake, what it recommends mends it, and nothing else is found.
+//! The advisor: each rule finds its mistake, its recommendation fixes it, and nothing else is found.
 
 mod apps;
 mod better_auth;
@@ -16,7 +16,7 @@ use std::path::Path;
 use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 use postgres::Client;
 
-/// What `advise()` says of one object.
+/// A finding of `advise()` on one object.
 #[derive(Debug)]
 struct Finding {
     affected_object: String,
@@ -24,20 +24,20 @@ struct Finding {
     recommendation: String,
 }
 
-/// A mistake, made in a database that is InsForge's with the extension.
+/// A mistake in a database like InsForge's with the extension.
 struct Mistake<'a> {
     rule: &'a str,
-    /// What looks like the mistake and is none.
+    /// A near miss, which must not be reported.
     near_miss: &'a str,
     /// Makes the mistake.
     broken: &'a str,
-    /// The objects that are found then, in their order.
+    /// The objects that are found then, in this order.
     affected: &'a [&'a str],
 }
 
 impl Mistake<'_> {
-    /// Finds the mistake where it is made and nowhere else; what is recommended is SQL that mends it. Gives a
-    /// superuser's connection, for what a test does then.
+    /// Checks that the mistake is found only in its place, and that the recommended SQL fixes it. Returns a superuser's
+    /// connection for the rest of the test.
     fn is_found_and_mended(&self) -> Client {
         let (mut superuser, found) = self.is_found();
         for finding in &found {
@@ -50,8 +50,8 @@ impl Mistake<'_> {
         superuser
     }
 
-    /// Finds the mistake where it is made and nowhere else; what is recommended are steps for a person, as
-    /// comments of SQL. Gives a superuser's connection, for what a test does of them.
+    /// Checks that the mistake is found only in its place, and that the recommendation is steps in SQL comments. Returns a
+    /// superuser's connection for the rest of the test.
     fn is_found_with_steps(&self) -> (Client, Vec<Finding>) {
         let (superuser, found) = self.is_found();
         for finding in &found {
@@ -104,7 +104,7 @@ fn assert_found(found: &[Finding], expected: &[&str]) {
     assert_eq!(objects, expected, "{found:#?}");
 }
 
-/// Every rule has a test of its name, in the rooms of this suite.
+/// Every rule has a test with its name in this suite.
 #[test]
 fn every_rule_has_a_test() {
     let mut client = shared_cluster()
@@ -133,7 +133,7 @@ fn every_rule_has_a_test() {
     }
 }
 
-/// The second half of docs/advisor.md is made of the rules: `UPDATE_DOCS=1 cargo test` writes it.
+/// The second half of docs/advisor.md is generated from the rules: `UPDATE_DOCS=1 cargo test` writes it.
 #[test]
 fn the_documentation_has_every_rule_as_it_is() {
     let mut client = shared_cluster()
@@ -164,7 +164,7 @@ fn the_documentation_has_every_rule_as_it_is() {
     );
 }
 
-/// No role, no schema of InsForge's, nothing but Postgres.
+/// A plain Postgres without InsForge's roles and schemas.
 #[test]
 fn a_plain_postgres_has_no_finding() {
     let cluster = Cluster::start_with("fsync = on").unwrap();
@@ -179,7 +179,7 @@ fn a_plain_postgres_has_no_finding() {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// It reads: on a standby, and in a transaction that is read-only.
+/// The advisor only reads, so it works on a standby and in a read-only transaction.
 #[test]
 fn a_standby_is_advised_too() {
     let primary = Cluster::start().unwrap();
@@ -213,7 +213,7 @@ fn nobody_else_is_advised() {
     }
 }
 
-/// The columns of InsForge's own table of findings, so that an INSERT … SELECT takes them.
+/// The columns are those of InsForge's own table of findings, so INSERT … SELECT works.
 #[test]
 fn findings_fit_insforges_own_table() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();

@@ -1,4 +1,4 @@
-//! Policies: what they let through, and at what price.
+//! Policies: the rows that they let through, and their speed.
 
 use super::Mistake;
 

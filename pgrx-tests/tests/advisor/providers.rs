@@ -1,4 +1,4 @@
-//! Identity providers: their keys, and whose tokens pass.
+//! Identity providers: their keys, and which tokens are accepted.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ fn published_keys() -> String {
     address
 }
 
-/// Registers a provider whose tokens are ours alone.
+/// Registers a provider whose tokens are only for this application.
 fn register(name: &str, jwks_url: &str) -> String {
     format!(
         "SELECT insforge_integrations.register_auth_provider({name}, ARRAY['https://' || md5({name})], '{jwks_url}', '{{api}}',
@@ -68,7 +68,7 @@ fn provider_without_keys() {
 fn provider_without_keys_of_better_auth() {
     let (mut superuser, found) = Mistake {
         rule: "provider_without_keys",
-        // Better Auth makes the first key when it first signs; and sessions need none.
+        // Better Auth makes its first key when it first signs. Sessions need no key.
         near_miss: r#"
             CREATE SCHEMA "Better"" Auth";
             CREATE TABLE "Better"" Auth".jwks (id text, "publicKey" text, "privateKey" text);

@@ -14,7 +14,7 @@ fn sql(text: &str) -> String {
         .replace("$ANOTHER", ANOTHER)
 }
 
-/// An advisor that shows what must not be read would be worse than none.
+/// No answer of the advisor contains the secret.
 fn assert_silent(found: &[Finding]) {
     let text = format!("{found:?}");
     for secret in [SECRET, BASE64, ANOTHER] {
@@ -22,7 +22,7 @@ fn assert_silent(found: &[Finding]) {
     }
 }
 
-/// Debian has no package of the extension: a row that says that it is there.
+/// Debian has no package of the extension, so a row in the catalog stands for it.
 const HTTP: &str = "
     INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) VALUES (99999, 'http', 10, 2200, false, '1.6');
     CREATE TYPE public.http_request AS (method text, uri text);
@@ -58,7 +58,7 @@ fn http_functions_exposed() {
     .is_found_and_mended();
 }
 
-/// In a cluster of its own: settings of roles and of the server are everybody's.
+/// The test has its own cluster, because all databases share the settings of roles and of the server.
 #[test]
 fn jwt_secret_in_settings() {
     const RULE: &str = "jwt_secret_in_settings";
@@ -76,7 +76,7 @@ fn jwt_secret_in_settings() {
                SET app.settings.jwt_secret = 'this session''s own';"#,
         )
         .unwrap();
-    // Which key that is nobody can tell without a stored secret.
+    // Without a stored secret, nobody can tell which key that is.
     assert_found(&findings(&mut superuser, RULE), &[]);
 
     superuser
@@ -125,7 +125,7 @@ fn jwt_secret_in_settings() {
                 .all(|line| line.starts_with("-- "))
         );
     }
-    // What the steps come to: another secret, and PostgREST's elsewhere.
+    // The steps lead to another secret, and to PostgREST's secret in another place.
     superuser
         .batch_execute(&format!(
             "SELECT insforge_integrations.set_jwt_secret('{ANOTHER}', '0'); ALTER ROLE anon RESET pgrst.jwt_secret"
@@ -296,8 +296,9 @@ fn jwt_secret_weak() {
     }
 }
 
-/// Texts that share more and more with the secret, by which its characters were guessed one by one. That the search does
-/// the same work for all of them is a test of src/secret_search.rs; here nothing is found until the whole is there.
+/// Texts that share more and more with the secret. With such texts its characters could once be guessed one by one. A test
+/// in src/secret_search.rs checks that the search does the same work for all of them. This test checks that nothing is
+/// found until a text has the whole secret.
 #[test]
 fn planted_texts_tell_nothing_of_the_secret() {
     const RULE: &str = "jwt_secret_in_code";
@@ -344,7 +345,7 @@ fn planted_texts_tell_nothing_of_the_secret() {
     }
 }
 
-/// No rule compares the secret itself with what others wrote.
+/// No rule compares the secret itself with texts of other roles.
 #[test]
 fn secrets_are_compared_by_digest_alone() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
@@ -369,7 +370,7 @@ fn secrets_are_compared_by_digest_alone() {
             );
             seen += 1;
         }
-        // Named arguments, and the question whether there is one, are no comparison.
+        // Named arguments and IS NULL are not comparisons.
         let query = ["secret =>", "secret <> ''", "secret = ''"]
             .iter()
             .fold(query, |query, allowed| query.replace(allowed, ""));

@@ -7,7 +7,7 @@ use super::{Finding, Mistake, assert_found, findings};
 use insforge_integrations_tests::{Cluster, Database, Fixture};
 use postgres::Client;
 
-/// Runs statements one by one, as psql does: ALTER SYSTEM is run in no transaction.
+/// Runs statements one by one, as psql does, because ALTER SYSTEM cannot run in a transaction.
 fn run(client: &mut Client, statements: &str) {
     for statement in statements.lines() {
         client
@@ -16,7 +16,7 @@ fn run(client: &mut Client, statements: &str) {
     }
 }
 
-/// What is found after the server has read its files again, which takes it a moment.
+/// The findings after the server has read its configuration files again, which takes a moment.
 fn found_soon(client: &mut Client, rule: &str, expected: &[&str]) -> Vec<Finding> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -29,7 +29,7 @@ fn found_soon(client: &mut Client, rule: &str, expected: &[&str]) -> Vec<Finding
     }
 }
 
-/// Makes a mistake in settings; what is recommended mends it.
+/// Makes a mistake in settings, and checks that the recommendation fixes it.
 fn is_found_and_mended(database: &Database<'_>, rule: &str, broken: &str, affected: &[&str]) {
     let mut superuser = database.connect().unwrap();
     run(&mut superuser, broken);
@@ -61,7 +61,7 @@ fn durability_off() {
 
 #[test]
 fn postgrest_clients_roll_back() {
-    // Roles are the cluster's, and so what is set for them in all databases: that is rolled back.
+    // Settings of roles hold in all databases of the cluster, so this change is rolled back.
     let near_miss = r#"
         CREATE ROLE "cannot log in" NOLOGIN;
         CREATE ROLE committing LOGIN;

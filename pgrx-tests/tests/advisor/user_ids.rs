@@ -1,4 +1,4 @@
-//! Users' ids: text from a provider, and what takes them for uuids.
+//! Users' ids: providers' ids are text, and some code treats them as uuids.
 
 use super::Mistake;
 use super::policies::GUIDES;
@@ -71,7 +71,7 @@ fn policy_casts_user_id_to_uuid() {
     .is_found_and_mended();
 }
 
-/// What the recommendation makes of a table works for a provider's user, and for no other.
+/// After the recommendation, the table works for a provider's user, and shows nothing to others.
 #[test]
 fn policies_that_were_mended_let_a_providers_user_in() {
     let mistake = Mistake {
@@ -107,7 +107,7 @@ fn policies_that_were_mended_let_a_providers_user_in() {
     assert!(sees("user_2bob", all).is_empty());
 }
 
-/// A statement that would change more than it can know of is not recommended.
+/// No statement is recommended that would change objects which the advisor does not see.
 #[test]
 fn what_stands_in_the_way_of_a_conversion_is_named() {
     let (_, found) = Mistake {
@@ -215,7 +215,7 @@ fn function_calls_auth_uid() {
     .is_found_with_steps();
 }
 
-/// While nobody but InsForge's own users can come, it is no more than information.
+/// While only InsForge's own users are possible, the finding is information.
 #[test]
 fn policy_uses_auth_uid() {
     let own = r#"
@@ -231,7 +231,7 @@ fn policy_uses_auth_uid() {
     .is_found_and_mended();
 }
 
-/// Whoever calls requesting_user_id() expects a provider's users, registered here or not.
+/// A call of requesting_user_id() means that a provider's users are expected, even if no provider is registered.
 #[test]
 fn a_call_of_requesting_user_id_says_that_ids_are_text() {
     Mistake {
@@ -282,7 +282,7 @@ fn better_auths_ids_are_what_its_table_says() {
                 .collect()
         };
         assert_eq!(found(&mut client), [], "{of_type}");
-        // A provider's users whose ids are text, too: those are nobody's in this table.
+        // A provider whose ids are text, too. Its users have no rows in this table.
         client
             .batch_execute("SELECT insforge_integrations.register_clerk('clerk.example.com')")
             .unwrap();

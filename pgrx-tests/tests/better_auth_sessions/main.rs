@@ -1,5 +1,5 @@
-//! A real Better Auth server (npm) with its tables in the same database: its sessions and tokens in
-//! exchange for InsForge's.
+//! A real Better Auth server (npm) with its tables in the same database. Its sessions and tokens are exchanged for
+//! InsForge's.
 
 mod reading;
 
@@ -77,7 +77,7 @@ impl App {
             .claims
     }
 
-    /// The code with which a credential is refused.
+    /// The reason code of a refused credential.
     fn refusal(&mut self, credential: &Value) -> String {
         let error = self.exchange(credential).unwrap_err();
         let error = error.as_db_error().unwrap();
@@ -212,7 +212,7 @@ fn the_rows_decide_at_every_exchange() {
     is(&mut app, "");
     app.run("UPDATE better_auth.session SET \"expiresAt\" = now() - interval '1 second'");
     is(&mut app, "session_not_found");
-    // Whatever the caller's time zone: a column without one is UTC.
+    // A column without a time zone is in UTC, whatever the caller's time zone.
     app.run(
         "SET timezone = 'UTC';
          ALTER TABLE better_auth.session ALTER \"expiresAt\" TYPE timestamp;
@@ -298,7 +298,7 @@ fn organisation_and_impersonation_are_the_sessions() {
     assert_eq!(claims["role"], "authenticated");
 }
 
-/// Whoever owns Better Auth's schema can put something else in the place of its tables.
+/// The owner of Better Auth's schema can replace its tables by something else.
 #[test]
 fn what_stands_in_the_place_of_the_tables_never_runs() {
     let mut app = App::with_cookies();

@@ -1,15 +1,15 @@
-//! What is read of Better Auth's tables, whatever types their columns have.
+//! Reading Better Auth's tables, with all types of columns.
 
 use serde_json::{Value, json};
 
 use super::App;
 
-/// Everything that an error says.
+/// All texts of an error.
 fn said(error: &postgres::Error) -> String {
     format!("{error:?}")
 }
 
-/// A column that nobody reads may be of any type; one that is read is read, or named.
+/// A column that is not read may have any type. A column that is read can be read, or the error names it.
 #[test]
 fn a_column_is_read_as_what_it_is_or_named() {
     let mut app = App::start(", allow_bare_sessions => true");
@@ -65,7 +65,7 @@ fn a_column_is_read_as_what_it_is_or_named() {
         let type_name = of_type.split(' ').next().unwrap();
         assert_eq!(
             error.detail(),
-            Some(format!(r#"Table "better_auth"."{table}" has column "{column}" of type {type_name}, and it must be {must}."#).as_str())
+            Some(format!(r#"Table "better_auth"."{table}" has column "{column}" of type {type_name}, but it must be {must}."#).as_str())
         );
         // As it was.
         app.run(&format!(
@@ -78,8 +78,7 @@ fn a_column_is_read_as_what_it_is_or_named() {
     }
 }
 
-/// The credential never goes through an input function, whose error would quote it, and is compared
-/// letter by letter.
+/// The credential never goes through an input function, whose error would quote it. It is compared byte by byte.
 #[test]
 fn a_credential_is_in_no_message_and_equals_only_itself() {
     let mut app = App::start(", allow_bare_sessions => true");
@@ -110,7 +109,7 @@ fn a_credential_is_in_no_message_and_equals_only_itself() {
         assert_eq!(error.code().code(), "55000", "{error:?}");
         assert_eq!(
             error.detail(),
-            Some(format!(r#"Table "better_auth"."session" has column "token" of type {}, and it must be text."#,
+            Some(format!(r#"Table "better_auth"."session" has column "token" of type {}, but it must be text."#,
                 of_type.replace("timestamptz", "timestamp with time zone")).as_str())
         );
         app.run("ALTER TABLE better_auth.session DROP token; ALTER TABLE better_auth.session RENAME kept TO token");
@@ -137,7 +136,7 @@ fn a_credential_is_in_no_message_and_equals_only_itself() {
             "{change}"
         );
     }
-    // No end is no session; infinity is one.
+    // A session without an end is refused. An end of infinity is accepted.
     app.run("UPDATE better_auth.session SET \"expiresAt\" = 'infinity'");
     assert_eq!(app.claims(&user["session_token"])["sub"], user["user_id"]);
     app.run("UPDATE better_auth.session SET \"expiresAt\" = '-infinity'");

@@ -1,4 +1,4 @@
-//! What an operator changes while others exchange.
+//! Changes by an operator while others exchange tokens.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};

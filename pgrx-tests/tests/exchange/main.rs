@@ -1,5 +1,5 @@
-//! Providers' tokens in exchange for InsForge's, as an application sees it: RPC as anon, the token
-//! verified with npm jsonwebtoken as InsForge does, then requests with its claims.
+//! The exchange of providers' tokens as an application uses it: an RPC as anon, a check of the token with npm
+//! jsonwebtoken as in InsForge, then requests with its claims.
 
 mod changes;
 
@@ -31,7 +31,7 @@ fn prepared_in<'a>(cluster: &'a Cluster, names: &[&str]) -> (Database<'a>, Clien
     (database, client)
 }
 
-/// What npm jsonwebtoken makes of tokens.
+/// The answers of npm jsonwebtoken for tokens.
 fn verified(secret: &str, tokens: &[Value]) -> Vec<Value> {
     let printed = node::run(
         "verify_insforge_tokens.mjs",
@@ -40,7 +40,7 @@ fn verified(secret: &str, tokens: &[Value]) -> Vec<Value> {
     serde_json::from_str(&printed.unwrap()).unwrap()
 }
 
-/// The claims of a token, without a look at its signature.
+/// The claims of a token, without verifying its signature.
 fn payload(token: &str) -> Value {
     jsonwebtoken::dangerous::insecure_decode::<Value>(token)
         .unwrap()
@@ -334,7 +334,7 @@ fn a_token_in_its_last_moments_is_not_stretched() {
         )
         .unwrap();
     let mut anon = database.connect_as("anon").unwrap();
-    // Within the leeway it verifies, and there is nothing left of it to exchange.
+    // Within the leeway the token verifies, but it has no time left for an exchange.
     let row = superuser
         .query_one(
             "SELECT is_valid FROM insforge_integrations.inspect_provider_jwt($1)",

@@ -1,4 +1,4 @@
-//! What functions are called with.
+//! Arguments for the calls.
 
 use serde_json::Value as Json;
 
@@ -35,7 +35,7 @@ pub enum Argument {
     Expression(String),
 }
 
-/// An argument of a function, as the catalog has it.
+/// An argument of a function, from the catalog.
 #[derive(Debug)]
 pub struct Parameter {
     pub name: String,
@@ -274,7 +274,7 @@ fn huge(random: &mut Random) -> String {
     part.repeat((1 << 20) / part.len())
 }
 
-/// Replaces something in one place, or takes it away.
+/// Replaces or removes something in one place.
 fn change(random: &mut Random, value: &mut Json, world: &World) {
     let is_here = random.one_in(4);
     match value {
@@ -354,7 +354,7 @@ fn text(random: &mut Random, world: &World) -> String {
     }
 }
 
-/// An argument for a parameter: at times what it expects, mostly not.
+/// An argument for a parameter: sometimes a valid one, mostly not.
 pub fn argument(
     random: &mut Random,
     parameter: &Parameter,

@@ -1,6 +1,5 @@
-//! Every function and view of the extension, called by every kind of role with arguments that nobody
-//! means well: the server stays up, nothing is an internal error, no message holds a secret, and every
-//! error says what to do.
+//! Calls every function and view of the extension as every kind of role, with hostile arguments. The server stays up. There
+//! is no internal error, no secret in a message, and no error without a HINT.
 //!
 //! `HOSTILE_SEED` repeats a run, `HOSTILE_SECONDS` makes one longer.
 
@@ -25,9 +24,9 @@ use surroundings::Surroundings;
 use verdict::Verdicts;
 use world::{ROLES, World};
 
-/// What a run takes in `make test`.
+/// Duration of a run in `make test`.
 const SECONDS: u64 = 30;
-/// What a backend may grow by, once it has been warmed up.
+/// Allowed growth of a backend after its first calls.
 const GROWTH_KILOBYTES: i64 = 128 * 1024;
 
 /// A function or a view.
@@ -113,7 +112,7 @@ fn targets(client: &mut Client) -> Vec<Target> {
     functions.into_iter().chain(relations).collect()
 }
 
-/// A session of a role, and what the server tells it besides answers.
+/// A session of a role, and the notices that it gets.
 struct Session {
     role: &'static str,
     client: Client,
@@ -171,7 +170,7 @@ impl Call {
         } else {
             0
         };
-        // All that it expects, or one argument that it does not, or several.
+        // Only valid arguments, or one invalid argument, or several.
         let tame = random.below(3);
         let odd = random.below(parameters.len().max(1));
         let mut texts = Vec::new();
@@ -212,7 +211,7 @@ impl Call {
         }
     }
 
-    /// Makes the call. Errors are the answer, but for those of what surrounds it.
+    /// Makes the call. An error is its answer, unless a surrounding statement raised it.
     fn run(&self, session: &mut Session, ending: &str) -> Result<(), postgres::Error> {
         let client = &mut session.client;
         client.batch_execute(self.surroundings.beginning)?;
@@ -262,7 +261,7 @@ fn nothing_that_is_called_with_anything_breaks_or_tells_a_secret() {
     let mut answered = HashSet::new();
     'run: for rounds in 0_u64.. {
         for target in &targets {
-            // What takes no argument can go wrong in fewer ways, and some of it takes long.
+            // Functions without arguments can fail in fewer ways, and some take long.
             let is_skipped = target.parameters.is_empty() && !random.one_in(3);
             for session in &mut sessions {
                 let is_allowed = target.allowed.iter().any(|role| role == session.role);
@@ -286,7 +285,7 @@ fn nothing_that_is_called_with_anything_breaks_or_tells_a_secret() {
                             cluster.log().unwrap()
                         );
                     };
-                    // What surrounds a call may have failed, and left its transaction.
+                    // A surrounding statement may have failed and ended its transaction.
                     session.client.batch_execute("ROLLBACK").unwrap();
                     verdicts.error(&call, session.role, raised);
                 }

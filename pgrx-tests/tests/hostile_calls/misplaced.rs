@@ -1,10 +1,10 @@
-//! A credential given where a name belongs: the error does not repeat it.
+//! If a credential is given in place of a name, the error does not repeat it.
 
 use insforge_integrations_tests::{Fixture, shared_cluster};
 use postgres::error::SqlState;
 use postgres::types::Type;
 
-/// A token in the form of a provider's, a session's token, a secret, a payment's beginning, a key.
+/// A token of a provider's form, a session's token, a secret, the beginning of a payment, a key.
 const CREDENTIALS: [&str; 5] = [
     "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6d",
     "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1",
@@ -28,7 +28,7 @@ fn a_credential_in_the_place_of_a_name_does_not_stand_in_the_error() {
         ("SELECT insforge_integrations.set_provider_jwks($1, '{}')".to_owned(), format!("There is no provider {hidden}.")),
         ("SELECT insforge_integrations.refresh_provider_jwks($1)".to_owned(), format!("There is no provider {hidden}.")),
         ("SELECT insforge_integrations.configure($1, 'on')".to_owned(), format!("There is no setting {hidden}.")),
-        ("SELECT insforge_integrations.configure('identity_source', $1)".to_owned(), "The setting \"identity_source\" does not take this value; nothing was changed.".to_owned()),
+        ("SELECT insforge_integrations.configure('identity_source', $1)".to_owned(), "The setting \"identity_source\" does not accept this value. Nothing was changed.".to_owned()),
         ("SELECT insforge_integrations.provider_registration($1, '{}')".to_owned(), format!("There is no preset {hidden}.")),
         (format!("{REGISTER}, algorithms => ARRAY[$1])"), format!("{hidden} is not a known algorithm.")),
         (format!("{REGISTER}, audience_rule => $1)"), "An argument is missing or of the wrong type: expected one of `required`, `if_present`, `ignored`.".to_owned()),

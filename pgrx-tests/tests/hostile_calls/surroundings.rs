@@ -1,4 +1,4 @@
-//! In what a call is made: a transaction of some kind, with settings that a session may choose.
+//! The surroundings of a call: a kind of transaction, and settings that a session may choose.
 
 use crate::arguments::Random;
 use crate::world::World;
@@ -16,7 +16,7 @@ const BEGINNINGS: &[&str] = &[
     "BEGIN; SAVEPOINT a; DO $$ BEGIN PERFORM 1/0; EXCEPTION WHEN division_by_zero THEN END $$; ROLLBACK TO a; SAVEPOINT b",
 ];
 
-/// Settings that anybody may make, and what with.
+/// Settings that anybody may change, with values.
 const SETTINGS: &[(&str, &[&str])] = &[
     ("request.method", &["POST", "GET", "", "post", "\u{202e}"]),
     (

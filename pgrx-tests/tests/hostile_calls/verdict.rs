@@ -1,4 +1,4 @@
-//! What is right about an error, a notice and the server's log.
+//! Checks of errors, notices and the server's log.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::Receiver;
@@ -7,17 +7,17 @@ use postgres::error::DbError;
 
 use crate::Call;
 
-/// So many characters of a secret in a row are too many.
+/// A message may not have this number of a secret's characters in a row.
 const WINDOW: usize = 16;
 
 pub struct Verdicts {
     /// Every part of what is planted, in lower case.
     secrets: HashSet<Vec<u8>>,
-    /// What is wrong, each with the first call that showed it.
+    /// Faults, each with the first call that showed it.
     faults: BTreeMap<String, String>,
 }
 
-/// An error that this extension raises, and not Postgres for it.
+/// An error of this extension, not of Postgres.
 fn is_ours(error: &DbError) -> bool {
     matches!(
         error.routine(),
@@ -98,7 +98,7 @@ impl Verdicts {
         }
     }
 
-    /// Whether a message holds what it must not.
+    /// Whether a message contains a secret.
     fn message(&mut self, call: &Call, role: &str, message: &DbError) {
         let parts = [
             Some(message.message()),

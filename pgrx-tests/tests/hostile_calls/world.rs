@@ -1,5 +1,5 @@
-//! A database in which there is something to get wrong: a secret, providers with keys and sessions,
-//! tokens, payments, a ledger. What must never be told is kept as [`World::planted`].
+//! A database with content that can leak or break: a secret, providers with keys and sessions, tokens, payments, a ledger.
+//! [`World::planted`] has the texts that no message may contain.
 
 use std::collections::HashMap;
 
@@ -27,8 +27,7 @@ pub const ROLES: [&str; 5] = [
     "postgres",
 ];
 
-/// Better Auth's tables as far as this extension reads them, a guide's tables, and a schema in front of
-/// which nothing is safe.
+/// The columns of Better Auth's tables that this extension reads, a guide's tables, and a hostile schema.
 const TABLES: &str = r#"
 CREATE SCHEMA better_auth;
 CREATE TABLE better_auth."user" (id text PRIMARY KEY, name text, email text UNIQUE, "emailVerified" boolean, banned boolean, "banExpires" timestamptz);
@@ -52,12 +51,12 @@ CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.shadow_
 GRANT ALL ON SCHEMA evil TO PUBLIC;
 "#;
 
-/// The database, and what its functions are given.
+/// The database, and arguments for its functions.
 pub struct World<'a> {
     pub database: Database<'a>,
-    /// What no message may hold.
+    /// Texts that no message may contain.
     pub planted: Vec<String>,
-    /// What an argument of this name expects.
+    /// Valid values for an argument with this name.
     pub expected: HashMap<&'static str, Vec<String>>,
     /// Tokens, payments and secrets, for any other argument.
     pub credentials: Vec<String>,
@@ -86,7 +85,7 @@ fn base64url(client: &mut Client, bytes: &[u8]) -> String {
     text.trim_end_matches('=').to_owned()
 }
 
-/// Tokens of a provider's: good ones, and such with one thing wrong. Its keys besides.
+/// A provider's tokens: good ones, and some with one fault. Also its keys.
 fn tokens(client: &mut Client) -> (Vec<String>, Value) {
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let point = pair.public_key_raw();
@@ -134,7 +133,7 @@ fn tokens(client: &mut Client) -> (Vec<String>, Value) {
     (tokens, json!({"keys": [jwk]}))
 }
 
-/// A payment in the guide's form, signed, with these members of its authorization otherwise.
+/// A signed payment in the guide's form, with these members of its authorization changed.
 fn payment(client: &mut Client, number: u8, changes: Value) -> (String, String) {
     let key = SigningKey::from_slice(&[7; 32]).unwrap();
     let public: Vec<u8> = key.verifying_key().to_sec1_point(false).as_bytes()[1..].to_vec();
@@ -159,7 +158,7 @@ fn payment(client: &mut Client, number: u8, changes: Value) -> (String, String) 
             member("validAfter", "uint256"), member("validBefore", "uint256"), member("nonce", "bytes32")]},
         "message": authorization
     });
-    // What cannot be hashed is signed as something else.
+    // A value that cannot be hashed is replaced before the signature.
     let digest: Vec<u8> = client
         .query_one(
             "SELECT insforge_integrations.eip712_digest($1)",
@@ -177,7 +176,7 @@ fn payment(client: &mut Client, number: u8, changes: Value) -> (String, String) 
     (payment.to_string(), signature)
 }
 
-/// The first column of what a statement returns, given texts.
+/// The first column of a statement's rows, with texts as arguments.
 fn run(client: &mut Client, statement: &str, parameters: &[&str]) -> Vec<String> {
     let typed: Vec<_> = parameters
         .iter()
@@ -301,7 +300,7 @@ impl<'a> World<'a> {
             payments.clone(),
         ]
         .concat();
-        // Of a token what is not its header, of a payment what is not its JSON's names.
+        // A token without its header, a payment without the names in its JSON.
         let parts = tokens
             .iter()
             .flat_map(|token| token.split('.').skip(1).map(str::to_owned));

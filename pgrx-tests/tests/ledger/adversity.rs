@@ -1,4 +1,4 @@
-//! A standby, and neighbours that do not listen.
+//! A standby, and neighbours that fail.
 
 use std::sync::{Arc, Mutex};
 
@@ -138,7 +138,7 @@ fn a_record_that_nobody_can_be_told_of_is_kept_with_a_warning() {
         CREATE TABLE realtime.heard (payload jsonb);
         CREATE FUNCTION realtime.publish(text, text, jsonb) RETURNS uuid LANGUAGE sql AS
           'INSERT INTO realtime.heard VALUES ($3); SELECT NULL::uuid'";
-    // To fill the queue takes 7 GB of files, so this database is told that it is full.
+    // Filling the queue takes 7 GB of files, so a function reports it as full.
     superuser
         .batch_execute(
             "ALTER FUNCTION pg_catalog.pg_notification_queue_usage() RENAME TO real_queue_usage;

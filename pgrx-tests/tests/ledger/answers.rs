@@ -1,4 +1,4 @@
-//! What each answer of a facilitator makes of a reservation.
+//! The state of a reservation after each answer of a facilitator.
 
 use super::shop::{Shop, State};
 use super::*;
@@ -76,7 +76,7 @@ fn what_may_have_moved_is_pending_until_it_is_known() {
         assert!(state.reason.is_some(), "{answer}");
         assert!(shop.is_listed(&id));
         assert_eq!(shop.ledger(&named), 0);
-        // A later failure does not undo what may have been.
+        // A later failure does not undo a possible settlement.
         let later = shop.settle(
             &id,
             &json!({"success": false, "errorReason": "insufficient_funds"}),
@@ -144,7 +144,7 @@ fn an_answer_about_another_payment_is_a_conflict_and_no_settlement() {
     }
 }
 
-/// Reasons of reference.md C3 and of the packages whose facilitators give them: before anything is
+/// Reasons that facilitators give, from the x402 specification and from the packages of facilitators: before anything is
 /// sent, and after.
 #[test]
 fn every_reason_is_sorted() {

@@ -1,9 +1,9 @@
-//! Several payments in one transaction, as batching facilitators settle them (x402 #1805: four in one).
+//! Several payments in one transaction, from facilitators that batch (x402 #1805: four in one).
 
 use super::shop::Shop;
 use super::*;
 
-/// A payment that settled, and one that the same transaction carried.
+/// A settled payment, and another one in the same transaction.
 fn batched(shop: &mut Shop) -> (String, [String; 2]) {
     let hash = shop.new_hash();
     let answer = json!({"success": true, "transaction": hash});
@@ -169,7 +169,7 @@ fn totals_count_each_payment_of_a_transaction_once() {
         )]
     };
     assert_eq!(totals(&mut shop), expected(2, "20000", "0"));
-    // Said again, by the operator and by the facilitator, it is the same.
+    // If operator and facilitator repeat it, nothing changes.
     shop.resolve(&ids[1], "conflict", Some(&hash)).unwrap();
     shop.settle(&ids[1], &json!({"success": true, "transaction": hash}));
     assert_eq!(totals(&mut shop), expected(2, "20000", "0"));
@@ -190,7 +190,7 @@ fn totals_count_each_payment_of_a_transaction_once() {
                 .contains(&hash_of(&ids[1], &mut shop))
         );
     }
-    // The chain drops a transaction with all that it carried.
+    // The chain drops a transaction with all its payments.
     shop.client
         .query_one(
             "SELECT FROM insforge_integrations.correct_x402_settlement($1, 'reorg', 'gone')",
@@ -260,7 +260,7 @@ fn only_a_transaction_of_another_payment_on_the_same_chain_carries_one() {
         );
     }
     assert!(shop.is_listed(&id));
-    // A settled payment is not in somebody else's transaction beside its own.
+    // A settled payment cannot also be in another transaction.
     let own = shop.new_hash();
     shop.settle(&id, &json!({"success": true, "transaction": own}));
     let error = shop.resolve(&id, "conflict", Some(&own)).unwrap_err();

@@ -1,4 +1,4 @@
-//! What is entered of a settlement later, once.
+//! Corrections of settlements, each entered once.
 
 use super::*;
 
@@ -57,7 +57,7 @@ fn a_correction_by_a_transaction_is_entered_once() {
     let error = refused(&error);
     assert_eq!(error.code(), &SqlState::UNIQUE_VIOLATION);
     assert!(error.detail().unwrap().ends_with("with amount 4000."));
-    // One transaction pays two back, and another pays the rest.
+    // One transaction pays back two payments, and another one pays the rest.
     record(&mut client, &hash(3)).unwrap();
     correct(&mut client, &hash(3), "refund", Some("1"), Some(&hash(2))).unwrap();
     correct(
@@ -96,9 +96,8 @@ fn no_more_is_paid_back_than_the_transaction_brought() {
         let error = correct(&mut client, &hash(1), "refund", Some(amount), by).unwrap_err();
         let error = refused(&error);
         assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE, "{amount}");
-        let expected = format!(
-            "amount: No more than {left} is left to pay back of what the transaction brought."
-        );
+        let expected =
+            format!("amount: Only {left} of the transaction's amount is left to pay back.");
         assert_eq!(error.detail(), Some(expected.as_str()));
     };
     beyond("10001", None, "10000");
@@ -128,7 +127,7 @@ fn no_more_is_paid_back_than_the_transaction_brought() {
         );
     };
     beyond("1001", "1000");
-    // Another payment in the transaction can be paid back too.
+    // A batched payment can be paid back, too.
     correct(&mut client, &hash(1), "batched", Some("500"), None).unwrap();
     correct(
         &mut client,
@@ -178,7 +177,7 @@ fn what_is_no_correction_is_refused_with_its_place() {
     correct(&mut client, &hash(1), "batched", Some(largest), None).unwrap();
 }
 
-/// Two operators at once, each with what the other does not see yet.
+/// Two operators at the same time. Neither sees the other's correction yet.
 #[test]
 fn corrections_that_cross_are_entered_once_at_every_isolation_level() {
     let (database, mut client) = database();

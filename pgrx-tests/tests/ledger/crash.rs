@@ -1,4 +1,4 @@
-//! What was acknowledged is there after any crash, with `synchronous_commit = off` wherever it can be set.
+//! Acknowledged records survive every crash, with `synchronous_commit = off` wherever it can be set.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -97,13 +97,13 @@ fn acknowledged_records_survive_kill_9() {
                 }
                 acknowledged
             });
-            // However slow the machine is, something was acknowledged before the crash.
+            // Something was acknowledged before the crash, even on a slow machine.
             let seen = |count: &AtomicU64| count.load(Ordering::Relaxed) > 1;
             while !(seen(&records) && seen(&reservations) || shop.is_finished()) {
                 std::thread::sleep(Duration::from_millis(1));
             }
             std::thread::sleep(Duration::from_millis(round * 7));
-            // Some are in the middle of a commit now.
+            // Some clients are in the middle of a commit now.
             cluster.crash().unwrap();
             stop.store(true, Ordering::Relaxed);
             for recorder in recorders {

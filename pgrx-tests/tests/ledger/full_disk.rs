@@ -1,4 +1,4 @@
-//! A disk that is full.
+//! A full disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,8 +10,8 @@ use super::*;
 /// A segment of the write-ahead log.
 const SEGMENT: u64 = 16 << 20;
 
-/// Records on four connections until each was refused `refusals` times, or is closed. What was
-/// acknowledged, and what was not, with the error.
+/// Records on four connections until each was refused `refusals` times, or is closed. Returns the acknowledged records,
+/// and the others with their errors.
 fn record_until_refused(
     config: &Config,
     number: &AtomicU64,
@@ -81,7 +81,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     drop(database);
     let number = AtomicU64::new(0);
 
-    // No room for the write-ahead log: the server cannot go on, and says so to nobody.
+    // There is no room for the write-ahead log: the server stops, and clients get no answer.
     client
         .batch_execute(
             "SELECT pg_switch_wal(); CHECKPOINT;
@@ -96,7 +96,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     cluster.start_again().unwrap();
     let mut client = config.connect(NoTls).unwrap();
     assert_each_is_there_once(&mut client, &in_log);
-    // Those may have been recorded or not; to say them again makes it certain.
+    // These may or may not have been recorded. Recording them again makes it certain.
     let cut_off: Vec<String> = cut_off.into_iter().map(|(hash, _)| hash).collect();
     for hash in &cut_off {
         client
@@ -108,7 +108,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     }
     assert_each_is_there_once(&mut client, &cut_off);
 
-    // Room for the log and none for the table: each is refused, and the server goes on.
+    // There is room for the log and none for the table: each record is refused, and the server goes on.
     // Four rows to a page, none of them long enough to be compressed.
     let summary = "x".repeat(1700);
     client
@@ -157,7 +157,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     cluster.limit_files(None).unwrap();
     assert_each_is_there_once(&mut client, &in_log);
     assert_each_is_there_once(&mut client, &in_table);
-    // What was refused left nothing behind: the same sessions and new ones can record it.
+    // A refused record leaves nothing behind: the same sessions and new ones can record it.
     let again: Vec<String> = refused_hashes.into_iter().map(|(hash, _)| hash).collect();
     for hash in &again {
         record(&mut client, hash).unwrap();

@@ -1,4 +1,4 @@
-//! Payments that are made to do harm: nothing is raised by a row, and nobody is kept out.
+//! Hostile payments: no stored row raises an error later, and no honest payment is blocked.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use postgres::NoTls;
 use super::shop::Shop;
 use super::*;
 
-/// Nobody's signature, of a length that only the chain can check.
+/// A made-up signature, with a length that only the chain can check.
 fn junk() -> Value {
     json!(format!("0x{}", "ab".repeat(66)))
 }
@@ -21,7 +21,7 @@ fn unsigned(shop: &mut Shop, name: &str, value: &str) -> String {
     payment.to_string()
 }
 
-/// Whatever reads or writes reservations, as their server and its operator do.
+/// Everything that a server and its operator do with reservations.
 fn use_everything(shop: &mut Shop) {
     for view in [
         "insforge_integrations.unsettled_x402_reservations",
@@ -60,7 +60,7 @@ fn no_time_of_a_payment_makes_anything_raise() {
                 .starts_with("invalid_exact_evm_payload_authorization_valid_before: "),
             "{error:?}"
         );
-        // To verify one is to look at it, whatever it says.
+        // Verification raises no error, whatever the payment contains.
         let row = shop
             .client
             .query_one(
@@ -141,7 +141,7 @@ fn what_has_plainly_no_future_leaves_the_list() {
         assert!(shop.is_listed(&id));
         shop.settle(&id, &json!({"success": false, "errorReason": reason}));
         assert_eq!(shop.is_listed(&id), is_listed, "{reason}");
-        // What was verified here can be used, whatever the facilitator says of its signature.
+        // A signature that was verified here can be used, whatever the facilitator says.
         let (id, _) = shop.reserved();
         shop.settle(&id, &json!({"success": false, "errorReason": reason}));
         assert!(shop.is_listed(&id), "{reason}");
@@ -181,12 +181,12 @@ fn a_signature_that_was_not_verified_keeps_no_verified_payment_out() {
         let hash = hash(900 + number as u64);
         let answer = json!({"success": true, "transaction": hash});
         assert_eq!(shop.settle(&verified, &answer).state, "settled");
-        // The nonce is spent: nothing can come of the other any more.
+        // The nonce is spent, so the other payment can never settle.
         assert!(!shop.is_listed(&unverified));
         assert_eq!(shop.settle(&unverified, &answer).state, "conflict");
         assert_eq!(shop.ledger(&hash), 1);
     }
-    // The other way round, what was verified keeps out what was not.
+    // In the other direction, a verified payment blocks an unverified one.
     let (signed, junked) = pay(&mut shop);
     shop.reserve(&signed, Some("another request")).unwrap();
     let error = shop.reserve(&junked, None).unwrap_err();

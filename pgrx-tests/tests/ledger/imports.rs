@@ -1,4 +1,4 @@
-//! Importing a table that somebody else owns.
+//! Importing a table that another role owns.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn owned_by_mallory(client: &mut Client) {
         .unwrap();
 }
 
-/// Each of these runs `mallory.harm()` somewhere, which leaves a row that says as whom.
+/// Each of these runs `mallory.harm()` somewhere. That function leaves a row with the role that ran it.
 const TRAPS: &str = "
 CREATE TABLE mallory.harmed (as_whom name DEFAULT current_user);
 CREATE FUNCTION mallory.harm() RETURNS text LANGUAGE sql VOLATILE AS
@@ -61,7 +61,7 @@ fn an_import_runs_nothing_of_the_owners_and_locks_the_table() {
         rows.unwrap().iter().map(|row| row.get(0)).collect()
     };
     assert_eq!(harmed(&mut mallory), ["mallory"]);
-    // To plan a query, Postgres computes what is constant in an index: as whoever asks.
+    // When Postgres plans a query, it computes constants of an index with the rights of the caller.
     client.query("SELECT FROM mallory.payments", &[]).unwrap();
     assert_eq!(harmed(&mut mallory), ["postgres"]);
     let mut client = database.connect().unwrap();
@@ -81,7 +81,7 @@ fn an_import_runs_nothing_of_the_owners_and_locks_the_table() {
     assert_eq!(recorded.len(), 1);
 }
 
-/// What would run in a column's type, or in the place of a table.
+/// Code that would run in a column's type, or in place of a table.
 #[test]
 fn what_could_run_something_is_not_imported() {
     let (database, _) = database();
@@ -125,7 +125,7 @@ fn what_could_run_something_is_not_imported() {
     }
 }
 
-/// A table of texts, as people make them.
+/// A table with only text columns, as people make them.
 #[test]
 fn a_row_that_cannot_be_imported_keeps_no_other_from_it() {
     let (database, _) = database();
@@ -177,8 +177,8 @@ fn a_row_that_cannot_be_imported_keeps_no_other_from_it() {
     assert_eq!(kept, 2);
 }
 
-/// The most memory that a server process has had, in KiB: what it maps, which its share of the server's
-/// shared memory is part of from the beginning.
+/// The largest memory of a server process, in KiB. This is its mapped memory, which includes the server's shared memory
+/// from the beginning.
 fn peak_memory(backend: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{backend}/status")).unwrap();
     let line = status
@@ -206,7 +206,7 @@ fn a_table_larger_than_memory_is_imported_row_by_row() {
         .query_one("SELECT pg_backend_pid()", &[])
         .unwrap()
         .get(0);
-    // What an import takes that has nothing to do with the number of rows.
+    // Memory of an import that does not depend on the number of rows.
     let import = "SELECT * FROM insforge_integrations.import_x402_payments('mallory.payments')";
     let mut transaction = client.transaction().unwrap();
     transaction

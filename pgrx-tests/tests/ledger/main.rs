@@ -1,4 +1,4 @@
-//! The ledger of x402 payments: what gets in, what does not, and that nothing is lost.
+//! The ledger of x402 payments: accepted and refused records, and no loss.
 
 mod adversity;
 mod answers;
@@ -41,12 +41,12 @@ fn record(client: &mut impl GenericClient, hash: &str) -> Result<Row, postgres::
     )
 }
 
-/// What Postgres said.
+/// Postgres' error.
 fn refused(error: &postgres::Error) -> &DbError {
     error.as_db_error().unwrap_or_else(|| panic!("{error:?}"))
 }
 
-/// Payments that viem signs as InsForge's guide has buyers do: 10000 USDG on X Layer.
+/// Payments that viem signs as buyers do in InsForge's guide: 10000 USDG on X Layer.
 struct Buyer {
     process: Process,
     requirements: Value,
@@ -69,7 +69,7 @@ impl Buyer {
         }
     }
 
-    /// A header, and who signed it.
+    /// A header and its signer.
     fn pay(&mut self) -> (String, String) {
         self.pay_with("viem")
     }
@@ -201,7 +201,7 @@ fn a_known_transaction_is_refused_or_given_back() {
     );
 }
 
-/// Whatever stands between the function and the table.
+/// Everything that can come between the function and the table.
 #[test]
 fn no_path_returns_without_a_row_or_an_error() {
     let (database, mut client) = database();
@@ -285,7 +285,7 @@ fn what_an_operator_adds_to_the_ledger_holds() {
     assert_eq!(rows.len(), 1);
 }
 
-/// What is said of a conflict is about the index that found it, and never that a row was taken away.
+/// The error of a conflict names the index that found it, and never says that a row was dropped.
 #[test]
 fn a_conflict_on_another_index_names_that_index() {
     let (database, mut client) = database();
@@ -311,13 +311,13 @@ fn a_conflict_on_another_index_names_that_index() {
             "{detail}"
         );
         drop(transaction);
-        // And one that both find is about the transaction.
+        // If both indexes find it, the error is about the transaction.
         let error = record(&mut client, &hash(1)).unwrap_err();
         assert!(refused(&error).detail().unwrap().contains("identical"));
     }
 }
 
-/// Without its unique key the ledger takes no row, rather than one twice.
+/// Without its unique key the ledger accepts no row. It does not accept one twice.
 #[test]
 fn a_ledger_without_its_key_takes_nothing() {
     let (database, mut client) = database();
@@ -345,7 +345,7 @@ fn a_ledger_without_its_key_takes_nothing() {
     }
 }
 
-/// Who asks is written beside each settlement, so what cannot be read stops the record. Nothing of it stays.
+/// Each settlement has the requesting user, so unreadable claims stop the record. Nothing of it stays.
 #[test]
 fn claims_that_cannot_be_read_stop_a_record_and_nothing_else() {
     let (_database, mut client) = database();
@@ -370,7 +370,7 @@ fn claims_that_cannot_be_read_stop_a_record_and_nothing_else() {
     assert_eq!(row.get::<_, &str>("user_id"), "alice");
 }
 
-/// A value that another table keeps apart (TOAST) is not the ledger's to point at.
+/// The ledger must not point at a value in another table's TOAST.
 #[test]
 fn what_another_table_holds_is_recorded_whole() {
     let (database, mut client) = database();
@@ -398,7 +398,7 @@ fn what_another_table_holds_is_recorded_whole() {
     assert!(client.query_one(&stored, &[]).unwrap().get::<_, bool>(0));
 }
 
-/// Those who follow the log, subscribers and others, are told of every row, and of none twice.
+/// Subscribers of the log get every row once.
 #[test]
 fn logical_decoding_shows_each_row_once() {
     let (database, mut client) = database();

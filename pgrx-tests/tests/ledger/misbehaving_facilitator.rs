@@ -1,4 +1,4 @@
-//! A shop, a buyer and a facilitator that behaves in every way one can.
+//! A shop, a buyer and a facilitator with every kind of behaviour.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn nobody_pays_twice_and_nothing_is_delivered_twice() {
     let socket = shared_cluster().socket_directory().to_str().unwrap();
     let mut shop = Process::start("x402_shop.mjs", &[socket, database.name()]).unwrap();
     for shape in ["okx_v1", "okx_v2", "x402"] {
-        // What the reservation becomes, and whether the money moved by then.
+        // The reservation's new state, and whether the money has moved.
         for (behaviour, state, moved) in [
             ("success", "settled", true),
             ("pending", "pending", true),
@@ -40,7 +40,7 @@ fn nobody_pays_twice_and_nothing_is_delivered_twice() {
             assert_eq!(row.get::<_, String>(1), state, "{case}");
             let landed = shop.ask(&json!({"landed": bought["nonce"]})).unwrap();
             assert_eq!(landed["hash"].is_string(), moved, "{case}");
-            // Money that moved is in the ledger, or in the list of what is to be looked up.
+            // Money that moved is in the ledger, or in the list of payments to look up.
             assert_eq!(
                 stored.as_deref(),
                 landed["hash"].as_str().filter(|_| state == "settled"),
@@ -55,13 +55,13 @@ fn nobody_pays_twice_and_nothing_is_delivered_twice() {
                     .unwrap();
                 assert_ne!(again["status"], 200, "{case} {key}: {again}");
             }
-            // The buyer signs anew for the same request: the shop does not take it.
+            // The buyer signs again for the same request, and the shop refuses it.
             let anew = shop.ask(&json!({"buy": case})).unwrap();
             assert_eq!(anew["status"], 409, "{case}: {anew}");
             let paid = shop.ask(&json!({"landed": anew["nonce"]})).unwrap();
             assert_eq!(paid["hash"], Value::Null, "{case}");
 
-            // What turned out to have landed is entered, and delivered once.
+            // A payment that landed is entered and delivered once.
             shop.ask(&json!({"land": true})).unwrap();
             let landed = shop.ask(&json!({"landed": bought["nonce"]})).unwrap();
             if let (Some(hash), true) = (landed["hash"].as_str(), state == "pending") {

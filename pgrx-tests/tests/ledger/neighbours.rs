@@ -1,4 +1,4 @@
-//! What the ledger has to do with others: readers, the guide's table, realtime.
+//! The ledger's neighbours: readers, the guide's table, realtime.
 
 use super::*;
 

@@ -58,7 +58,7 @@ fn one_of_many_connections_records_a_transaction() {
                         _ => postgres::IsolationLevel::Serializable,
                     });
                     let mut transaction = transaction.start()?;
-                    // The snapshot is older than whatever the others commit.
+                    // The snapshot is older than all commits of the others.
                     transaction.query("SELECT 1", &[])?;
                     transaction.query_one(
                         "SELECT * FROM record_x402_settlement($1, $2, $3, '10000', idempotent => $4)",
@@ -116,7 +116,7 @@ fn one_of_many_connections_reserves_an_authorization_or_a_key() {
         );
         assert_one_wins(codes);
 
-        // The same with a key: one is new, the others are given its reservation.
+        // The same with a key: one is new, and the others get its reservation.
         let payment = buyer.pay().0;
         let key = format!("request {round}");
         let new = std::sync::atomic::AtomicUsize::new(0);

@@ -51,7 +51,7 @@ fn a_key_is_held_while_its_authorization_may_land() {
         let later = shop.reserve(&second, Some(&key)).map(|(_, is_new)| is_new);
         assert_eq!(later.is_ok(), may_pay_again_later, "{answer:?}");
         if may_pay_again_later {
-            // The first may have moved all the same, and is not forgotten.
+            // The first may have moved anyway, and stays in the list.
             let is_failed = matches!(&answer, Some(answer) if answer.is_object());
             assert_eq!(shop.is_listed(&id), !is_failed);
         }
@@ -128,7 +128,7 @@ fn a_row_that_the_server_recorded_first_is_adopted_once() {
         ("conflict", Some("transaction_taken"))
     );
     assert_eq!(state.tx_hash.as_deref(), Some(hash.as_str()));
-    // A transaction that carried both: the operator says so, and the totals count both; see batches.rs.
+    // If a transaction carried both, the operator enters it, and the totals count both; see batches.rs.
     shop.client
         .query_one(
             "SELECT FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, 'conflict', $2, 'one batch')",

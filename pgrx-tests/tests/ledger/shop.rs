@@ -41,7 +41,7 @@ impl Shop {
         Ok((row.get(0), row.get(1)))
     }
 
-    /// A new payment, reserved; who signed it.
+    /// Reserves a new payment, and returns its signer.
     pub fn reserved(&mut self) -> (String, String) {
         let (payment, payer) = self.buyer.pay();
         (self.reserve(&payment, None).unwrap().0, payer)
@@ -105,7 +105,7 @@ impl Shop {
         rows.unwrap().len() == 1
     }
 
-    /// Makes an authorization end as long ago as it takes for it not to land any more.
+    /// Sets the end of an authorization so far back that it cannot land any more.
     pub fn expire(&mut self, id: &str) {
         self.superuser
             .execute(

@@ -1,4 +1,4 @@
-//! The ledger's errors as HTTP.
+//! The ledger's errors over HTTP.
 
 use serde_json::json;
 

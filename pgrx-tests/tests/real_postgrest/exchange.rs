@@ -1,4 +1,4 @@
-//! A provider's token in exchange and in the header, and the guides' client code.
+//! A provider's token in an exchange and in the header, and the guides' client code.
 
 use insforge_integrations_tests::node;
 use insforge_integrations_tests::provider_tokens::{a_token_of, guides, providers, register};
@@ -91,7 +91,7 @@ fn a_refused_token_is_401_with_its_reason() {
                         Value::Array(reasons) => reasons.contains(&json!(reason)),
                         expected => *expected == reason,
                     };
-                    // No provider is named, so an issuer that nobody has may be all that can be said.
+                    // No provider is named, so the only possible reason may be an unknown issuer.
                     assert!(
                         fits || reason == "unknown_issuer",
                         "{}: {reason}",

@@ -1,5 +1,5 @@
-//! A real PostgREST in front of the extension, for each of the programs that this machine has: `postgrest` on
-//! PATH, or those that POSTGREST names. Without one these tests say so and check nothing.
+//! A real PostgREST in front of the extension: each program that POSTGREST names, or `postgrest` on PATH. Without one,
+//! these tests say so and check nothing.
 
 mod errors;
 mod exchange;
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use server::{Answer, Call, SECRET};
 
 const OURS: &str = "insforge_integrations.pre_request";
-/// An application's own, which calls `authenticate()`.
+/// A pre-request function of an application. It calls `authenticate()`.
 const APPLICATIONS: &str = "public.check_request";
 const HEADER: &str = "x-provider-token";
 
-/// A database with the guides' table, providers, and a function that says who is asking.
+/// A database with the guides' table, providers, and a function that returns the requesting user.
 fn prepared() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
@@ -56,7 +56,7 @@ fn text(value: &Value) -> &str {
         .unwrap_or_else(|| panic!("{value} is no text"))
 }
 
-/// A token as InsForge's backend mints it for PostgREST.
+/// A token like those that InsForge's backend makes for PostgREST.
 fn insforge_token(role: &str, user: Option<&str>) -> String {
     let mut claims = json!({"role": role, "exp": node::now() + 600});
     if let Some(user) = user {
@@ -66,7 +66,7 @@ fn insforge_token(role: &str, user: Option<&str>) -> String {
     jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap()
 }
 
-/// Who is asking, as function `who()` sees it.
+/// The requesting user in function `who()`.
 fn who(role: &str, user: Option<&str>, org: Option<&str>) -> Answer {
     Answer {
         status: 200,
@@ -75,7 +75,7 @@ fn who(role: &str, user: Option<&str>, org: Option<&str>) -> Answer {
     }
 }
 
-/// A body that is no text: PostgREST 12 and 14 notice after the pre-request and leave the transaction open.
+/// A body that is not text. PostgREST 12 and 14 notice this after the pre-request and leave the transaction open.
 fn broken_request(token: &str) -> Call {
     Call::form("/rpc/exchange_provider_token", "token=%FF").header(HEADER, token)
 }

@@ -1,4 +1,4 @@
-//! Nobody is answered as somebody else, whatever happens to the requests before on the same connection.
+//! No request is answered as another user's, whatever happened to earlier requests on the same connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -14,7 +14,7 @@ use super::{APPLICATIONS, HEADER, OURS, broken_request, insforge_token, prepared
 
 const ROUNDS: usize = 5;
 
-/// How many of PostgREST's sessions have a transaction open and nothing to do any more.
+/// Number of PostgREST's idle sessions with an open transaction.
 fn left_open(superuser: &mut Client, database: &Database) -> i64 {
     thread::sleep(Duration::from_millis(50));
     let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1
@@ -25,7 +25,7 @@ fn left_open(superuser: &mut Client, database: &Database) -> i64 {
         .get(0)
 }
 
-/// PostgREST 12 and 14 are known to do so; a test that finds them mended has to be told.
+/// PostgREST 12 and 14 are known to do so. If a version no longer does, this test must be changed.
 fn leaves_transactions_open(program: &Program) -> bool {
     ["PostgREST 12.", "PostgREST 14."]
         .iter()
@@ -39,7 +39,7 @@ fn victim(number: usize) -> String {
 /// Requests without a provider's token, and what they must be answered: twenty users', the attacker's own, an
 /// administrator's and anybody's, and rows that the users write.
 fn victims(identity_source: &str) -> Vec<(Call, Answer)> {
-    // Nobody is known by claims in verified mode, so nobody can write there either.
+    // In verified mode, claims identify nobody, so nobody can write.
     let by_claims = identity_source == "claims";
     let signed_in = |user: &str| insforge_token("authenticated", Some(user));
     let ask = || Call::get("/rpc/who");
@@ -65,7 +65,7 @@ fn victims(identity_source: &str) -> Vec<(Call, Answer)> {
     all
 }
 
-/// A request that writes a row, and the answer that shows whose it is.
+/// A request that writes a row. Its answer shows the row's user.
 fn write_a_note(user: &str, token: &str) -> (Call, Answer) {
     let call = Call::post("/notes?select=user_id", &json!({"body": "new"}));
     let answer = Answer {
@@ -97,7 +97,7 @@ fn a_request_that_postgrest_left_open_answers_no_other() {
     assert!(wrong.is_empty(), "{:#?}", &wrong[..wrong.len().min(5)]);
 }
 
-/// Requests that were answered as somebody else while an attacker leaves transactions open.
+/// Requests that were answered as another user's while an attacker leaves transactions open.
 fn answered_as_others(
     program: &Program,
     pool: u32,
@@ -145,7 +145,7 @@ fn answered_as_others(
     wrong
 }
 
-/// Each in a thread of its own.
+/// Runs each in its own thread.
 fn at_once<T: Sync, R: Send>(items: &[T], ask: impl Fn(&T) -> R + Sync) -> Vec<R> {
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| ask(item))).collect();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 
-/// What PostgREST verifies its tokens with, and the extension signs with.
+/// The secret with which the extension signs and PostgREST verifies.
 pub const SECRET: &str = "insforge's JWT_SECRET, 32 bytes or more";
 
 /// A PostgREST that this machine has.
@@ -22,8 +22,8 @@ pub struct Program {
     pub version: String,
 }
 
-/// The programs that POSTGREST names, separated by colons, or else the one on PATH. A run without any says
-/// so where the test runner does not hide it.
+/// The programs that POSTGREST names, separated by colons, or else the one on PATH. Without any, a line on stderr says so,
+/// which the test runner does not hide.
 pub fn programs() -> &'static [Program] {
     static PROGRAMS: OnceLock<Vec<Program>> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -57,17 +57,17 @@ pub fn programs() -> &'static [Program] {
     })
 }
 
-/// A line for who runs the tests, shown whether they pass or not.
+/// Writes a line that is shown whether the tests pass or not.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "real PostgREST: {line}");
 }
 
-/// Ends the program when its own standard input does, so that none is left behind. Asked kindly, PostgREST 17
-/// would wait for connections that a client keeps.
+/// Kills the program when its own standard input ends, so none is left behind. On SIGTERM, PostgREST 17 would wait for
+/// clients' connections.
 const KEEPER: &str =
     r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill -KILL "$server"; wait 2>/dev/null"#;
 
-/// A running PostgREST, gone with its owner.
+/// A running PostgREST, which ends with its owner.
 pub struct Server {
     url: String,
     agent: Agent,
@@ -76,7 +76,7 @@ pub struct Server {
     log: tempfile::NamedTempFile,
 }
 
-/// How the server is set up besides what all of them have.
+/// Additional settings of the server.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub pre_request: Option<&'a str>,
@@ -172,7 +172,7 @@ impl Drop for Server {
     }
 }
 
-/// What came back.
+/// The response.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,

@@ -1,4 +1,4 @@
-//! x402 payments made by real clients from requirements made here, and verified here.
+//! x402 payments: real clients pay by this extension's requirements, and this extension verifies them.
 
 mod mutations;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 
-/// Each client, the version, network and asset it pays in.
+/// Each client with its version, network and asset.
 const BUYERS: [(&str, i32, &str, &str); 5] = [
     ("x402", 1, "base-sepolia", "USDC"),
     ("core", 1, "base", "USDC"),
@@ -21,7 +21,7 @@ const BUYERS: [(&str, i32, &str, &str); 5] = [
 
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
-    // Nobody needs more than what PUBLIC has.
+    // The privileges of PUBLIC are enough.
     let client = database.connect_as("anon").unwrap();
     (database, client)
 }
@@ -37,7 +37,7 @@ fn requirements(client: &mut Client, version: i32, network: &str, asset: &str) -
         .get(0)
 }
 
-/// Has a client pay what is required.
+/// Lets a client pay by the requirements.
 fn pay(client: &mut Client, buyers: &mut Process, buyer: &str, requirements: &Value) -> Value {
     let resource = requirements
         .get("amount")
@@ -115,8 +115,7 @@ fn payments_of_real_clients_are_valid_as_they_come() {
     }
 }
 
-/// What sellers offer beside a payment that is known here: OKX's example has `aggr_deferred`, others Solana and
-/// Permit2.
+/// Unknown offers beside a known one: OKX's example has `aggr_deferred`, others Solana and Permit2.
 fn others(wanted: &Value) -> Vec<Value> {
     let with = |name: &str, value: Value| {
         let mut offer = wanted.clone();
@@ -147,7 +146,7 @@ fn an_offer_that_is_not_known_is_carried_and_refused_when_a_payment_takes_it() {
     let others = others(&wanted);
     let mut offers = vec![wanted.clone()];
     offers.extend(others.iter().cloned());
-    // npm @x402/core takes what it knows of them.
+    // npm @x402/core chooses an offer that it knows.
     let offers = json!(offers);
     let header: String = client
         .query_one(
@@ -169,7 +168,7 @@ fn an_offer_that_is_not_known_is_carried_and_refused_when_a_payment_takes_it() {
         .unwrap();
     let verdict = verify(&mut client, paid["header"].as_str().unwrap(), &offers).unwrap();
     assert_eq!(verdict.is_valid, Some(true), "{verdict:?}");
-    // One that takes another is refused with its reason, and the row shows which.
+    // A payment for another offer is refused with the reason, and the row shows the offer.
     let reasons = [
         "invalid_network",
         "unsupported_scheme",
@@ -256,7 +255,7 @@ fn a_contract_wallets_signature_is_neither_valid_nor_invalid() {
         verdict.unchecked,
         ["balance", "code_at_payer", "nonce_on_chain", "signature"]
     );
-    // What can be seen without the chain is still seen.
+    // Faults that can be seen without the chain are still found.
     let mut dearer = wanted.clone();
     dearer["maxAmountRequired"] = json!("10001");
     let verdict = verify(&mut client, paid["header"].as_str().unwrap(), &dearer).unwrap();

@@ -1,4 +1,4 @@
-//! Each payment with one member changed, and each held against other requirements.
+//! Each payment with one changed member, and each payment against other requirements.
 
 use insforge_integrations_tests::node::Process;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn mutations(payment: &Value) -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("/x402Version", json!(3), "invalid_x402_version"),
         ("/x402Version", json!("1"), "invalid_x402_version"),
-        // Another member's value is another message: the signature is the first that does not fit.
+        // A changed member changes the message, so the signature is the first check that fails.
         ("/payload/authorization/from", json!(PAY_TO), SIGNATURE),
         (
             "/payload/authorization/to",
@@ -158,7 +158,7 @@ fn a_payment_for_other_requirements_is_refused_with_the_specifications_reason() 
     for (buyer, version, network, asset) in BUYERS {
         let wanted = requirements(&mut client, version, network, asset);
         let paid = pay(&mut client, &mut buyers, buyer, &wanted);
-        // Version 1 takes more than was asked for, version 2 the amount alone.
+        // Version 1 accepts more than the required amount, version 2 only that amount.
         let (amount, too_little, too_much) = match version {
             1 => (
                 "maxAmountRequired",
@@ -183,7 +183,7 @@ fn a_payment_for_other_requirements_is_refused_with_the_specifications_reason() 
         ] {
             let mut offered = wanted.clone();
             offered[member] = json!(value);
-            // What a buyer of version 2 accepted is held against the offer before the rest: let it agree.
+            // In version 2, `accepted` is compared with the offer first, so it is made equal.
             let mut payment = paid["payment"].clone();
             if let Some(accepted) = payment.get_mut("accepted") {
                 *accepted = offered.clone();

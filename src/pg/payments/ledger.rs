@@ -1,4 +1,4 @@
-//! The ledger of settlements: the one place where a row gets into it.
+//! The ledger of settlements. No other code adds a row to it.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_catalog::pg_proc::PgProc;
@@ -20,7 +20,7 @@ use crate::x402;
 use crate::x402::registry::Network;
 use crate::x402::settlement::{UnreadSettlement, row_id};
 
-/// What is to be recorded, each part in the ledger's own spelling.
+/// A settlement to record, each part in the ledger's own spelling.
 struct Entry<'a> {
     id: Option<pgrx::Uuid>,
     created_at: Option<TimestampWithTimeZone>,
@@ -55,7 +55,7 @@ const TYPES: &[pg_sys::Oid; 14] = &[
 ];
 
 impl Entry<'_> {
-    /// The parameters of the statements: the columns of the ledger, then what the view adds of the network.
+    /// The parameters of the statements: the columns of the ledger, then the view's columns of the network.
     fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; TYPES.len()]> {
         let id = pgrx::Uuid::from_bytes(row_id(self.tx_hash));
         let amount = AnyNumeric::try_from(self.amount).map_err(Error::bug)?;
@@ -81,7 +81,7 @@ impl Entry<'_> {
 }
 
 thread_local! {
-    /// One row: the new row of view x402_payments, or none when the ledger has the transaction.
+    /// Returns the new row of view x402_payments, or no row if the ledger has the transaction.
     static INSERT: Statement = const { Statement::new(
         || {
             Ok(format!(
@@ -96,8 +96,8 @@ thread_local! {
         },
         TYPES,
     ) };
-    /// Of the transaction's row: the columns in which it is another payment's than the one given, when it was
-    /// recorded, and the row of view x402_payments. Nowhere else is asked whether two are the same payment.
+    /// Returns for a recorded transaction: the columns in which its row is another payment's, the time of the
+    /// record, and the row of view x402_payments. No other code decides whether two payments are the same.
     static KNOWN: Statement = const { Statement::new(
         || {
             Ok(format!(
@@ -119,10 +119,10 @@ thread_local! {
     ) };
 }
 
-/// The expression that makes a row of view x402_payments of a row of the ledger. Postgres holds it against the
-/// view's columns whenever it plans the statement.
+/// The expression that makes a row of view x402_payments from a row of the ledger. Postgres compares it with the view's
+/// columns whenever it plans the statement.
 fn public_row() -> Result<String> {
-    // Not Spi::get_one(), which makes the transaction one that writes: on a standby the INSERT says why it is refused.
+    // Not Spi::get_one(): it would make this a writing transaction. On a standby, the INSERT must raise the error.
     let view = Spi::connect(|client| {
         let found = client.select(
             "SELECT pg_catalog.format('%I.x402_payments', n.nspname)
@@ -140,16 +140,16 @@ fn public_row() -> Result<String> {
     ))
 }
 
-/// Where a transaction stands in the ledger.
+/// Whether a transaction is new in the ledger.
 enum Entered<'conn> {
-    /// It was put there: what [`INSERT`] returned.
+    /// New: the row that [`INSERT`] returned.
     New(Row<'conn>),
-    /// It was there already, committed or by this transaction: what [`KNOWN`] returned.
+    /// Known, committed or by this transaction: the row that [`KNOWN`] returned.
     Known(Row<'conn>),
 }
 
-/// Puts a row into the ledger, or finds the one that is there.
-/// What is inserted is on disk once the transaction has committed, whatever `synchronous_commit` says.
+/// Adds a row to the ledger, or finds the transaction's row. After the commit a new row is on disk, even if
+/// `synchronous_commit` is off.
 fn enter<'conn>(
     connection: &'conn SpiClient<'_>,
     entry: &Entry,
@@ -158,7 +158,7 @@ fn enter<'conn>(
     let values = &entry.values(network)?;
     let insert = || INSERT.with(|insert| insert.first_row(connection, values, Sees::Usual));
     transaction::force_sync_commit();
-    // Elsewhere a row that the transaction's snapshot does not have is a serialization failure.
+    // At other isolation levels, a row that the snapshot does not have raises a serialization failure.
     let inserted = match transaction::sees_what_others_commit() {
         true => Ok(insert()?),
         false => in_subtransaction(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, insert)?,
@@ -177,7 +177,7 @@ fn enter<'conn>(
     }
 }
 
-/// What SQL function `record_x402_settlement` is called with.
+/// The arguments of SQL function `record_x402_settlement`.
 pub struct Arguments<'a> {
     pub tx_hash: Option<&'a str>,
     pub payer_address: Option<&'a str>,
@@ -189,7 +189,7 @@ pub struct Arguments<'a> {
     pub is_idempotent: bool,
 }
 
-/// Records a settlement: a row of the function's type.
+/// Records a settlement. Returns a row of the function's type.
 pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
     let settlement = UnreadSettlement {
@@ -247,8 +247,8 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
-/// For the functions on reservations and the import: inserts a settlement whose parts are in the ledger's own
-/// spelling. When the ledger has the transaction already: the columns in which its row differs.
+/// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on reservations and the
+/// import. If the ledger already has the transaction, returns the columns in which its row differs.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
@@ -308,7 +308,7 @@ fn insert_x402_settlement(
     })
 }
 
-/// Makes the commit of this transaction wait for the disk, whatever `synchronous_commit` says.
+/// Makes the commit of this transaction wait for the disk, even if `synchronous_commit` is off.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn force_sync_commit() {
     transaction::force_sync_commit();

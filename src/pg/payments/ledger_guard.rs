@@ -1,4 +1,4 @@
-//! What happens before the extension is dropped: a ledger with rows is kept, and its cron job ends.
+//! Runs before the extension is dropped: refuses to drop a ledger with rows, and ends the cron job.
 
 use pgrx::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::pg::settings;
 use crate::pg::sys::drop_statement::Dropped;
 use crate::x402;
 
-/// What event trigger function `keep_x402_ledger` does before a DROP.
+/// The body of event trigger function `keep_x402_ledger`, before a DROP.
 pub fn check(dropped: Dropped) -> Result<()> {
     let drops_extension = match dropped {
         Dropped::Named { kind, names } => reaches_extension(kind, names)?,
@@ -24,9 +24,9 @@ pub fn check(dropped: Dropped) -> Result<()> {
     unschedule()
 }
 
-/// Ends the extension's cron job. Should the statement fail, the job stays.
+/// Ends the extension's cron job. If the statement fails, the job stays.
 fn unschedule() -> Result<()> {
-    // A library is newer than the catalogs until ALTER EXTENSION … UPDATE.
+    // Until ALTER EXTENSION … UPDATE, the library may be newer than the SQL objects.
     Spi::run(
         "DO $$ BEGIN
            IF pg_catalog.to_regprocedure('insforge_integrations.unschedule_jwks_refresh()') IS NOT NULL THEN

@@ -1,4 +1,4 @@
-//! Publishing what was recorded by `realtime.publish`, which is not ours.
+//! Publishes records with `realtime.publish`, which is InsForge's function.
 
 use pgrx::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::security_context::restricted_to;
 use crate::x402;
 
-/// Publishes a recorded settlement, when the setting is on; see sql/ledger.sql.
+/// Publishes a recorded settlement if the setting is on; see sql/ledger.sql.
 pub fn publish(tx_hash: &str) -> Result<()> {
     if !settings::current()?.realtime {
         return Ok(());
@@ -21,8 +21,8 @@ pub fn publish(tx_hash: &str) -> Result<()> {
     .map_err(Error::bug)
 }
 
-/// Calls a function (text, text, jsonb) with the rights of its owner alone, in a state in which it can
-/// leave nothing behind in the session. What it raises, this raises.
+/// Calls a function (text, text, jsonb) with only the rights of its owner, in a state in which it can leave nothing
+/// behind in the session. An error of the function is raised.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn call_as_its_owner(
     function: pg_sys::Oid,

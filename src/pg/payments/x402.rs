@@ -27,7 +27,7 @@ pub static ASSETS: TableCache<Assets> = TableCache::new(c"x402_asset_entries", |
     Ok(Assets::new(rows.parse()?))
 });
 
-/// The networks and assets as of now.
+/// The present networks and assets.
 pub(super) struct CurrentRegistry {
     networks: Rc<Networks>,
     assets: Rc<Assets>,
@@ -49,7 +49,7 @@ impl CurrentRegistry {
     }
 }
 
-/// What a seller asks for.
+/// The seller's requirements.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
 #[allow(clippy::too_many_arguments)]
 fn x402_payment_requirements(
@@ -143,7 +143,7 @@ fn x402_facilitator_request(
     )?))
 }
 
-/// Holds a payment against what was asked for; raises on nothing that a payment can contain.
+/// Checks a payment against the requirements. No content of a payment makes it raise an error.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn verify_x402_payment(
@@ -199,7 +199,7 @@ fn verify_x402_payment(
     Ok(TableIterator::once(row))
 }
 
-/// Seconds since 1970 as a time; `infinity` beyond what Postgres has.
+/// Seconds since 1970 as a time; `infinity` after the end of Postgres' times.
 pub(super) fn timestamp(seconds: &U256) -> TimestampWithTimeZone {
     let seconds = digits(seconds).parse::<f64>().ok();
     seconds
@@ -216,7 +216,7 @@ pub(super) fn text_of(json: Option<Jsonb>) -> String {
 mod tests {
     use pgrx::prelude::*;
 
-    /// The payment of the x402 specification, genuinely signed and long over.
+    /// The payment of the x402 specification. Its signature is genuine and expired long ago.
     const PAYMENT: &str = r#"{"x402Version":1,"scheme":"exact","network":"base-sepolia","payload":{
       "signature":"0x2d6a7588d6acca505cbf0d9a4a227e0c52c6c34008c8e8986a1283259764173608a2ce6496642e377d6da8dbbf5836e9bd15092f9ecab05ded3d6293af148b571c",
       "authorization":{"from":"0x857b06519E91e3A54538791bDbb0E22373e36b66","to":"0x209693Bc6afc0C5328bA36FaF03C514EF312287C",

@@ -1,12 +1,12 @@
 //! The identity that `authenticate()` or `pre_request()` bound to the request.
 //!
-//! It lives in a setting of this extension, set for the transaction, so that savepoints undo it,
-//! the end of the transaction ends it, and parallel workers have it. Ordinary roles can neither set
-//! nor reset it: a value given before the library is loaded is dropped with a warning when it is.
+//! The identity is the value of a setting (GUC) of this extension, set for the transaction. Therefore savepoints undo
+//! it, the end of the transaction ends it, and parallel workers have it. Ordinary roles can neither set nor reset it. If
+//! a value was given before the library is loaded, Postgres drops it with a warning.
 //!
-//! A transaction is not a request. PostgREST can give a connection back to its pool with the transaction
-//! still open; the next request's BEGIN then changes nothing. An identity therefore holds only while the
-//! request's own settings are those under which it was bound.
+//! A transaction is not a request. PostgREST can return a connection to its pool with the transaction still open. The
+//! next request's BEGIN then changes nothing. Therefore an identity holds only while the request's own settings keep
+//! the values that they had when it was bound.
 
 use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};
@@ -29,7 +29,7 @@ const NAME: &CStr = c"insforge_integrations.verified_claims";
 /// Postgres writes the address of the text here.
 static VALUE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 
-/// What PostgREST sets for each request, as far as it says who is asking.
+/// The settings that PostgREST writes for each request and that can identify the user.
 pub struct RequestSettings {
     pub claims: Setting,
     pub headers: Setting,
@@ -45,7 +45,7 @@ impl RequestSettings {
         }
     }
 
-    /// A digest of all three, which parallel workers compute alike.
+    /// A digest of all three. Parallel workers compute the same one.
     fn digest(&self) -> String {
         let mut context = digest::Context::new(&digest::SHA256);
         for setting in [&self.claims, &self.headers, &self.cookies] {
@@ -55,17 +55,17 @@ impl RequestSettings {
     }
 }
 
-/// Who was bound, and until when.
+/// A bound identity and its end.
 #[derive(Serialize, Deserialize)]
 pub struct BoundIdentity {
     pub provider: String,
     #[serde(flatten)]
     pub identity: Identity,
-    /// Microseconds since 2000, as Postgres counts; the identity ends then.
+    /// End of the identity, in microseconds since 2000, as Postgres counts.
     pub expires: pg_sys::TimestampTz,
 }
 
-/// What the setting holds.
+/// The content of the setting.
 #[derive(Serialize, Deserialize)]
 struct Stored<T> {
     /// [`RequestSettings::digest`] when the identity was bound.
@@ -74,7 +74,7 @@ struct Stored<T> {
     bound: T,
 }
 
-/// Defines the setting; called once when the library is loaded.
+/// Defines the setting. Called once, when the library is loaded.
 pub fn define() {
     // SAFETY: name, description and value live as long as the process.
     unsafe {
@@ -93,19 +93,19 @@ pub fn define() {
             None,
             None,
         );
-        // No other setting may look like one of this extension.
+        // No other setting may have this extension's prefix.
         pg_sys::MarkGUCPrefixReserved(PREFIX.as_ptr());
     }
 }
 
-/// Whether the setting's text is `other`; "" while nothing is bound.
+/// Whether the setting's text is `other`. The text is "" while no identity is bound.
 #[inline(always)]
 pub fn is(other: &CStr) -> bool {
     let text = VALUE.load(Ordering::Relaxed);
     if text.is_null() {
         return other.is_empty();
     }
-    // SAFETY: Postgres keeps a text that ends with NUL.
+    // SAFETY: the text that Postgres keeps ends with NUL.
     unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 }
 }
 
@@ -119,7 +119,7 @@ pub fn copy() -> CString {
     unsafe { CStr::from_ptr(text) }.to_owned()
 }
 
-/// The identity that is bound to the present request. One that was bound to another is none.
+/// The identity that is bound to the present request. An identity of another request does not count.
 pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
     let text = copy();
     let text = utf8(&text)?;
@@ -130,13 +130,13 @@ pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
     Ok((stored.request == request.digest()).then_some(stored.bound))
 }
 
-/// Binds an identity to the request as its settings are now.
+/// Binds an identity to the request with its present settings.
 pub fn bind(bound: &BoundIdentity) -> Result<()> {
     let request = RequestSettings::new().digest();
     set(&serde_json::to_string(&Stored { request, bound }).map_err(Error::bug)?)
 }
 
-/// Unbinds the identity, if one is bound, whichever request it was bound to.
+/// Removes the bound identity, if there is one, whichever request it belongs to.
 pub fn unbind() -> Result<()> {
     match is(c"") {
         true => Ok(()),
@@ -144,7 +144,7 @@ pub fn unbind() -> Result<()> {
     }
 }
 
-/// A call of this extension sets its own setting, with the rights that takes.
+/// Sets this extension's own setting, with the rights that this needs.
 fn set(text: &str) -> Result<()> {
     guc::set_local(NAME, text, pg_sys::GucContext::PGC_SUSET)
 }

@@ -1,10 +1,10 @@
-//! The clock, which the pure modules are given the time by.
+//! The clock. Pure modules get the time from here, as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgrx::prelude::*;
 
-/// Seconds between 1970 and 2000, from where Postgres counts.
+/// Seconds between 1970 and 2000. Postgres counts from 2000.
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
 /// Seconds since 1970.
@@ -15,23 +15,23 @@ pub fn now() -> i64 {
     })
 }
 
-/// A time in seconds since 1970, in microseconds since 2000.
+/// Converts seconds since 1970 into microseconds since 2000.
 pub fn microseconds(seconds: f64) -> pg_sys::TimestampTz {
     ((seconds - POSTGRES_EPOCH as f64) * 1e6) as i64
 }
 
-/// A time in microseconds since 2000, in seconds since 1970.
+/// Converts microseconds since 2000 into seconds since 1970.
 pub const fn seconds(microseconds: pg_sys::TimestampTz) -> i64 {
     microseconds.div_euclid(1_000_000) + POSTGRES_EPOCH
 }
 
-/// A time in seconds since 1970 as a value of SQL.
+/// Converts seconds since 1970 into an SQL value.
 pub fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(microseconds(seconds)).ok()
 }
 
-/// Seconds since 1970 of a time in Postgres' own JSON spelling. One without an offset is UTC,
-/// whatever the session's time zone, which is for anybody to set.
+/// Reads a time as Postgres writes it in JSON, in seconds since 1970. A time without an offset is in UTC; the session's
+/// time zone does not count, because anybody can set it.
 pub fn parse(time: &str) -> Option<i64> {
     use std::str::FromStr;
     let has_offset = time

@@ -1,11 +1,11 @@
-//! All that differs between the versions of Postgres.
+//! All differences between the versions of Postgres.
 
 use pgrx::pg_sys;
 
 pub use setting::{Place, text as setting};
 
-/// Runs `work` while names are looked up in pg_catalog only. The end of the (sub)transaction puts back what an error of
-/// Postgres' leaves.
+/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the end of the
+/// (sub)transaction restores the path.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     let mut path = pg_sys::OverrideSearchPath {
@@ -20,8 +20,8 @@ pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     worked
 }
 
-/// Runs `work` while names are looked up in pg_catalog only. The end of the (sub)transaction puts back what an error of
-/// Postgres' leaves.
+/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the end of the
+/// (sub)transaction restores the path.
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: called in a transaction.
@@ -36,7 +36,7 @@ pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     worked
 }
 
-/// Postgres 16 and later find a setting by a hash of its name.
+/// Postgres 16 and later versions find a setting by a hash of its name.
 #[cfg(not(feature = "pg15"))]
 mod setting {
     use std::ffi::{CStr, c_char};
@@ -50,10 +50,10 @@ mod setting {
         pub const NOWHERE: Self = Self;
     }
 
-    /// The text of a setting; null while it is not set.
+    /// The text of a setting, or null while it is not set.
     ///
     /// # Safety
-    /// Called in a backend. It raises nothing, as `missing_ok` and not `restrict_privileged`.
+    /// Called in a backend. With `missing_ok` and without `restrict_privileged`, Postgres raises no error.
     #[inline(always)]
     pub unsafe fn text(name: &'static CStr, _: &Place) -> *const c_char {
         // SAFETY: the name ends with NUL.
@@ -61,8 +61,8 @@ mod setting {
     }
 }
 
-/// In Postgres 15 a look-up is a binary search with case folding, which is most of what a call costs. Here the place
-/// where the setting stood is looked at first.
+/// In Postgres 15 a lookup is a binary search with case folding, which takes most of a call's time. This code first looks
+/// at the place where it found the setting the last time.
 #[cfg(feature = "pg15")]
 mod setting {
     use std::cell::Cell;
@@ -72,7 +72,7 @@ mod setting {
 
     use crate::pg::sys::fmgr::unguarded;
 
-    /// Index of a setting among all, and how many there were when it was last searched.
+    /// Index of the setting in Postgres' array, and the array's length at the last search.
     pub struct Place {
         index: Cell<usize>,
         count: Cell<usize>,
@@ -86,10 +86,10 @@ mod setting {
         };
     }
 
-    /// The text of a setting; null while it is not set.
+    /// The text of a setting, or null while it is not set.
     ///
     /// # Safety
-    /// `place` is of this name. It raises nothing, as `missing_ok` and not `restrict_privileged`.
+    /// `place` belongs to this name. With `missing_ok` and without `restrict_privileged`, Postgres raises no error.
     #[inline(always)]
     pub unsafe fn text(name: &'static CStr, place: &Place) -> *const c_char {
         // SAFETY: the index is inside the array as it is now. Its element is whatever setting
@@ -111,7 +111,7 @@ mod setting {
         }
     }
 
-    /// Takes what the full search finds, and remembers where it is if it is anywhere.
+    /// Searches all settings, and remembers the place if the setting exists.
     #[cold]
     unsafe fn find(name: &'static CStr, place: &Place) -> *const c_char {
         // SAFETY: every index below the count is inside the array.

@@ -1,10 +1,10 @@
-//! What a DROP statement names, read from its parse tree.
+//! The objects that a DROP statement names, read from its parse tree.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-/// What a statement drops.
+/// The objects that a statement drops.
 pub enum Dropped {
     /// Extensions, schemas or languages.
     Named {
@@ -12,7 +12,7 @@ pub enum Dropped {
         kind: &'static str,
         names: Vec<String>,
     },
-    /// All that these roles own.
+    /// Everything that these roles own.
     OwnedBy(Vec<pg_sys::Oid>),
     /// Something else, or nothing.
     Other,

@@ -1,5 +1,5 @@
-//! The functions that Postgres calls by C's rules, because pgrx has no way to declare them: each takes its arguments
-//! apart and hands them to the room that decides.
+//! SQL functions that pgrx cannot declare, so Postgres calls them as C functions. Each reads its arguments and gives
+//! them to the module that decides.
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
@@ -12,7 +12,7 @@ use crate::pg::error::Result;
 use crate::pg::payments::{ledger, ledger_guard};
 use crate::pg::tokens::{exchange, pre_request};
 
-/// What a function of Postgres' answers, or raises.
+/// The answer of an SQL function, or its error.
 fn or_raise(answer: Result<Datum>) -> Datum {
     answer.unwrap_or_else(|error| {
         error.raise();
@@ -53,7 +53,7 @@ pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
 function_info!(pg_finfo_pre_request);
 
 /// SQL function `record_x402_settlement`; see sql/payments_view.sql. It is declared to return a set and returns one
-/// row: to Postgres a function that says nothing of a set has returned one of one row.
+/// row. Postgres takes this for a set of one row, because the function does not use the protocol of sets.
 ///
 /// # Safety
 /// Called by Postgres' function manager.

@@ -1,9 +1,8 @@
-//! Functions that Postgres calls by name, and the calls into Postgres that a hot path makes without a guard.
+//! Declarations of C functions for Postgres, and calls into Postgres that a hot path makes without pgrx's guard.
 
 use std::ffi::{c_char, c_void};
 
-/// Declares a C function to Postgres' function manager, under the name it looks for: `pg_finfo_` and
-/// the function's.
+/// Declares a C function for Postgres' function manager, which looks for `pg_finfo_` and the function's name.
 macro_rules! function_info {
     ($info:ident) => {
         #[doc = "Declares a function to the function manager."]
@@ -17,9 +16,9 @@ macro_rules! function_info {
 }
 pub(in crate::pg) use function_info;
 
-/// Postgres' own functions without pgrx's guard, which takes longer than the calls themselves.
+/// Postgres' own functions without pgrx's guard. The guard takes longer than these calls.
 ///
-/// They may leave by `longjmp`: a frame that calls one must own nothing that needs dropping.
+/// They may leave by `longjmp`, so a frame that calls one must own nothing that needs dropping.
 pub mod unguarded {
     use super::{c_char, c_void};
 

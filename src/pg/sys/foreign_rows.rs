@@ -1,9 +1,8 @@
-//! Reading Better Auth's tables, which belong to somebody who need not be a superuser.
+//! Reads Better Auth's tables. Their owner may be a role that is not a superuser.
 //!
-//! They are read by a plain heap scan or a built-in B-tree, after a look at what they are, and only in
-//! the columns that are wanted: nothing that their owner could put in their place ever runs. What is
-//! read is decoded here, so that no setting of the session changes it, and what is looked for never
-//! goes through an input function, whose error would quote it.
+//! This module first checks what kind of table it is. Then it reads only the needed columns, by a heap scan or a built-in
+//! B-tree. Therefore no code of the owner ever runs. It decodes the values itself, so no setting of the session changes
+//! them. The value that it looks for never goes through an input function, whose error would quote it.
 
 use std::ffi::{CStr, CString};
 
@@ -22,11 +21,11 @@ use crate::providers::better_auth::tables::{Kind, Place, Table};
 /// The OID of the access method `btree`.
 const BTREE: u32 = 403;
 
-/// What was found, or a sentence on why the table cannot be read.
+/// The result, or a sentence that says why the table cannot be read.
 type Found<T> = std::result::Result<T, String>;
 
-/// The rows of a table of a provider's, or those with a value in a column. One that has NULL where there must be a
-/// value is none.
+/// The rows of a provider's table, or those with a given value in a column. Rows with NULL in a required column are
+/// left out.
 pub fn read<T: DeserializeOwned>(
     provider: &str,
     place: &Place,
@@ -52,7 +51,7 @@ pub fn problem_with(place: &Place, table: &Table) -> Option<String> {
     in_table(place, table, None, |_, _| ()).err()
 }
 
-/// Opens the first table that is what Better Auth makes, and closes it again.
+/// Opens the first table that has Better Auth's shape, and closes it afterwards.
 fn in_table<T>(
     place: &Place,
     table: &Table,
@@ -105,19 +104,19 @@ enum Decoded {
     Int4,
     Int8,
     Bool,
-    /// Microseconds since 2000, of a time with a time zone or in UTC.
+    /// Microseconds since 2000. The time has a time zone, or is in UTC.
     Time,
 }
 
 impl Decoded {
-    /// How a type is decoded as what it must be; `None` for one that is not.
+    /// How to decode a type as the required kind; `None` for a type that does not fit.
     ///
     /// # Safety
     /// Called in a transaction.
     unsafe fn of(of_type: pg_sys::Oid, kind: Kind) -> Option<Self> {
         // SAFETY: look-ups in the catalog, of a column's type.
         unsafe {
-            // Reading a value of a domain runs none of its checks.
+            // Reading a domain's value runs none of the domain's checks.
             let base = pg_sys::getBaseType(of_type);
             let decoded = match base {
                 pg_sys::BOOLOID => Self::Bool,
@@ -142,9 +141,9 @@ impl Decoded {
     }
 
     /// # Safety
-    /// `value` is of a type that is decoded so.
+    /// `value` has a type that this variant decodes.
     unsafe fn decode(self, value: pg_sys::Datum) -> Result<Value> {
-        // SAFETY: as the caller promises; what is allocated is freed with the row.
+        // SAFETY: as the caller promises; the row's memory is freed with the row.
         unsafe {
             let text = |text: *mut std::ffi::c_char| -> Result<Value> {
                 Ok(utf8(CStr::from_ptr(text))?.into())
@@ -170,8 +169,8 @@ impl Decoded {
         }
     }
 
-    /// The operator's function and the value with which a text is looked for; `None` where no row can
-    /// have it.
+    /// The operator's function and the value for the search of a text; `None` if no row can have this
+    /// text.
     fn key(self, text: &str) -> Option<(u32, pg_sys::Datum)> {
         Some(match self {
             Self::Text => (pg_sys::F_TEXTEQ, text.into_datum()?),
@@ -190,12 +189,12 @@ fn uuid(text: &str) -> Option<Uuid> {
     (digits.len() == 32).then(|| Uuid::from_bytes(number.to_be_bytes()))
 }
 
-/// Whether a type, such as `citext`, is written by the code that writes `text`.
+/// Whether a type, such as `citext`, has the output function of `text`.
 ///
 /// # Safety
 /// Called in a transaction.
 unsafe fn is_written_as_text(of_type: pg_sys::Oid) -> bool {
-    // SAFETY: looks a function up and calls it not.
+    // SAFETY: looks a function up and does not call it.
     unsafe {
         let (mut output, mut is_varlena) = (pg_sys::Oid::INVALID, false);
         pg_sys::getTypeOutputInfo(of_type, &raw mut output, &raw mut is_varlena);
@@ -219,7 +218,7 @@ struct WantedColumn {
 /// Which columns of a table are read, and how.
 struct Plan {
     columns: Vec<WantedColumn>,
-    /// The place in `columns` of the one that is looked in.
+    /// Index in `columns` of the column to search.
     key: Option<usize>,
 }
 
@@ -263,7 +262,7 @@ impl Plan {
                     }
                     continue;
                 };
-                // What equals the key by another rule than text's is another session's.
+                // Another operator may find keys equal that differ as text: such a row is another session's.
                 let is_exact = || {
                     let base = pg_sys::getBaseType(of_type);
                     column.kind != Kind::Text
@@ -274,7 +273,7 @@ impl Plan {
                 let Some(decoded) = decoded else {
                     let of_type = CStr::from_ptr(pg_sys::format_type_be(of_type));
                     return Err(format!(
-                        "has column \"{name}\" of type {}, and it must be {}",
+                        "has column \"{name}\" of type {}, but it must be {}",
                         of_type.to_string_lossy(),
                         match column.kind {
                             Kind::Id => "text, uuid or an integer",
@@ -296,10 +295,10 @@ impl Plan {
         }
     }
 
-    /// The rows as they are now, whatever the transaction's snapshot.
+    /// The present rows, even if the transaction's snapshot is older.
     ///
     /// # Safety
-    /// `table` is the one that the plan was made for, and open.
+    /// `table` is open, and the plan was made for it.
     unsafe fn read(
         &self,
         table: pg_sys::Relation,
@@ -309,9 +308,8 @@ impl Plan {
         let mut keys = Vec::new();
         let mut index = pg_sys::Oid::INVALID;
         let key = self.key.and_then(|key| self.columns.get(key)).zip(value);
-        // SAFETY: columns of the table, with values of their types. Without a snapshot of ours the scan
-        // takes the newest there is, which Postgres permits in parallel mode too, unlike
-        // GetLatestSnapshot.
+        // SAFETY: columns of the table, with values of their types. Without a given snapshot, the scan takes
+        // the newest one. Postgres permits this in parallel mode, too, unlike GetLatestSnapshot.
         unsafe {
             if let Some((column, value)) = key {
                 let Some((equal, value)) = column.decoded.key(value) else {
@@ -365,7 +363,7 @@ impl Plan {
                     nulls.as_mut_ptr(),
                 );
                 let row = of_row.switch_to(|_| self.row(&values, &nulls))?;
-                // A collation can take two texts for one.
+                // A collation can find two different texts equal.
                 let is_it = key.is_none_or(|(column, value)| match column.decoded {
                     Decoded::Text => {
                         row.as_ref().and_then(|row| row.get(column.name)) == Some(&value.into())
@@ -400,8 +398,8 @@ impl Plan {
     }
 }
 
-/// An index that finds the rows with a value in a column, or an invalid OID: a complete B-tree of
-/// that column alone, ordered by a built-in operator class.
+/// An index to find rows by the value of a column, or an invalid OID. The index is a complete B-tree on only
+/// that column, with a built-in operator class.
 ///
 /// # Safety
 /// `table` is open.

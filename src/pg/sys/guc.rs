@@ -1,7 +1,7 @@
-//! Postgres' run-time settings (GUCs), as far as this extension reads and sets them.
+//! The run-time settings (GUCs) that this extension reads and sets.
 //!
-//! PostgREST and InsForge's backend set `request.…` for each request. Nobody defines these settings, and this
-//! extension must not: a defined one would read as '' instead of NULL to everybody else.
+//! PostgREST and InsForge's backend set `request.…` for each request. Nobody defines these settings. This extension must
+//! not define them either: other readers would then get '' instead of NULL.
 
 use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};
@@ -13,14 +13,14 @@ use super::encoding::utf8;
 use super::fmgr::unguarded;
 use crate::pg::error::Result;
 
-/// The text of a setting; `None` while it is not set or empty.
+/// The text of a setting; `None` while it is empty or not set.
 pub fn get(name: &'static CStr) -> Result<Option<String>> {
     let text = Setting::new(name).copy();
     let text = utf8(&text)?;
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// Sets a setting for the rest of the transaction, with the rights that `context` stands for.
+/// Sets a setting for the rest of the transaction, with the rights of `context`.
 pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) -> Result<()> {
     let value = CString::new(value).map_err(Error::bug)?;
     // SAFETY: both texts end with NUL and are copied by the call.
@@ -39,7 +39,7 @@ pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) ->
     Ok(())
 }
 
-/// A setting by its name, for callers that read it often.
+/// A setting that is read often.
 pub struct Setting {
     name: &'static CStr,
     place: compat::Place,
@@ -53,17 +53,17 @@ impl Setting {
         }
     }
 
-    /// A copy of its text, "" while it is not set.
+    /// A copy of the text; "" while it is not set.
     pub fn copy(&self) -> CString {
         let text = self.pointer();
         if text.is_null() {
             return CString::default();
         }
-        // SAFETY: Postgres keeps a text that ends with NUL, until the setting is set again.
+        // SAFETY: the text ends with NUL, and Postgres keeps it until the setting is set again.
         unsafe { CStr::from_ptr(text) }.to_owned()
     }
 
-    /// Whether its text is `other`, without measuring it first.
+    /// Whether the text is `other`. It compares without measuring the text first.
     #[inline(always)]
     pub fn is(&self, other: &CStr) -> bool {
         let text = self.pointer();
@@ -76,7 +76,7 @@ impl Setting {
 
     #[inline(always)]
     fn pointer(&self) -> *const c_char {
-        // SAFETY: the name is the one whose place it is.
+        // SAFETY: the place belongs to this name.
         unsafe { compat::setting(self.name, &self.place) }
     }
 }

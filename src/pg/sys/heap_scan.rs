@@ -1,7 +1,7 @@
 //! Reading small tables row by row, without SPI.
 //!
-//! A heap scan checks no privilege and runs nothing that a user could have put in the way: no
-//! planner, no view, no rule, no row level security, no index.
+//! A heap scan checks no privilege and runs no code of a user: it involves no planner, view, rule, row level security
+//! or index.
 
 use std::ffi::CStr;
 
@@ -12,30 +12,30 @@ use super::encoding::utf8;
 use crate::error::Error;
 use crate::pg::error::Result;
 
-/// The relation of this name, or an invalid OID.
+/// The relation with this name, or an invalid OID.
 ///
 /// # Safety
 /// Called in a transaction.
 pub unsafe fn relation_in_schema(schema: &CStr, name: &CStr) -> pg_sys::Oid {
-    // SAFETY: look-ups that raise nothing; in a schema that is not there nothing is found.
+    // SAFETY: these lookups raise no error, and find nothing in a schema that does not exist.
     unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
         pg_sys::get_relname_relid(name.as_ptr(), schema)
     }
 }
 
-/// OIDs from here on are of objects that users made.
+/// The first OID of objects that users made.
 pub const FIRST_USER_OID: u32 = 16_384;
 /// The OID of the access method `heap`.
 pub const HEAP: u32 = 2;
 
-/// Whether a relation is an ordinary table with columns of built-in types alone: then a scan of it runs
-/// nothing of its owner's.
+/// Whether a relation is an ordinary table with only built-in column types. A scan of it then runs no code of its
+/// owner.
 ///
 /// # Safety
 /// The relation is open.
 pub unsafe fn is_ordinary(opened: pg_sys::Relation) -> bool {
-    // SAFETY: a relation that is open has both.
+    // SAFETY: an open relation has both.
     unsafe {
         let class = (*opened).rd_rel;
         let columns = (*opened).rd_att;
@@ -60,10 +60,10 @@ pub unsafe fn name_of(opened: pg_sys::Relation) -> String {
 pub struct Rows(Vec<String>);
 
 impl Rows {
-    /// Reads a table as it is now, whatever the transaction's snapshot.
+    /// Reads the table's present rows, even if the transaction's snapshot is older.
     ///
     /// # Safety
-    /// `table` is open, a table whose columns are of built-in types.
+    /// `table` is an open table with only built-in column types.
     pub unsafe fn scan(table: pg_sys::Relation) -> Result<Self> {
         let mut rows = Vec::new();
         let mut push = |row: &CStr| {
@@ -79,13 +79,13 @@ impl Rows {
     /// What `visit` allocates in the current memory context is freed after each row.
     ///
     /// # Safety
-    /// As of [`Rows::scan`].
+    /// The same as for [`Rows::scan`].
     pub unsafe fn each(
         table: pg_sys::Relation,
         mut visit: impl FnMut(&CStr) -> Result<()>,
     ) -> Result<()> {
-        // SAFETY: as the caller promises. Without a snapshot of ours the scan takes the newest there is,
-        // which Postgres permits in parallel mode too, unlike GetLatestSnapshot.
+        // SAFETY: as the caller promises. Without a given snapshot, the scan takes the newest one. Postgres
+        // permits this in parallel mode, too, unlike GetLatestSnapshot.
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 table,
@@ -123,7 +123,7 @@ impl Rows {
         self.0.iter().map(String::as_str)
     }
 
-    /// The rows as `T`, whose members are named as the columns.
+    /// The rows as `T`. The members of `T` are named like the columns.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let parse = |row: &String| serde_json::from_str(row).map_err(Error::bug);
         self.0.iter().map(parse).collect()

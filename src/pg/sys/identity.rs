@@ -1,8 +1,8 @@
 //! `requesting_user_id()` and its family.
 //!
-//! RLS calls these once a row. The answers are kept as finished values; while the bound identity and
-//! `request.jwt.claims` hold the same texts and the settings are the same, a call compares the texts
-//! and returns a copy. Everything else happens in [`recompute`].
+//! RLS calls these functions once for each row, so this module keeps the answers as finished values. While the bound
+//! identity, `request.jwt.claims` and the settings are unchanged, a call only compares the texts and returns a copy.
+//! Everything else happens in [`recompute`].
 
 use std::cell::RefCell;
 use std::ffi::CString;
@@ -20,7 +20,7 @@ use crate::pg::settings;
 use crate::providers;
 use crate::settings::IdentitySource;
 
-/// What a function of the family answers with; the index of its answer.
+/// A function of the family; also the index of its answer.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 enum Question {
@@ -30,24 +30,24 @@ enum Question {
     Permissions,
 }
 
-/// A value of a variable-length type, header included; `None` is NULL.
+/// A value of a variable-length type, with its header; `None` is NULL.
 type CachedValue = Option<Box<[u8]>>;
 
-/// Answers, and what they were made of.
+/// Answers, and the values from which they were made.
 struct Cached {
     changes: u64,
-    /// The text of the identity that was bound, "" when there was none.
+    /// The text of the bound identity; "" if there was none.
     bound: CString,
     claims: CString,
-    /// What a bound identity is held against besides the claims.
+    /// The other request settings that a bound identity depends on.
     headers: CString,
     cookies: CString,
-    /// When the bound identity ends, on Postgres' clock; `None` when it is void or there is none.
+    /// End of the bound identity, on Postgres' clock; `None` if it is void or there is none.
     ends: Option<pg_sys::TimestampTz>,
     answers: [CachedValue; 4],
 }
 
-/// What a backend keeps between two calls.
+/// Values that a backend keeps between two calls.
 struct State {
     request: RequestSettings,
     cached: RefCell<Option<Cached>>,
@@ -62,7 +62,7 @@ thread_local! {
     };
 }
 
-/// One SQL function without arguments, called through the version 1 convention.
+/// Declares an SQL function without arguments, with Postgres' version 1 calling convention.
 macro_rules! sql_function {
     ($name:ident, $info:ident, $question:ident) => {
         #[doc = concat!("SQL function `", stringify!($name), "()`; see sql/identity.sql.")]
@@ -94,10 +94,10 @@ pub fn user_id() -> Result<Option<String>> {
 }
 
 /// # Safety
-/// `call` is a valid call. The frame owns nothing: Postgres may leave it by `longjmp`.
+/// `call` is a valid call. The frame owns nothing, because Postgres may leave it by `longjmp`.
 #[inline(always)]
 unsafe fn answer(question: Question, call: FunctionCallInfo) -> Datum {
-    // SAFETY: the answer stays where it is until `recompute` replaces it.
+    // SAFETY: the answer stays in its place until `recompute` replaces it.
     unsafe {
         unguarded::AcceptInvalidationMessages();
         match STATE.with(|state| state.find(question)) {
@@ -108,7 +108,7 @@ unsafe fn answer(question: Question, call: FunctionCallInfo) -> Datum {
 }
 
 impl State {
-    /// The answer to a question (null is NULL), if the answers hold for the request as it is now.
+    /// The answer to a question (null is NULL), if the kept answers hold for the present request.
     #[inline(always)]
     fn find(&self, question: Question) -> Option<Option<*const [u8]>> {
         let cached = self.cached.borrow();
@@ -123,7 +123,7 @@ impl State {
         holds.then(|| cached.answer(question))
     }
 
-    /// Reads settings and identity anew, keeps the answers and gives the one to a question.
+    /// Reads settings and identity again, keeps the answers and returns the answer to a question.
     fn renew(&self, question: Question) -> Result<Option<*const [u8]>> {
         let changes = changes();
         let (identity, ends) = who(&self.request)?;
@@ -148,7 +148,7 @@ impl Cached {
     }
 }
 
-/// Who is asking, and when an identity that was bound ends.
+/// The requesting user, and the end of a bound identity.
 fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampTz>)> {
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
@@ -171,13 +171,13 @@ fn statement_start() -> pg_sys::TimestampTz {
     unsafe { unguarded::GetCurrentStatementStartTimestamp() }
 }
 
-/// Returns a fresh copy: the executor frees what it is given.
+/// Returns a fresh copy, because the executor frees the value.
 ///
 /// # Safety
-/// As [`answer`]; the answer is there.
+/// The same as for [`answer`]. The answer exists.
 #[inline(always)]
 unsafe fn return_copy(answer: Option<*const [u8]>, call: FunctionCallInfo) -> Datum {
-    // SAFETY: `call` is valid; palloc returns room for as many bytes as asked for, or not at all.
+    // SAFETY: `call` is valid. palloc returns as many bytes as asked for, or does not return.
     unsafe {
         match answer {
             Some(value) => {
@@ -216,7 +216,7 @@ fn answers(identity: Identity) -> [CachedValue; 4] {
     .map(|value| value.map(move_out_of_palloc))
 }
 
-/// Copies a value out of Postgres' memory, which ends with the statement, and frees it there.
+/// Copies a value out of Postgres' memory and frees it there. That memory ends with the statement.
 fn move_out_of_palloc(value: Datum) -> Box<[u8]> {
     let value: *mut pg_sys::varlena = value.cast_mut_ptr();
     // SAFETY: `value` was just built, with a four-byte header, by palloc.

@@ -1,4 +1,4 @@
-//! Type `jsonb` as its text: `serde_json` would round numbers that `jsonb` keeps.
+//! Type `jsonb` as text, because `serde_json` would round numbers that `jsonb` keeps.
 
 use std::ffi::{CStr, CString};
 
@@ -18,7 +18,7 @@ pub struct Jsonb(pub String);
 impl IntoDatum for Jsonb {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         let text = CString::new(self.0).ok()?;
-        // SAFETY: jsonb's input function, given a NUL-terminated text; it raises what it refuses.
+        // SAFETY: jsonb's input function gets a text that ends with NUL, and raises an error for invalid JSON.
         Some(unsafe {
             pg_sys::OidInputFunctionCall(
                 pg_sys::Oid::from(pg_sys::F_JSONB_IN),

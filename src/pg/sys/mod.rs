@@ -1,7 +1,7 @@
-//! Postgres from below: functions called by its function manager, settings, caches, statements, other roles' rights.
+//! Everything that needs `unsafe`: C functions, settings, caches, statements, other roles' rights.
 //!
-//! Only this room calls Postgres without pgrx's guard. Such a call can leave by `longjmp`, so the frames
-//! between it and Postgres own nothing.
+//! Only this room calls Postgres without pgrx's guard. Such a call can leave by `longjmp`, so no frame on the way owns
+//! anything.
 
 #![allow(ffi_unwind_calls)]
 

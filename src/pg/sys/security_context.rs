@@ -1,4 +1,4 @@
-//! Whose rights hold, and running with the rights of somebody else.
+//! The current role, and code that runs with the rights of another role.
 
 use std::ffi::CStr;
 
@@ -8,7 +8,7 @@ use super::compat;
 use super::encoding::utf8;
 use crate::pg::error::Result;
 
-/// The name of the role whose rights hold now.
+/// The name of the current role.
 pub fn current_role() -> Result<String> {
     // SAFETY: the name of the current role, a new text.
     unsafe {
@@ -18,11 +18,11 @@ pub fn current_role() -> Result<String> {
 }
 
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
-/// SECURITY_RESTRICTED_OPERATION, which SQL has no word for, while names are looked up in pg_catalog only. An error of
-/// Postgres' ends it with the (sub)transaction.
+/// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in pg_catalog. After an error,
+/// the end of the (sub)transaction restores all of it.
 pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
-    // SAFETY: the end of the (sub)transaction puts back what an error of Postgres' leaves. Postgres copies the path.
+    // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the path.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
         let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;

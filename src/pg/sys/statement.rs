@@ -1,4 +1,4 @@
-//! Statements that each session plans once, and that can see what a transaction's own snapshot does not have.
+//! Statements that each session plans once. They can see rows that the transaction's own snapshot does not have.
 
 use crate::error::Error;
 use std::cell::Cell;
@@ -14,24 +14,24 @@ use pgrx::spi::SpiClient;
 
 use crate::pg::error::Result;
 
-/// A statement, and its plan once the session has made it. A `thread_local!`.
+/// A statement, with its plan after the session has made it. It belongs into a `thread_local!`.
 pub struct Statement {
     text: fn() -> Result<String>,
     types: &'static [pg_sys::Oid],
     plan: Cell<pg_sys::SPIPlanPtr>,
 }
 
-/// What a statement sees.
+/// The rows that a statement sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sees {
-    /// What any statement of the transaction does. It may write.
+    /// The same as every statement of the transaction. The statement may write.
     Usual,
-    /// All that is committed, at every isolation level. It reads only.
+    /// All committed rows, at every isolation level. The statement may only read.
     Newest,
 }
 
 impl Statement {
-    /// `types`: those of the parameters `$1`, `$2` and so on.
+    /// `types`: the types of the parameters `$1`, `$2` and so on.
     pub const fn new(text: fn() -> Result<String>, types: &'static [pg_sys::Oid]) -> Self {
         Self {
             text,
@@ -57,7 +57,7 @@ impl Statement {
         Ok(self.plan.get())
     }
 
-    /// Runs it, and answers with its first row, which is there as long as the connection.
+    /// Runs the statement and returns its first row, which lives as long as the connection.
     pub fn first_row<'conn>(
         &self,
         _connection: &'conn SpiClient<'_>,
@@ -130,17 +130,17 @@ impl Row<'_> {
         if of_type != pg_sys::TEXTOID {
             return Err(Error::bug("a column is not text"));
         }
-        // SAFETY: the value's type has just been looked at.
+        // SAFETY: the value's type has just been checked.
         Ok(value.and_then(|value| unsafe { String::from_datum(value, false) }))
     }
 
-    /// A copy of the value in a column, in the memory of who connected to SPI, if it is of the type `wanted`.
+    /// A copy of the value in a column, in the memory of SPI's caller, if the value has the type `wanted`.
     pub fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
         let (value, of_type) = self.value(column);
         if of_type != wanted {
             return Err(Error::bug("a column is of another type"));
         }
-        // SAFETY: the length and the way of passing are the type's own.
+        // SAFETY: the length and the passing mode are those of the type.
         Ok(value.map(|value| unsafe {
             let (mut length, mut by_value) = (0, false);
             pg_sys::get_typlenbyval(of_type, &raw mut length, &raw mut by_value);
@@ -150,7 +150,7 @@ impl Row<'_> {
 
     fn value(&self, column: i32) -> (Option<Datum>, pg_sys::Oid) {
         let mut is_null = true;
-        // SAFETY: the row is there as long as the connection. A column that is not there is NULL, of no type.
+        // SAFETY: the row lives as long as the connection. A column that does not exist is NULL, without a type.
         unsafe {
             let value = pg_sys::SPI_getbinval(self.row, self.columns, column, &raw mut is_null);
             let of_type = pg_sys::SPI_gettypeid(self.columns, column);
@@ -159,12 +159,12 @@ impl Row<'_> {
     }
 }
 
-/// Runs `work` in a subtransaction. An error with the SQLSTATE `code` undoes it and is handed over; any other is raised.
+/// Runs `work` in a subtransaction. An error with SQLSTATE `code` undoes the work and is returned. Any other is raised.
 pub fn in_subtransaction<T>(
     code: PgSqlErrorCode,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<std::result::Result<T, CaughtError>> {
-    // SAFETY: as PL/pgSQL does it. Each way out either ends the subtransaction or raises, which ends it, too.
+    // SAFETY: PL/pgSQL does the same. Each way out either ends the subtransaction or raises an error, which ends it, too.
     unsafe {
         let (memory, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
         let put_back = move || {

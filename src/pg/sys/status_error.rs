@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::pg::error::{Result, packed};
 use crate::providers;
 
-/// An error as Postgres' C functions take it, with a SQLSTATE that pgrx has no name for.
+/// An error in the form of Postgres' C functions, because pgrx has no name for its SQLSTATE.
 #[derive(Clone, Copy)]
 struct StatusError {
     code: i32,
@@ -21,7 +21,7 @@ struct StatusError {
     hint: *const c_char,
 }
 
-/// The SQLSTATE with which PostgREST answers a request of somebody else's making.
+/// The SQLSTATE that PostgREST turns into an HTTP status for the client.
 const fn status(error: &Error) -> Option<&'static [u8; 5]> {
     match error {
         Error::Token(providers::Error::TokenRejected(_)) => Some(b"PT401"),
@@ -30,8 +30,8 @@ const fn status(error: &Error) -> Option<&'static [u8; 5]> {
     }
 }
 
-/// Runs the body of a function and raises its error, with an HTTP status while PostgREST serves a
-/// request and with the usual SQLSTATE otherwise.
+/// Runs the body of a function and raises its error: with an HTTP status while PostgREST serves a request, otherwise
+/// with the usual SQLSTATE.
 ///
 /// # Safety
 /// `call` is a valid call by Postgres' function manager. The frames of the caller and of this
@@ -41,7 +41,7 @@ pub unsafe fn answer(
     body: fn(FunctionCallInfo) -> Result<Option<Datum>>,
 ) -> Datum {
     let mut error: *const StatusError = std::ptr::null();
-    // SAFETY: as the caller promises; what `error` then points to is in the caller's memory context.
+    // SAFETY: as the caller promises; `error` then points into the caller's memory context.
     unsafe {
         let datum = guarded(call, body, &raw mut error);
         if !error.is_null() {
@@ -51,7 +51,7 @@ pub unsafe fn answer(
     }
 }
 
-/// The part of [`answer`] that may own things. Only `#[pg_guard]` wants the C convention.
+/// The part of [`answer`] that may own things. It has the C calling convention only for `#[pg_guard]`.
 #[pg_guard]
 #[allow(improper_ctypes_definitions)]
 unsafe extern "C-unwind" fn guarded(
@@ -104,7 +104,7 @@ impl StatusError {
 }
 
 /// # Safety
-/// No frame up to the next one of C owns anything.
+/// No Rust frame up to the next C frame owns anything.
 unsafe fn raise(error: StatusError) {
     const TEXT: &CStr = c"%s";
     // SAFETY: the texts end with NUL and are arguments of a format that wants one text.

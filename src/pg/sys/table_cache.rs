@@ -1,9 +1,9 @@
 //! Backend-local copies of the extension's small tables.
 //!
-//! A copy holds until any session changes a table that is copied: row triggers (and one for TRUNCATE) on
-//! each of them send a relcache invalidation, which reaches every backend at commit, standbys and
-//! parallel workers too. What is copied is therefore as fresh as Postgres' own catalog caches. A table is
-//! watched from the moment it is first read; nothing has to list it.
+//! A copy holds until any session changes a copied table. Each of these tables has row triggers and one for TRUNCATE.
+//! They send a relcache invalidation, which reaches every backend at commit, also on standbys and in parallel workers.
+//! Therefore the copies are as fresh as Postgres' own catalog caches. A table enrols itself when it is first read, so
+//! there is no list of tables.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -20,13 +20,13 @@ use crate::pg::error::Result;
 
 const SCHEMA: &CStr = c"insforge_integrations";
 
-/// A table, and what is made of its rows.
+/// A table, and the value that is made from its rows.
 pub struct TableCache<T> {
     table: &'static CStr,
     load: fn(&Rows) -> Result<T>,
 }
 
-/// A copy, and the count of changes when it was begun.
+/// A copy, and the count of changes when its scan began.
 type Copied = (u64, Rc<dyn Any>);
 
 thread_local! {
@@ -36,8 +36,8 @@ thread_local! {
     static COPIES: RefCell<HashMap<&'static CStr, Copied>> = RefCell::default();
 }
 
-/// Grows with every change of a watched table, as of the last invalidation that was accepted. What was derived
-/// under another count is void.
+/// The count of changes of watched tables, up to the last accepted invalidation. A value that was derived under another
+/// count is void.
 #[inline(always)]
 pub fn changes() -> u64 {
     CHANGES.get()
@@ -48,7 +48,7 @@ impl<T: 'static> TableCache<T> {
         Self { table, load }
     }
 
-    /// The table's content as of now, whatever the transaction's snapshot is.
+    /// The present content of the table, even if the transaction's snapshot is older.
     pub fn current(&self) -> Result<Rc<T>> {
         register_callback();
         // SAFETY: called in a transaction, as everything here is.
@@ -63,7 +63,7 @@ impl<T: 'static> TableCache<T> {
         }
         let rows = self.scan()?;
         let copy = Rc::new((self.load)(&rows)?);
-        // A change that came during the scan has made `changes` an old count.
+        // If a change came during the scan, `changes` is an old count now.
         let kept: Copied = (changes, copy.clone());
         COPIES.with_borrow_mut(|copies| copies.insert(self.table, kept));
         Ok(copy)
@@ -94,7 +94,7 @@ fn watch(relation: pg_sys::Oid) {
     });
 }
 
-/// One callback serves all tables: Postgres has room for ten of them in a backend.
+/// One callback serves all tables, because Postgres has room for only ten callbacks in a backend.
 fn register_callback() {
     static REGISTERED: std::sync::Once = std::sync::Once::new();
     // SAFETY: registers a function that lives as long as the library, which is never unloaded.
@@ -103,10 +103,10 @@ fn register_callback() {
     });
 }
 
-/// Runs inside Postgres' invalidation processing: counts, and calls nothing of Postgres'.
+/// Runs inside Postgres' invalidation processing. It only counts, and calls no function of Postgres.
 unsafe extern "C-unwind" fn on_invalidation(_: pg_sys::Datum, relation: pg_sys::Oid) {
     let is_watched = || {
-        // Nothing is called while it is borrowed; if it were, a change too many does no harm.
+        // No code runs while it is borrowed. If it did, an extra change would do no harm.
         WATCHED.with(|watched| {
             watched
                 .try_borrow()

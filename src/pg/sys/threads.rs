@@ -1,12 +1,12 @@
-//! Threads of a backend besides its own: they touch nothing of Postgres.
+//! Threads in a backend besides the main thread. They do not touch Postgres.
 
 use std::cell::{Cell, RefCell};
 use std::thread::JoinHandle;
 
 use pgrx::{pg_guard, pg_sys};
 
-/// While it lives, this thread takes no signal, nor does a thread that it makes. Postgres' signal handlers belong
-/// to the main thread.
+/// While this value lives, neither this thread nor a thread that it starts receives a signal. Postgres' signal handlers
+/// belong to the main thread.
 pub struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
@@ -35,7 +35,7 @@ thread_local! {
     static RUNNING: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Has the backend wait for a thread before it exits: exit() takes away what the thread may be using.
+/// Makes the backend wait for a thread before it exits, because exit() destroys memory that the thread may use.
 pub fn end_before_exit(thread: JoinHandle<()>) {
     thread_local! {
         static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -50,7 +50,7 @@ pub fn end_before_exit(thread: JoinHandle<()>) {
     });
 }
 
-/// Waits as Postgres' own functions do, then raises what has been asked for.
+/// Waits as Postgres' own functions do. Then raises the error if a cancel or the end of the session was requested.
 pub fn wait(milliseconds: i64) {
     // SAFETY: the backend's own latch.
     unsafe {
@@ -68,7 +68,7 @@ pub fn wait(milliseconds: i64) {
 #[pg_guard]
 unsafe extern "C-unwind" fn end_all(_code: i32, _argument: pg_sys::Datum) {
     for thread in RUNNING.take() {
-        // A thread that panicked has ended, too.
+        // A thread that has panicked has ended, too.
         let _ = thread.join();
     }
 }

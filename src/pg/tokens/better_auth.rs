@@ -11,9 +11,9 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::providers;
 use crate::providers::better_auth::tables::{self, Place};
 
-/// Better Auth serves a key for this long after it expired, its own default.
+/// Better Auth serves a key for this long after it expired. This is Better Auth's default.
 const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
-/// The most keys that a token which names none is held against: the newest.
+/// If a token names no key, at most this number of keys are tried, the newest first.
 const MAX_KEYS: usize = 100;
 
 #[derive(Deserialize)]
@@ -28,8 +28,8 @@ struct Row {
     alg: Option<String>,
 }
 
-/// The keys that Better Auth serves at `now` and that can have signed a token, the one that it names if
-/// it names one.
+/// The keys that Better Auth serves at `now` and that can have signed a token. If the token names a key, only that
+/// one.
 pub fn keys(provider: &str, place: &Place, key_id: Option<&str>, now: i64) -> Result<KeySet> {
     let named = key_id.map(|key_id| ("id", key_id));
     let mut rows: Vec<Row> = foreign_rows::read(provider, place, &tables::JWKS, named)?;
@@ -57,14 +57,14 @@ fn jwk(row: Row) -> Option<Map<String, Value>> {
     Some(jwk)
 }
 
-/// Which of Better Auth's tables one of this name and with these columns is.
+/// Better Auth's own name for a table with this name and these columns.
 #[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
 fn better_auth_table(name: &str, columns: Vec<Option<String>>) -> Option<&'static str> {
     let columns: Vec<&str> = columns.iter().flatten().map(String::as_str).collect();
     tables::recognise(name, &columns)
 }
 
-/// What stands in the way of reading the tables that are named, a sentence each.
+/// Why the named tables cannot be read, one sentence for each problem.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
 fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec<String>> {
     let place = Place {
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(
             problems(r#"{"jwks": "jwkss"}"#),
             Ok(Some(vec![
-                r#"Table "public"."jwkss" has column "public_key" of type json, and it must be text."#
+                r#"Table "public"."jwkss" has column "public_key" of type json, but it must be text."#
                     .to_owned()
             ]))
         );

@@ -1,4 +1,4 @@
-//! Tokens of providers in exchange for InsForge's (RFC 8693), and tokens for trusted servers.
+//! Exchanges providers' tokens for InsForge tokens (RFC 8693), and issues tokens for trusted servers.
 
 use std::rc::Rc;
 
@@ -19,7 +19,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::providers;
 use crate::settings::TTL_SECONDS;
 
-/// A successful answer of RFC 8693 section 2.2.1, as JSON: what SQL function `exchange_provider_token` answers.
+/// The answer of SQL function `exchange_provider_token`, as JSON (RFC 8693 section 2.2.1).
 pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
     let grant = match sessions::session_grant(token, provider)? {
@@ -52,7 +52,7 @@ fn signing_key() -> Result<Rc<EncodingKey>> {
     Ok(key.ok_or(providers::Error::SecretMissing)?)
 }
 
-/// A token for a user, for a server that knows who the user is.
+/// Issues a token for a user that a trusted server has already authenticated.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 fn issue_insforge_token(
     user_id: Option<&str>,
@@ -67,7 +67,7 @@ fn issue_insforge_token(
             let seconds = i64::try_from(ttl.as_micros() / 1_000_000).map_err(Error::bug)?;
             if !(1..=i64::from(*TTL_SECONDS.end())).contains(&seconds) {
                 return Err(providers::Error::InvalidTokenRequest {
-                    problem: "A token lives for 1 second to 24 hours: nobody can call it back."
+                    problem: "A token must live for 1 second to 24 hours, because nobody can withdraw it."
                         .to_owned(),
                 }
                 .into());

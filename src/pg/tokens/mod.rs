@@ -1,4 +1,4 @@
-//! SQL functions on tokens: who is asking, what providers signed, and what InsForge's own tokens say.
+//! SQL functions on identity, providers' tokens and InsForge's own tokens.
 
 #![forbid(unsafe_code)]
 

@@ -16,20 +16,20 @@ use crate::pg::sys::security_context::current_role;
 use crate::pg::sys::{bound_identity, guc};
 use crate::providers;
 
-/// The role of requests without a token, InsForge's and PostgREST's usual name for it.
+/// The role of requests without a token. InsForge and PostgREST usually call it so.
 const ANONYMOUS: &str = "anon";
-/// What a token of a provider's does not change about a request that had one of InsForge's.
+/// Claims of an InsForge token that a provider's token in the header does not change.
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
-/// What SQL function `pre_request()` does.
+/// The body of SQL function `pre_request()`.
 pub fn apply_provider_token() -> Result<()> {
-    // PostgREST may have left the transaction of the request before this one open.
+    // PostgREST may have left the previous request's transaction open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
     let role = current_role()?;
     let is_anonymous = role == ANONYMOUS;
     if !is_anonymous && role != settings.token_role {
-        // An administrator's request is not for a user's token to change.
+        // A user's token must not change an administrator's request.
         return Ok(());
     }
     let Some(token) = request::header(&settings.provider_token_header)? else {
@@ -47,7 +47,7 @@ pub fn apply_provider_token() -> Result<()> {
     Ok(())
 }
 
-/// The claims of the request from now on.
+/// The new claims of the request.
 fn claims(
     accepted: &Accepted,
     is_anonymous: bool,
@@ -65,7 +65,7 @@ fn claims(
     }
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
     if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
-        let detail = "The request is another user's than the provider's token in its header.";
+        let detail = "The provider's token in the header belongs to another user than the request.";
         return Err(Rejection::new(RejectionReason::SubjectRejected, detail).into());
     }
     for name in TOKEN_CLAIMS {

@@ -32,7 +32,7 @@ pub static SECRETS: TableCache<Secrets> = TableCache::new(c"jwt_secrets", load_s
 /// One provider.
 pub struct Provider {
     pub enabled: bool,
-    /// What is wrong with the stored rules, when they cannot be applied.
+    /// The policy, or why the stored rules cannot be applied.
     pub policy: std::result::Result<Policy, String>,
     pub keys: Keys,
     /// The address of its JWK set.
@@ -42,7 +42,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// Its policy, if it may be applied.
+    /// The policy, if the provider is enabled and its rules are valid.
     pub fn ready_policy(&self, name: &str) -> Result<&Policy> {
         if !self.enabled {
             return Err(not_ready(name, "It is disabled."));
@@ -53,9 +53,9 @@ impl Provider {
     }
 }
 
-/// Where the keys of a provider are.
+/// The place of a provider's keys.
 pub enum Keys {
-    /// Stored with it; `None` until some were set.
+    /// Stored with the provider; `None` until keys are set.
     Stored(Option<KeySet>),
     /// In Better Auth's own table, read at each use.
     BetterAuth(Place),
@@ -64,21 +64,21 @@ pub enum Keys {
 /// The secrets that InsForge signs its tokens with.
 #[derive(Default)]
 pub struct Secrets {
-    /// The present one, to sign with.
+    /// The present secret, which signs.
     signing: Option<Rc<EncodingKey>>,
     present: Option<Rc<KeySet>>,
-    /// With the previous one, and the time it ends, in seconds since 1970.
+    /// The present and the previous secret, and the end of the previous one in seconds since 1970.
     with_previous: Option<(Rc<KeySet>, i64)>,
 }
 
 impl Secrets {
-    /// What tokens are signed with; `None` when there is no secret.
+    /// The key that signs tokens; `None` if there is no secret.
     pub fn signing_key(&self) -> Option<Rc<EncodingKey>> {
         self.signing.clone()
     }
 
-    /// The keys that are valid at `now`, and whether they are for as long as the table is as it is;
-    /// `None` when there is no secret.
+    /// The keys that are valid at `now`, and whether they stay valid until the table changes; `None` if there is
+    /// no secret.
     pub fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
         match &self.with_previous {
             Some((keys, until)) if now < *until => Some((Rc::clone(keys), false)),
@@ -126,7 +126,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
             .map_err(|error| unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
-                // To the built-in provider's rules alone it means any issuer.
+                // Only in the built-in provider's rules does an empty list mean any issuer.
                 true => Err("No issuer is named.".to_owned()),
                 false => Ok(policy),
             });
@@ -170,7 +170,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
     Ok(Secrets {
         signing: present.map(|row| Rc::new(EncodingKey::from_secret(row.secret.as_bytes()))),
         present: present.map(|row| Rc::new(keys(row))),
-        // Only beside a present one is a previous one worth anything.
+        // A previous secret counts only if there is a present one.
         with_previous: present.zip(previous).map(|(row, (previous, until))| {
             let mut keys = keys(row);
             keys.append(KeySet::from_secret(previous.as_bytes()));
@@ -189,8 +189,7 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jso
     ))
 }
 
-/// Stores the public keys of a provider; answers with the number of them that can verify
-/// the provider's tokens.
+/// Stores the public keys of a provider, and returns how many of them can verify the provider's tokens.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::Result<i32> {
@@ -223,13 +222,13 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     }
 }
 
-/// How many keys of a JWK set can verify a provider's tokens: one at least.
+/// Counts the keys of a JWK set that can verify a provider's tokens. An error if there is none.
 pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
     let parsed = KeySet::parse(jwks).map_err(|error| providers::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
             KeySetError::Private(number) => format!(
-                "Key {number} has a private part. Whoever can read it can sign: give the provider's public keys alone, and replace that key."
+                "Key {number} has a private part. Anybody who can read it can sign. Give only the provider's public keys, and replace that key."
             ),
             KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
         },

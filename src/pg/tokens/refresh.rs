@@ -1,4 +1,4 @@
-//! `refresh_provider_jwks()`: the one place where this extension asks another server for something.
+//! `refresh_provider_jwks()`. No other code of this extension connects to another server.
 
 use pgrx::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::threads;
 use crate::providers;
 
-/// Fetches the keys of a provider, or of every enabled one, and stores those that hold.
+/// Fetches the keys of a provider, or of every enabled one, and stores the valid ones.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
@@ -49,7 +49,7 @@ fn refresh_provider_jwks(
         .map_err(Error::bug)?;
         if let Some(error) = &error {
             warning!(
-                "the keys of provider \"{name}\" were not refreshed, those stored before are unchanged: {error}"
+                "the keys of provider \"{name}\" were not refreshed, and the stored keys are unchanged: {error}"
             );
         }
         rows.push((name, count, error));
@@ -70,7 +70,7 @@ fn with_an_address() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Stores a provider's keys as they are published, if they hold, and says how many they are.
+/// Stores a provider's published keys if they are valid, and returns their number.
 fn refresh(name: &str) -> Result<i32> {
     let provider = with_stored_keys(name)?;
     let url = provider
@@ -81,7 +81,7 @@ fn refresh(name: &str) -> Result<i32> {
         })?;
     let jwks = fetch(url)?;
     let count = check_jwks(name, &provider, &jwks)?;
-    // Keys that are the same leave the row alone, and with it every session's copy of the registry.
+    // Unchanged keys do not change the row. Therefore every session's copy of the registry stays valid.
     Spi::run_with_args(
         "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
          WHERE name OPERATOR(pg_catalog.=) $1 AND jwks_url OPERATOR(pg_catalog.=) $3
@@ -97,8 +97,8 @@ fn fetch(_: &str) -> Result<String> {
     Err(providers::Error::FetchingNotBuilt.into())
 }
 
-/// Fetches on a thread of its own, which touches nothing of Postgres, while this one waits where it
-/// can be cancelled. A thread that nobody waits for any more ends with its own timeout.
+/// Fetches in a separate thread, which does not touch Postgres. This thread waits and can be cancelled. If it is, the
+/// other thread ends by its own timeout.
 #[cfg(feature = "jwks-fetch")]
 fn fetch(url: &str) -> Result<String> {
     use std::sync::mpsc::{TryRecvError, channel};
@@ -109,7 +109,7 @@ fn fetch(url: &str) -> Result<String> {
     let thread = {
         let _blocked = threads::BlockedSignals::all();
         std::thread::Builder::new().spawn(move || {
-            // Nobody listens any more when the statement was cancelled.
+            // If the statement was cancelled, nobody receives the answer.
             let _ = sender.send(crate::jwks_fetch::fetch(&url, authority.as_deref()));
         })
     };

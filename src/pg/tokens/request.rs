@@ -13,7 +13,7 @@ fn method() -> Result<Option<String>> {
     guc::get(c"request.method")
 }
 
-/// Refuses a call of `function` by another method than POST. In plain SQL there is none.
+/// Refuses a call of `function` by a method other than POST. In plain SQL there is no method.
 pub fn require_post(function: &'static str) -> Result<()> {
     match method()?.is_none_or(|method| method == "POST") {
         true => Ok(()),
@@ -21,7 +21,7 @@ pub fn require_post(function: &'static str) -> Result<()> {
     }
 }
 
-/// A header of the request, by its name in lower case; `None` when it is not there or empty.
+/// A header of the request, by its name in lower case; `None` if it is missing or empty.
 pub fn header(name: &str) -> Result<Option<String>> {
     let Some(headers) = guc::get(c"request.headers")? else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! `advise()` looks for the JWT secret in texts that everybody can write.
+//! Looks for the JWT secret in texts that everybody can write, for `advise()`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -6,9 +6,9 @@ use pgrx::prelude::*;
 
 use crate::secret_search::{constants, search};
 
-/// Whether a text, the constants of an expression's tree or bytes hold one of the secrets.
+/// Whether a text, the constants of an expression's tree, or bytes contain one of the secrets.
 ///
-/// The text is taken as bytes: what Postgres reads from its configuration files need not be UTF-8.
+/// The text is read as bytes, because Postgres' configuration files need not be UTF-8.
 #[pg_extern(
     schema = "insforge_integrations",
     sql = r#"
@@ -30,7 +30,7 @@ fn holds_secret(
         .chain(bytes)
         .chain(constants.iter().map(Vec::as_slice))
         .collect();
-    // Each secret in each place, whatever was found before.
+    // It searches every place for every secret, even after a find.
     secrets.iter().flatten().fold(false, |found, secret| {
         places.iter().fold(found, |found, place| {
             found | search(place, secret.as_bytes(), key).found

@@ -1,5 +1,5 @@
-//! Sessions of Better Auth as credentials: read from its tables as they are now, so that one that
-//! was revoked is worth nothing from the next call on.
+//! Better Auth's sessions as credentials. They are read from its tables at each use, so a revoked session does not count
+//! from the next call on.
 
 use std::collections::HashMap;
 
@@ -31,8 +31,7 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
-/// What a session's credential grants; `None` when it can be none: a JSON Web Token, or no provider
-/// asked takes sessions.
+/// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts sessions.
 pub fn session_grant(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {
@@ -84,7 +83,7 @@ fn session_grant_of_provider(
     let Some(user) = users.first() else {
         return reject(
             RejectionReason::SessionNotFound,
-            "The session's user is gone.",
+            "The session's user does not exist any more.",
         );
     };
     let members = match &row.organization_id {

@@ -1,4 +1,4 @@
-//! What comes of a credential: an identity that passed, or why it did not.
+//! The verdict on a credential: an accepted identity, or the reason of the refusal.
 
 use std::rc::Rc;
 
@@ -11,7 +11,7 @@ use crate::pg::sys::bound_identity::{BoundIdentity, bind};
 use crate::pg::sys::clock;
 use crate::providers;
 
-/// A token that passed, and whose it is.
+/// An accepted token and its user.
 #[derive(Clone)]
 pub struct Accepted {
     pub provider: Rc<str>,
@@ -20,14 +20,14 @@ pub struct Accepted {
     pub claims: Rc<str>,
     /// Its times, to be compared with the clock again at every use.
     pub times: Times,
-    /// Seconds since 1970 at which it ends.
+    /// End of the token, in seconds since 1970.
     pub ends: f64,
-    /// Seconds for which it is accepted after that.
+    /// Seconds for which the token is accepted after its end.
     pub leeway: f64,
 }
 
 impl Accepted {
-    /// What the token grants.
+    /// The grant of the token.
     pub fn grant(&self) -> Result<Grant> {
         Ok(Grant::from_token(&self.provider, &self.vouched, self.ends)?)
     }
@@ -42,7 +42,7 @@ impl Accepted {
     }
 }
 
-/// A provider that cannot verify anything: an operator's matter, not the token's.
+/// The error for a provider that cannot verify anything. The operator must mend it, not the token's user.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
     Error::Token(providers::Error::ProviderNotReady {
         name: name.to_owned(),
@@ -50,9 +50,9 @@ pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
     })
 }
 
-/// Asks one candidate after the other whether a credential is theirs: what the first that takes it says, `None` when
-/// there is no candidate. When all refuse it, the refusal that says most is the answer: that of one whose key signed
-/// the credential before that of one whose key did not.
+/// Asks one candidate after the other, and returns the answer of the first that accepts the credential. `None` if there
+/// is no candidate. If all refuse, it returns the most useful refusal: that of a candidate whose key signed the
+/// credential takes precedence.
 pub fn first_accepted<C, T>(
     candidates: impl IntoIterator<Item = C>,
     mut attempt: impl FnMut(C) -> Result<T>,
@@ -76,7 +76,7 @@ pub fn first_accepted<C, T>(
     refusal.map_or(Ok(None), Err)
 }
 
-/// Whether it was the provider's own credential that was refused.
+/// Whether the provider's own key had signed the refused credential.
 fn is_about_the_content(refusal: &Error) -> bool {
     use RejectionReason::{AlgorithmNotAllowed, BadSignature, UnknownIssuer, UnknownKey};
     matches!(refusal, Error::Token(providers::Error::TokenRejected(rejection))

@@ -23,7 +23,7 @@ use crate::pg::sys::table_cache::changes;
 use crate::providers;
 use crate::providers::insforge;
 
-/// Verifies a token against the provider named, or against those that its issuer belongs to.
+/// Verifies a token by the named provider's rules, or by those of the providers with the token's issuer.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
 pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
@@ -64,7 +64,7 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
     };
     let accepted = first_accepted(names, |name| {
         match verify_with_provider(&jws, name, registry.get(name)) {
-            // A token of another algorithm was never InsForge's.
+            // InsForge's tokens have only this algorithm, so the token is not InsForge's.
             Err(Error::Token(providers::Error::TokenRejected(rejection)))
                 if provider.is_none()
                     && name == insforge::NAME
@@ -76,14 +76,14 @@ pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accep
         }
     })?;
     let (accepted, is_lasting) = accepted.ok_or_else(unknown_issuer)?;
-    // What changed meanwhile may not have been seen.
+    // If a table changed meanwhile, the verdict may be old.
     if is_lasting && before == changes() {
         remember(key, &accepted);
     }
     Ok(accepted)
 }
 
-/// One provider's verdict, and whether it holds for as long as no table of ours changes.
+/// One provider's verdict, and whether it holds until a table of this extension changes.
 fn verify_with_provider(
     jws: &Jws,
     name: &str,
@@ -122,7 +122,7 @@ fn verify_with_provider(
     }
 }
 
-/// Verifies a token and returns its claims; raises when it does not pass.
+/// Verifies a token and returns its claims; raises an error if the token is refused.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 fn verify_provider_jwt(
     token: Option<&str>,
@@ -132,7 +132,7 @@ fn verify_provider_jwt(
     Ok(Jsonb(accepted.claims.to_string()))
 }
 
-/// Verifies a token and says what came of it; raises on nothing that a token can contain.
+/// Verifies a token and returns the result. No content of a token makes it raise an error.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 #[allow(clippy::type_complexity)]
 fn inspect_provider_jwt(
@@ -204,7 +204,7 @@ fn authenticate(
     Ok(accepted.vouched.identity.user_id.clone())
 }
 
-/// Unbinds the identity that is bound.
+/// Removes the bound identity.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn deauthenticate() -> reported::Result<()> {
     Ok(unbind()?)
@@ -215,7 +215,7 @@ fn deauthenticate() -> reported::Result<()> {
 mod tests {
     use pgrx::prelude::*;
 
-    /// RFC 8037 appendix A.2 and A.4: a signature over a payload that is no claims set.
+    /// RFC 8037 appendix A.2 and A.4: a signature over a payload that is not a claims set.
     const KEY: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     const TOKEN: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
 

@@ -1,4 +1,4 @@
-//! What was verified before in this session.
+//! Tokens that this session has verified before.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,11 +11,10 @@ use crate::pg::error::Result;
 use crate::pg::sys::clock;
 use crate::pg::sys::table_cache::changes;
 
-/// Digest of a token, and the provider that was asked for.
+/// Digest of a token, and the provider that the caller named.
 pub type MemoryKey = (Vec<u8>, Option<String>);
 
-/// Tokens verified in this session, as long as nothing that their verdicts rest on has changed: the registry,
-/// the secrets and the settings.
+/// Tokens that this session has verified. They count until the registry, the secrets or the settings change.
 struct VerifiedTokens {
     changes: u64,
     tokens: HashMap<MemoryKey, Accepted>,
@@ -28,15 +27,15 @@ thread_local! {
     static REMEMBERED: RefCell<Option<VerifiedTokens>> = const { RefCell::new(None) };
 }
 
-/// What a verdict on a token is remembered under.
+/// The key under which a verdict on a token is remembered.
 pub fn memory_key(token: &str, provider: Option<&str>) -> MemoryKey {
     let digest = digest(&SHA256, token.as_bytes());
     (digest.as_ref().to_vec(), provider.map(str::to_owned))
 }
 
-/// The verdict on a token that passed before, its times held against the clock again.
+/// The verdict on a token that was accepted before, after a new check of its times.
 pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
-    // Accepts invalidations, so that what is remembered is not older than what it rests on.
+    // This accepts invalidations, so the memory is not older than the tables.
     let registry = REGISTRY.current()?;
     let accepted = REMEMBERED.with_borrow(|memory| {
         let memory = memory.as_ref()?;
@@ -58,7 +57,7 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
     Ok(Some(accepted))
 }
 
-/// Keeps what a token was accepted as.
+/// Remembers the verdict on an accepted token.
 pub fn remember(key: MemoryKey, accepted: &Accepted) {
     let changes = changes();
     REMEMBERED.with_borrow_mut(|memory| {

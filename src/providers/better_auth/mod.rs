@@ -30,7 +30,7 @@ struct Arguments {
     subject_pattern: Option<String>,
     allow_uuid_subjects: Option<bool>,
     names: BTreeMap<String, String>,
-    /// The type of the users' ids, where the table is there.
+    /// The type of the users' ids, if the table exists.
     id_type: Option<String>,
 }
 
@@ -71,7 +71,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
             algorithms: texts(&["EdDSA", "ES256", "ES512", "PS256", "RS256"]),
             audience_rule: AudienceRule::Required,
             audiences: vec![origin],
-            // Better Auth writes no `typ`, except into the cookie that caches a session.
+            // Only the cookie that caches a session has a `typ`.
             token_types: texts(&[""]),
             subject_pattern: Some(pattern),
             allow_uuid_subjects: arguments.allow_uuid_subjects.unwrap_or_default(),

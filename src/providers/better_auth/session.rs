@@ -1,4 +1,4 @@
-//! Better Auth's sessions: what a client holds of one, and what its row says.
+//! Better Auth's sessions: the credential that a client has, and the session's rows.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -8,15 +8,15 @@ use serde::Deserialize;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::providers::claims::Membership;
 
-/// Longer than the value of any session cookie; a token of Better Auth's has 32 characters.
+/// The longest credential in bytes. Better Auth's session tokens have 32 characters.
 const MAX_CREDENTIAL_BYTES: usize = 512;
 
-/// What a client holds of its session.
+/// The credential for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// The token of the session, as the bearer plugin and some clients hand it out.
+    /// The session's token, as the bearer plugin and some clients give it out.
     Bare(String),
-    /// The value of the cookie: the token, and its HMAC-SHA256 under Better Auth's secret.
+    /// The cookie's value: the token and its HMAC-SHA256 under Better Auth's secret.
     Signed {
         /// The token.
         token: String,
@@ -26,7 +26,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// Reads a cookie's value, percent-encoded or not, or a bare token.
+    /// Reads a bare token or a cookie's value, which may be percent-encoded.
     ///
     /// # Errors
     /// [`RejectionReason::TooLarge`] and [`RejectionReason::Malformed`].
@@ -53,7 +53,7 @@ impl Credential {
         }
     }
 
-    /// The token of the session, when the provider takes this kind of credential.
+    /// The session's token, if the provider accepts this kind of credential.
     ///
     /// # Errors
     /// [`RejectionReason::BadSignature`], and [`RejectionReason::WrongType`] for a credential the operator did not allow.
@@ -76,7 +76,7 @@ impl Credential {
                     )
                 })?;
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-                // Takes the same time wherever the difference is.
+                // Compares in constant time.
                 hmac::verify(&key, token.as_bytes(), signature).map_err(|_| {
                     Rejection::new(
                         RejectionReason::BadSignature,
@@ -89,7 +89,7 @@ impl Credential {
     }
 }
 
-/// Undoes `encodeURIComponent`; `None` for what it never writes.
+/// Undoes `encodeURIComponent`. `None`: that function never writes such a text.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -113,16 +113,16 @@ fn percent_decoded(text: &str) -> Option<String> {
 /// A row of table `session`, its columns under Better Auth's own names.
 #[derive(Debug, Deserialize)]
 pub struct SessionRow {
-    /// Whose it is.
+    /// Its user.
     #[serde(rename = "userId")]
     pub user_id: String,
     /// When it ends, in seconds since 1970.
     #[serde(rename = "expiresAt")]
     pub expires_at: i64,
-    /// Of the organization plugin.
+    /// A column of the organization plugin.
     #[serde(rename = "activeOrganizationId")]
     pub organization_id: Option<String>,
-    /// Of the admin plugin.
+    /// A column of the admin plugin.
     #[serde(rename = "impersonatedBy")]
     pub impersonated_by: Option<String>,
 }
@@ -133,9 +133,9 @@ pub struct UserRow {
     email: Option<String>,
     #[serde(rename = "emailVerified")]
     email_verified: Option<bool>,
-    /// Of the admin plugin.
+    /// A column of the admin plugin.
     banned: Option<bool>,
-    /// Of the admin plugin, in seconds since 1970; a ban without one does not end.
+    /// A column of the admin plugin, in seconds since 1970. A ban without this does not end.
     #[serde(rename = "banExpires")]
     ban_expires: Option<i64>,
 }
@@ -149,14 +149,14 @@ pub struct MemberRow {
     role: Option<String>,
 }
 
-/// What is known of a session.
+/// A session, as its rows describe it.
 pub struct Session<'a> {
     /// Its row.
     pub row: &'a SessionRow,
     /// Its user's row.
     pub user: &'a UserRow,
-    /// The user's membership in the active organisation. A session keeps naming an organisation
-    /// that its user was removed from.
+    /// The user's membership in the active organisation. It is read because a session still names an
+    /// organisation after its user was removed from it.
     pub member: Option<&'a MemberRow>,
 }
 
@@ -190,7 +190,7 @@ impl Session<'_> {
         };
         Membership {
             org_id: Some(member.organization_id.clone()),
-            // Several roles, separated by commas, are not one answer.
+            // A list of roles, separated by commas, is not one answer.
             org_role: member
                 .role
                 .clone()

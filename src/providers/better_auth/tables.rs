@@ -1,5 +1,5 @@
-//! Better Auth's tables: recognised by what they are. Kysely and Prisma write `expiresAt`, Drizzle
-//! `expires_at`; `usePlural` makes `sessions`; any table and column can be given another name.
+//! Better Auth's tables, in every spelling. Kysely and Prisma write `expiresAt`, Drizzle writes
+//! `expires_at`, and `usePlural` makes `sessions`. An operator can give other names.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use Kind::{Bool, Id, Text, Time};
 
 use crate::report::shown;
 
-/// What a column that is read must be.
+/// The kind of type that a column must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text, a uuid or an integer, as Better Auth was told to make ids.
+    /// Text, a uuid or an integer: Better Auth makes ids of each kind.
     Id,
-    /// Text of any built-in type, or a label of an enum.
+    /// Any built-in text type, or an enum.
     Text,
     /// A boolean.
     Bool,
@@ -25,9 +25,9 @@ pub enum Kind {
 pub struct Column {
     /// Its name in Better Auth's own spelling.
     pub name: &'static str,
-    /// What it must be.
+    /// The kind of its type.
     pub kind: Kind,
-    /// Whether the table is of no use without it.
+    /// Whether the table cannot be used without it.
     pub is_required: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Column {
 pub struct Table {
     /// Its name in Better Auth's own spelling.
     pub name: &'static str,
-    /// The columns that are read; no other column matters.
+    /// The columns that are read. Other columns do not matter.
     pub columns: &'static [Column],
 }
 
@@ -67,7 +67,7 @@ pub const JWKS: Table = Table {
         may("alg", Text),
     ],
 };
-/// The sessions, with what the plugins organization and admin add.
+/// The sessions, with the columns of the plugins organization and admin.
 pub const SESSION: Table = Table {
     name: "session",
     columns: &[
@@ -78,7 +78,7 @@ pub const SESSION: Table = Table {
         may("impersonatedBy", Id),
     ],
 };
-/// The users, with what the admin plugin adds.
+/// The users, with the columns of the admin plugin.
 pub const USER: Table = Table {
     name: "user",
     columns: &[
@@ -98,18 +98,18 @@ pub const MEMBER: Table = Table {
         may("role", Text),
     ],
 };
-/// All of these.
+/// The tables that are read.
 pub const READ: [&Table; 4] = [&JWKS, &SESSION, &USER, &MEMBER];
 
-/// A table by its name, columns that it always has, and columns by which it is known under any name
-/// (none: only its own name will do).
+/// The name of a table, the columns that it always has, and the columns that identify it under any
+/// other name. Without such columns only its own name identifies it.
 type Shape = (
     &'static str,
     &'static [&'static str],
     &'static [&'static str],
 );
 
-/// From better-auth 1.7's `getAuthTables` and the schemas of its plugins.
+/// The tables of `getAuthTables` in better-auth 1.7, and of its plugins.
 const SHAPES: &[Shape] = &[
     (
         "user",
@@ -234,7 +234,7 @@ const SHAPES: &[Shape] = &[
     ("oauthClientAssertion", &["expiresAt"], &[]),
 ];
 
-/// Whether two names are one in camelCase, snake_case or PascalCase.
+/// Whether two names are the same except for camelCase, snake_case or PascalCase.
 fn is_spelling_of(name: &str, known: &str) -> bool {
     fn letters(text: &str) -> impl Iterator<Item = u8> {
         let kept = text.bytes().filter(|byte| *byte != b'_');
@@ -248,7 +248,7 @@ fn is_singular_or_plural_of(name: &str, known: &str) -> bool {
     is_spelling_of(name, known) || singular.is_some_and(|name| is_spelling_of(name, known))
 }
 
-/// Which of Better Auth's tables one of this name and with these columns is; `None` if it is none.
+/// Recognises a table by its name and columns. `None`: it is not one of Better Auth's tables.
 #[must_use]
 pub fn recognise(name: &str, columns: &[&str]) -> Option<&'static str> {
     let has_all = |wanted: &[&str]| {
@@ -265,12 +265,12 @@ pub fn recognise(name: &str, columns: &[&str]) -> Option<&'static str> {
     by_name.or_else(by_columns).map(|(known, ..)| *known)
 }
 
-/// Where Better Auth's tables are, and what they are called.
+/// The schema and the names of Better Auth's tables.
 #[derive(Debug, Clone, Default)]
 pub struct Place {
     /// Their schema.
     pub schema: String,
-    /// Names by Better Auth's own: of a table, `session`; of a column, `session.userId`.
+    /// Given names by Better Auth's own names: `session` for a table, `session.userId` for a column.
     pub names: BTreeMap<String, String>,
 }
 
@@ -290,7 +290,7 @@ impl Place {
         spellings.flat_map(both).collect()
     }
 
-    /// Which of a table's columns is the one that Better Auth calls so.
+    /// Finds the column that Better Auth calls by this name.
     #[must_use]
     pub fn column(&self, table: &str, column: &str, columns: &[String]) -> Option<usize> {
         let given = self.names.get(&format!("{table}.{column}"));
@@ -305,11 +305,11 @@ impl Place {
     }
 }
 
-/// The names that were given, as a JSON object.
+/// Reads given names from a JSON object.
 ///
 /// # Errors
 ///
-/// What is wrong with them, in a sentence.
+/// A sentence says what is wrong with the names.
 pub fn parse_names(json: &str) -> Result<BTreeMap<String, String>, String> {
     let names = serde_json::from_str(json).map_err(|_| {
         "The argument \"names\" is an object whose values are text, such as {\"session\": \"logins\"}."
@@ -321,7 +321,7 @@ pub fn parse_names(json: &str) -> Result<BTreeMap<String, String>, String> {
     }
 }
 
-/// What is wrong with the names that were given.
+/// Says what is wrong with given names.
 #[must_use]
 pub fn problem_with(names: &BTreeMap<String, String>) -> Option<String> {
     let is_known = |name: &str| match name.split_once('.') {
@@ -344,7 +344,7 @@ pub fn problem_with(names: &BTreeMap<String, String>) -> Option<String> {
         }
         (!is_known(name)).then(|| {
             format!(
-                "{} is no table of Better Auth, such as \"session\", and none of the columns that are read: {}.",
+                "{} is neither a table of Better Auth, such as \"session\", nor one of the columns that are read: {}.",
                 shown(name),
                 columns()
             )
@@ -376,7 +376,7 @@ mod tests {
                 "id public_key private_key created_at",
                 Some("jwks"),
             ),
-            // Others of the name, and an application's own.
+            // Tables of an application, some with the same names.
             ("session", "id user_id started_at", None),
             ("users", "id email", None),
             ("logins", "id token user_id expires_at", None),

@@ -36,7 +36,7 @@ SELECT insforge_integrations.configure('allow_mock_settlements', 'on')"#;
 
 /// Finds them, does what is recommended, and finds nothing any more.
 pub fn show(demo: &mut Demo) -> Result<()> {
-    heading("The advisor: a database in which the guides' warnings were not heeded");
+    heading("The advisor: a database that ignores the guides' warnings");
     demo.setup(MISTAKES)?;
     say("and the JWT secret where everybody can read it:");
     demo.setup(&format!(
@@ -45,7 +45,7 @@ COMMENT ON TABLE orders IS 'signed with {SECRET}';
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.settings.jwt_secret = ''{SECRET}''', current_database()); END $$"
     ))?;
 
-    heading("What it finds, and what it recommends, done as it stands");
+    heading("Its findings, and its recommendations, run unchanged");
     let mut rounds = 0;
     loop {
         let found = findings(&mut demo.client)?;

@@ -15,8 +15,8 @@ const ADMIN: &str = r#"{"role": "project_admin"}"#;
 
 /// Reserves, settles, delivers, records; each once.
 pub fn show(demo: &mut Demo) -> Result<()> {
-    heading("The ledger keeps a payment before the facilitator is asked to move the money");
-    say("a buyer signs for 10000 units of USDG on X Layer, to be used within five minutes:");
+    heading("The ledger stores a payment before the facilitator moves the money");
+    say("a buyer signs for 10000 units of USDG on X Layer, valid for five minutes:");
     let payment = signed_payment(demo)?;
     demo.setup(&format!(
         "CREATE TABLE shop AS SELECT '{payment}'::text AS payment,
@@ -32,12 +32,12 @@ FROM shop, reserve_x402_payment(payment, requirements, 'https://api.example.com/
     demo.request("project_admin", ADMIN, &reserve("request 1"))?
         .shows(&[&["t", "reserved", &buyer, "10000", "xlayer"]])?;
 
-    heading("The same payment buys nothing else, and the same request again is no second payment");
+    heading("The same payment buys nothing else, and the same request is not paid twice");
     demo.request("project_admin", ADMIN, &reserve("request 2"))?
         .refused_with("23505")?;
     demo.request("project_admin", ADMIN, &reserve("request 1"))?
         .shows(&[&["f", "reserved", &buyer, "10000", "xlayer"]])?;
-    say("what may have moved money without a record is listed, should the server crash now:");
+    say("if the server crashes now, payments that may have moved money are in this list:");
     demo.request(
         "project_admin",
         ADMIN,
@@ -45,7 +45,7 @@ FROM shop, reserve_x402_payment(payment, requirements, 'https://api.example.com/
     )?
     .shows(&[&["reserved", "10000", "t"]])?;
 
-    heading("The facilitator's answer settles it; it is delivered once");
+    heading("The facilitator's answer settles the payment; it is delivered once");
     let id: String = demo
         .client
         .query_one(
@@ -90,7 +90,7 @@ FROM shop, reserve_x402_payment(payment, requirements, 'https://api.example.com/
     demo.request("project_admin", ADMIN, &record(", idempotent => true"))?
         .shows(&[&row])?;
 
-    heading("What is in the ledger stays as it is, for superusers too");
+    heading("Nobody can change the ledger, not even a superuser");
     demo.run("UPDATE insforge_integrations.x402_settlements SET amount = 0")?
         .refused_with("42501")?;
     demo.request(

@@ -11,7 +11,7 @@ use insforge_integrations_tests::{Cluster, Fixture};
 use stage::{Demo, heading, say};
 
 fn main() -> Result<()> {
-    heading("A Postgres of its own, made to look like InsForge's");
+    heading("A throwaway Postgres with InsForge's roles");
     let cluster = Cluster::start()?;
     let database = cluster.database(Fixture::InsForge)?;
     let mut demo = Demo {
@@ -50,7 +50,7 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
     )?
     .shows(&[&["auth0|bob", "a bass guitar"]])?;
 
-    heading("Each sees the own rows, with the same query");
+    heading("With the same query, each user sees their own rows");
     let everything = "SELECT user_id, body FROM notes ORDER BY id";
     demo.request("authenticated", &alice, everything)?
         .shows(&[&["user_2alice", "milk"], &["user_2alice", "eggs"]])?;
@@ -76,7 +76,7 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
     )?
     .shows(&[&["0"]])?;
 
-    heading("Claims that are not what they should be");
+    heading("Invalid claims");
     demo.request("authenticated", r#"{"sub": ["user_2alice"]}"#, everything)?
         .shows(&[])?;
     demo.request("authenticated", r#"{"sub": "user_2alice""#, everything)?
@@ -95,7 +95,9 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
         "{org:dashboard:manage,org:dashboard:read,org:teams:read}",
     ]])?;
 
-    heading("The JWT secret stays in the database: a Better Auth session for an InsForge token");
+    heading(
+        "The JWT secret stays in the database: a Better Auth session is exchanged for an InsForge token",
+    );
     demo.setup(
         "SELECT insforge_integrations.set_jwt_secret('the JWT_SECRET of InsForge, 32 bytes or more');
 SELECT insforge_integrations.register_better_auth('https://app.example.com', allow_bare_sessions => true);
@@ -122,7 +124,7 @@ INSERT INTO better_auth.session VALUES ('a session token', 'Tx4sPhJ8vqGm2RkNd7Wb
     )?
     .refused_with("42501")?;
 
-    heading("What a wallet signed: the x402 specification's payment, over since 2025");
+    heading("A wallet's signature: the payment of the x402 specification, expired in 2025");
     demo.setup(&format!(
         "CREATE TABLE payment AS SELECT '{X402_PAYMENT}'::text AS header,
   insforge_integrations.x402_payment_requirements('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000',
@@ -138,7 +140,7 @@ FROM payment, insforge_integrations.verify_x402_payment(header, requirements)",
         "10000",
         "invalid_exact_evm_payload_authorization_valid_before",
     ]])?;
-    say("with one digit more to pay, the signature is the first thing that does not fit:");
+    say("with one more digit in the amount, the signature is the first check that fails:");
     demo.run(
         "SELECT is_valid, invalid_reason
 FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000\"', '\"100000\"'), requirements)",
@@ -167,7 +169,7 @@ FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000
     let hint = demo
         .run("CREATE EXTENSION insforge_integrations")?
         .refused_with("42723")?;
-    say("the HINT's commands, as they stand:");
+    say("the HINT's commands, unchanged:");
     demo.run(&hint)?
         .shows(&[&["requesting_user_id_guide()", "4", "1"]])?;
     demo.request("authenticated", &alice, everything)?
@@ -181,7 +183,7 @@ FROM payment, insforge_integrations.verify_x402_payment(replace(header, '\"10000
 
     drop(demo);
     drop(cluster);
-    heading("Every step did what it says. Nothing is left of the server.");
+    heading("Every step did what it says. The server is gone.");
     Ok(())
 }
 

@@ -55,10 +55,15 @@ fn mock_payments() {
     }
     .is_found_with_steps();
     assert!(
-        found[0].description.starts_with("2 in the last 30 days"),
+        found[0]
+            .description
+            .starts_with("Rows of the last 30 days: 2, "),
         "{found:?}"
     );
-    let (_, note) = found[0].recommendation.rsplit_once("seen them: ").unwrap();
+    let (_, note) = found[0]
+        .recommendation
+        .rsplit_once("looked at them: ")
+        .unwrap();
     superuser.batch_execute(note).unwrap();
     assert!(findings(&mut superuser, "mock_payments").is_empty());
 }
@@ -83,7 +88,9 @@ fn unsettled_reservations() {
     }
     .is_found_with_steps();
     assert!(
-        found[1].description.starts_with("2, the oldest of "),
+        found[1]
+            .description
+            .starts_with("Reservations: 2, the oldest from "),
         "{found:?}"
     );
     superuser
@@ -130,7 +137,7 @@ fn payments_look_duplicated() {
     }
     .is_found_with_steps();
     for finding in &found {
-        let (_, note) = finding.recommendation.rsplit_once("Twice: ").unwrap();
+        let (_, note) = finding.recommendation.rsplit_once("If twice: ").unwrap();
         superuser
             .batch_execute(note.lines().next().unwrap())
             .unwrap();
