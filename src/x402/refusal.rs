@@ -1,31 +1,31 @@
-//! Why a payment is refused, in the names of the x402 specification (section 9).
+//! Why a payment is refused, by the names of the x402 specification (section 9).
 
 /// A reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidReason {
     /// It is not a payment.
     InvalidPayload,
-    /// It is of another version than the requirements.
+    /// Its version is not that of the requirements.
     InvalidVersion,
-    /// It is of another scheme than `exact`.
+    /// Its scheme is not `exact`.
     UnsupportedScheme,
     /// It is for another network.
     InvalidNetwork,
-    /// It accepts what was not offered.
+    /// It accepts something that was not offered.
     InvalidRequirements,
     /// The payer did not sign it.
     InvalidSignature,
-    /// It pays somebody else.
+    /// It pays another recipient.
     RecipientMismatch,
-    /// It ends too soon.
+    /// It has ended, or ends too soon.
     ValidBefore,
-    /// It has not begun.
+    /// It is not valid yet.
     ValidAfter,
     /// It pays less (version 1).
     Value,
     /// It pays another amount (version 2).
     ValueMismatch,
-    /// It has a contract wallet's signature. Not of the specification: nobody is refused for it.
+    /// It has a contract wallet's signature. This name is not in the specification, and no payment is refused for it.
     NeedsFacilitator,
 }
 

@@ -1,4 +1,4 @@
-//! A payment that can be reserved: it fits, or only a facilitator can say whether it does.
+//! A payment that can be reserved: it fits, or only a facilitator can tell whether it does.
 
 use super::authorization::Authorization;
 use super::refusal::{InvalidReason, PaymentRefusal};
@@ -9,35 +9,35 @@ use crate::evm::address::Address;
 use crate::evm::integer::U256;
 use crate::x402::Error;
 
-/// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
-/// `timestamptz` has.
+/// The last valid end of an authorization, in seconds since 1970. A block may be five minutes late, and that is the last
+/// time of `timestamptz`.
 const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 
-/// What a reservation holds.
+/// The parts of a payment that a reservation stores.
 #[derive(Debug)]
 pub struct Reservable<'r> {
     /// The payment's JSON text.
     pub payment: String,
-    /// The one requirement that it is for, its network named, as JSON.
+    /// The requirement that it is for, with its network, as JSON.
     pub requirement: String,
-    /// What was signed.
+    /// The signed message.
     pub authorization: Authorization,
-    /// Where it is paid.
+    /// The network.
     pub network: &'r Network,
-    /// In what.
+    /// The token.
     pub asset: &'r Asset,
-    /// Whether the signature was verified here; a contract wallet's cannot be.
+    /// Whether the database verified the signature. It cannot verify a contract wallet's.
     pub is_signature_verified: bool,
-    /// The buyer's name for the request (extension `payment-identifier`).
+    /// The buyer's key for the request (extension `payment-identifier`).
     pub identifier: Option<String>,
 }
 
 impl<'r> Reservable<'r> {
-    /// Reads a payment, a header's value or JSON, and holds it against one requirement or a list of
-    /// them. `now`: seconds since 1970.
+    /// Reads a payment, a header's value or JSON, and checks it against one requirement or a list.
+    /// `now`: seconds since 1970.
     ///
     /// # Errors
-    /// [`Error::PaymentRejected`], and what is wrong with the requirements.
+    /// [`Error::PaymentRejected`], and the errors of the requirements.
     pub fn read(
         payment: &str,
         requirements: &str,
@@ -58,13 +58,13 @@ impl<'r> Reservable<'r> {
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
             return Err(Error::PaymentRejected(PaymentRefusal::new(
                 InvalidReason::ValidBefore,
-                "payload.authorization.validBefore: It is beyond the last time that Postgres computes with, in the year 294276.",
+                "payload.authorization.validBefore: It is after the end of Postgres' times, in the year 294276.",
             )));
         }
         if authorization.from == Address::ZERO {
             return Err(Error::PaymentRejected(PaymentRefusal::new(
                 InvalidReason::InvalidSignature,
-                "payload.authorization.from: It is nobody's address.",
+                "payload.authorization.from: It is the zero address, which nobody has.",
             )));
         }
         Ok(Self {

@@ -1,4 +1,4 @@
-//! What becomes of a payment that was reserved. SQL locks the reservation, asks here, and stores the answer
+//! The state machine of a reservation. SQL locks the reservation, asks this module for the next state, and stores it
 //! (sql/reservations.sql and sql/settle.sql).
 
 use serde::Deserialize;
@@ -11,14 +11,14 @@ mod refused;
 
 pub use refused::Refused;
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// The facilitator has not answered yet.
     Reserved,
     /// The ledger has it.
     Settled,
-    /// It may have moved.
+    /// Money may have moved.
     Pending,
     /// The facilitator moved nothing, or an operator found that nothing moved.
     Failed,
@@ -35,7 +35,7 @@ impl State {
         Self::Conflict,
     ];
 
-    /// As table `x402_reservations` has it.
+    /// The name in table `x402_reservations`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,91 +47,91 @@ impl State {
         }
     }
 
-    /// The state of this name.
+    /// The state with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
-/// A row of table `x402_reservations`, without what decides nothing.
+/// A row of table `x402_reservations`, without columns that do not matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Reservation {
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// CAIP-2 identifier of the chain.
     pub network: String,
     /// The token's contract.
     pub asset: String,
-    /// Of the authorization.
+    /// The authorization's nonce.
     pub nonce: String,
-    /// What is paid for.
+    /// The paid endpoint.
     pub endpoint: String,
-    /// The buyer's name for the request.
+    /// The buyer's key for the request.
     pub idempotency_key: Option<String>,
     /// Whether another authorization under the key is refused.
     pub holds_key: bool,
-    /// The transaction that settled it, or that was named, in the ledger's spelling.
+    /// The transaction that settled it, or that an answer named, in the ledger's spelling.
     pub tx_hash: Option<String>,
     /// Why it is not settled.
     pub reason: Option<String>,
-    /// What was said besides.
+    /// A sentence about the reason.
     pub message: Option<String>,
     /// Settled without money.
     pub is_mock: bool,
-    /// Settled by a transaction that another payment has in the ledger.
+    /// Its transaction has a row in the ledger for another payment.
     pub is_batched: bool,
-    /// Whether an operator said what is on chain.
+    /// Whether an operator entered what is on chain.
     pub is_resolved: bool,
-    /// Whether the buyer was given what was paid for.
+    /// Whether it was delivered.
     pub is_delivered: bool,
 }
 
-/// What happens to a reservation.
+/// An event of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The facilitator answered.
     Answered(Answer),
     /// An operator looked at the chain.
     Found(Finding),
-    /// The buyer is about to be given what was paid for.
+    /// The server is about to deliver.
     Delivered,
     /// A developer settles it without money.
     Mocked,
-    /// A payment was offered that has the same authorization, or the same payer, endpoint and idempotency key.
+    /// A buyer offers a payment with the same authorization, or with the same payer, endpoint and idempotency key.
     Offered(Offered),
 }
 
-/// What an operator found on chain, as it was given.
+/// An operator's finding on chain, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// `settled`, `failed` or `conflict`.
     pub outcome: Option<String>,
     /// The transaction.
     pub tx_hash: Option<String>,
-    /// What was seen.
+    /// The operator's note.
     pub note: Option<String>,
-    /// The chain of the transaction's row in the ledger, where that is of a payment with money.
+    /// The chain of the transaction's row in the ledger, if that row is not a mock.
     pub recorded_on: Option<String>,
-    /// Until when a block may still carry the authorization, as a text; `None`: none may any more.
+    /// Until when a block may still carry the authorization, as a text; `None` if that time is past.
     pub can_land_until: Option<String>,
 }
 
-/// A payment that is offered.
+/// An offered payment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Offered {
     /// CAIP-2 identifier of its chain.
     pub network: String,
     /// Its token's contract.
     pub asset: String,
-    /// Of its authorization.
+    /// Its authorization's nonce.
     pub nonce: String,
-    /// What it is for.
+    /// The endpoint.
     pub endpoint: String,
-    /// The buyer's name for the request.
+    /// The buyer's key for the request.
     pub idempotency_key: Option<String>,
     /// Whether a block may still carry the authorization of the reservation.
     pub can_land: bool,
@@ -139,26 +139,26 @@ pub struct Offered {
     pub delivered_at: Option<String>,
 }
 
-/// What becomes of a reservation.
+/// The result of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// What is stored.
+    /// The reservation to store.
     pub reservation: Reservation,
-    /// What the ledger must hold first.
+    /// The entry that the ledger needs first.
     pub entry: Option<Entry>,
-    /// Whether this event, and no earlier one, marks it as delivered.
+    /// Whether this event is the first that marks it as delivered.
     pub is_new: bool,
-    /// What is to be told.
+    /// A warning to raise.
     pub warning: Option<Warning>,
 }
 
-/// What a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
+/// An entry that a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// A row for this payment. When the ledger has the transaction already, [`Reservation::after`] is asked once
+    /// A row for this payment. If the ledger already has the transaction, [`Reservation::after`] is called once
     /// more.
     Settlement,
-    /// A correction of another payment's row: the transaction carried this one, too.
+    /// A correction of another payment's row, because its transaction carried this payment, too.
     Correction,
 }
 
@@ -173,7 +173,7 @@ impl Entry {
     }
 }
 
-/// What is said beside an answer.
+/// A warning beside an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The primary message.
@@ -185,13 +185,13 @@ pub struct Warning {
 }
 
 impl Reservation {
-    /// What becomes of it after an event.
+    /// The reservation after an event.
     ///
-    /// `known`: when the ledger was asked to take the transaction and has it already, the columns in which its row
-    /// is another payment's, separated by commas.
+    /// `known`: if the ledger already has the transaction, the columns in which its row differs from this payment,
+    /// separated by commas.
     ///
     /// # Errors
-    /// [`Refused`]: all stays as it is.
+    /// [`Refused`]. Nothing changes then.
     pub fn after(&self, event: &Event, known: Option<&str>) -> Result<Next, Refused> {
         let taken = known.and_then(taken);
         match event {
@@ -221,13 +221,13 @@ impl Reservation {
         let warning = is_conflict.then(|| Warning {
             message: format!("the facilitator's answer does not fit x402 reservation {}", self.id),
             detail: message.clone().or_else(|| reason.clone()).unwrap_or_default(),
-            hint: "Nothing was recorded as paid. The answer is kept; look the payment up on chain and call insforge_integrations.resolve_x402_reservation().",
+            hint: "Nothing was recorded as paid. The answer is kept. Look up the payment on chain, and call insforge_integrations.resolve_x402_reservation().",
         });
         Next {
             reservation: Self {
                 state: match (self.state, outcome) {
                     (State::Conflict, _) | (_, Outcome::Conflict) => State::Conflict,
-                    // What may have moved does not become unmoved by a later answer, nor what an operator found moved.
+                    // If money may have moved, a later answer cannot undo that. Neither can it undo an operator's finding.
                     (State::Pending, _) => State::Pending,
                     (state, _) if self.is_resolved => state,
                     (_, Outcome::Failed) => State::Failed,
@@ -244,7 +244,7 @@ impl Reservation {
         }
     }
 
-    /// The ledger has it: nothing that is said later changes that.
+    /// The ledger has it. No later answer changes that.
     fn after_late_answer(&self, answer: &Answer, named: Option<String>) -> Next {
         let names_another = named.is_some() && named != self.tx_hash;
         let is_other = names_another || answer.outcome == Outcome::Conflict;
@@ -260,7 +260,7 @@ impl Reservation {
                     self.id
                 ),
                 detail: detail(),
-                hint: "The answer is kept with the reservation; the ledger is as it was.",
+                hint: "The answer is kept with the reservation. The ledger is unchanged.",
             }),
             ..self.unchanged()
         }
@@ -276,22 +276,22 @@ impl Reservation {
         let has_note = finding.note.as_ref().is_some_and(|note| !note.is_empty());
         let outcome = match finding.outcome.as_deref().and_then(State::of_name) {
             Some(outcome @ (State::Settled | State::Failed | State::Conflict)) => outcome,
-            _ => return Err(invalid("outcome: It is settled, failed or conflict.")),
+            _ => return Err(invalid("outcome: It must be settled, failed or conflict.")),
         };
         let hash = match (outcome, hash) {
             (State::Failed, _) if finding.tx_hash.is_some() => {
-                return Err(invalid("tx_hash: What did not move has none."));
+                return Err(invalid("tx_hash: Give none, because no money moved."));
             }
             (State::Failed, _) => None,
             (_, None) => {
                 return Err(invalid(
-                    "tx_hash: It is 0x and 64 hexadecimal digits, and not all zeros.",
+                    "tx_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.",
                 ));
             }
             (_, hash) => hash,
         };
         if outcome != State::Settled && !has_note {
-            return Err(invalid("note: It says what is on chain."));
+            return Err(invalid("note: Say what is on chain."));
         }
         let is_recorded = finding.recorded_on.as_ref() == Some(&self.network);
         if outcome == State::Conflict && !is_settled && !is_recorded {
@@ -342,14 +342,14 @@ impl Reservation {
             },
             warning: finding.can_land_until.as_ref().map(|until| Warning {
                 message: format!("the authorization of x402 reservation {} can still be used", self.id),
-                detail: format!("It can land until {until}."),
-                hint: "Unless its nonce is used on chain, the buyer may come to pay twice under the same idempotency key.",
+                detail: format!("It can still be settled until {until}."),
+                hint: "The buyer may pay twice under the same idempotency key, unless the nonce is used on chain.",
             }),
             ..self.unchanged()
         }
     }
 
-    /// Settled by a transaction that the ledger has for another payment.
+    /// Settled by a transaction that has a row in the ledger for another payment.
     fn carried(&self, hash: String) -> Next {
         let next = self.settled(hash, false);
         Next {
@@ -395,7 +395,7 @@ impl Reservation {
         })
     }
 
-    /// The reservation is the offered payment's own, or has to make place for it, or stands in its way.
+    /// The reservation is the offered payment's own, or gives up its key, or blocks the offered payment.
     fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
         let is_own = (&self.network, &self.asset, &self.nonce)
             == (&offered.network, &offered.asset, &offered.nonce);
@@ -451,8 +451,7 @@ impl Reservation {
     }
 }
 
-/// Why a transaction that the ledger has is not this payment's. What the app noted of its answer is no fact of the
-/// payment.
+/// Why a transaction in the ledger is not this payment's. The app's note on its answer does not count.
 fn taken(columns: &str) -> Option<&'static str> {
     let mut facts = columns
         .split(", ")
