@@ -18,7 +18,8 @@ mkdir -p "$work"
 
 # RUSTC_BOOTSTRAP: the flag is for nightly compilers, and stable ones ship what it needs.
 sanitized() {
-    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$work cargo "$@" --target "$host"
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_TARGET_DIR=$work \
+        cargo "$@" --target "$host"
 }
 sanitized test --lib --no-default-features --features jwks-fetch
 sanitized build --lib --no-default-features --features "pg$PG_MAJOR,jwks-fetch"

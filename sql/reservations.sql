@@ -95,7 +95,7 @@ COMMENT ON TYPE insforge_integrations.x402_reservation IS
   'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered.';
 
 -- Without a SET clause, so Postgres can inline it.
-CREATE FUNCTION insforge_integrations.x402_reservation_row(
+CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
     own insforge_integrations.x402_reservations, is_new boolean, chain text)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE sql STABLE
@@ -104,7 +104,7 @@ AS $$
              own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
              own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
 $$;
-COMMENT ON FUNCTION insforge_integrations.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
   'Makes the row that the functions on reservations return. chain: the name of the network.';
 
 -- Five minutes more, because blocks can be late and clocks differ.
@@ -115,7 +115,7 @@ CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamp
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
   'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
 
-CREATE FUNCTION insforge_integrations.lock_x402_reservation(reservation_id uuid)
+CREATE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -123,7 +123,7 @@ AS $$
 DECLARE
   own insforge_integrations.x402_reservations;
 BEGIN
-  PERFORM insforge_integrations.force_sync_commit();
+  PERFORM insforge_integrations_internal.force_sync_commit();
   SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION USING
@@ -135,7 +135,7 @@ BEGIN
   RETURN own;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
+COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
@@ -157,9 +157,9 @@ BEGIN
       DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
       HINT = 'Give the address that the buyer requested. Nothing was reserved.';
   END IF;
-  SELECT * INTO STRICT offered FROM insforge_integrations.read_x402_payment(payment, requirements);
+  SELECT * INTO STRICT offered FROM insforge_integrations_internal.read_x402_payment(payment, requirements);
   key := coalesce(key, offered.identifier);
-  PERFORM insforge_integrations.force_sync_commit();
+  PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
     SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
       WHERE r.network = offered.network AND r.asset = offered.asset
@@ -174,12 +174,12 @@ BEGIN
         FOR UPDATE;
     END IF;
     IF FOUND THEN
-      SELECT * INTO STRICT after FROM insforge_integrations.x402_reservation_after(known, 'offered', jsonb_build_object(
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
         'network', offered.network, 'asset', offered.asset, 'nonce', offered.nonce, 'endpoint', endpoint,
         'idempotency_key', key, 'delivered_at', known.delivered_at::text,
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
-        RETURN NEXT insforge_integrations.x402_reservation_row(known, false, offered.chain);
+        RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, false, offered.chain);
         RETURN;
       END IF;
       UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
@@ -194,7 +194,7 @@ BEGIN
     ON CONFLICT DO NOTHING
     RETURNING * INTO known;
     IF FOUND THEN
-      RETURN NEXT insforge_integrations.x402_reservation_row(known, true, offered.chain);
+      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain);
       RETURN;
     END IF;
   END LOOP;

@@ -22,7 +22,7 @@ use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
 
 /// Reads the parts of a payment that fits. Raises an error for any other.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn read_x402_payment(
     payment: Option<&str>,
@@ -75,7 +75,7 @@ fn read_x402_payment(
 
 /// The new state of a reservation after an event; see `x402::reservation`.
 #[pg_extern(
-    schema = "insforge_integrations",
+    schema = "insforge_integrations_internal",
     volatile,
     parallel_unsafe,
     requires = ["reservations"]
@@ -225,7 +225,7 @@ mod tests {
     /// A column of what becomes of a reservation in a state.
     fn after(state: &str, event: &str, said: &str, known: &str, column: &str) -> Option<String> {
         Spi::get_one(&format!(
-            "SELECT a.{column}::text FROM insforge_integrations.x402_reservation_after(
+            "SELECT a.{column}::text FROM insforge_integrations_internal.x402_reservation_after(
                jsonb_populate_record(NULL::insforge_integrations.x402_reservations, jsonb_build_object(
                  'id', '00000000-0000-0000-0000-000000000001', 'state', {state}, 'network', 'eip155:196', 'endpoint', '/r',
                  'asset', '0x' || repeat('ab', 20), 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
