@@ -1,5 +1,5 @@
-//! The claims of an InsForge token, made from a verified token or session (RFC 8693), and the signing
-//! of that token.
+//! The claims of an InsForge token, made from a verified token or session (RFC 8693), and the
+//! signing of that token.
 
 use std::collections::BTreeMap;
 
@@ -167,8 +167,8 @@ impl Grant {
     /// The end of a token that is minted at `now` for `ttl` seconds. It never outlasts the grant.
     ///
     /// # Errors
-    /// [`RejectionReason::Expired`] after that end. A provider's token may be accepted for a few seconds
-    /// after its own end.
+    /// [`RejectionReason::Expired`] after that end. A provider's token may be accepted for a few
+    /// seconds after its own end.
     pub fn expiry(&self, now: i64, ttl: u32) -> Result<i64, Rejection> {
         let expires = (self.ends as i64).min(now.saturating_add(i64::from(ttl)));
         if expires <= now {

@@ -73,8 +73,8 @@ fn not_json(error: serde_json::Error) -> Error {
     }
 }
 
-/// Reads `sub`: a string that is not empty, or the digits of an integer. RFC 7519 wants a string, but
-/// some issuers write a serial number.
+/// Reads `sub`: a string that is not empty, or the digits of an integer. RFC 7519 wants a string,
+/// but some issuers write a serial number.
 fn subject(claims: &MemberList) -> Result<Option<String>, Error> {
     let Some(claim) = claims.get("sub") else {
         return Ok(None);

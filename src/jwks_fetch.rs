@@ -13,8 +13,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Size limit. Providers' sets have a few thousand bytes.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// Fetches the document at an address. `authority` is a private certificate authority in PEM, which is trusted besides
-/// the public ones. It follows no redirect and uses no proxy.
+/// Fetches the document at an address. `authority` is a private certificate authority in PEM, which
+/// is trusted besides the public ones. It follows no redirect and uses no proxy.
 ///
 /// # Errors
 /// A sentence for the operator.

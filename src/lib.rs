@@ -1,4 +1,5 @@
-//! `insforge_integrations`: a Postgres extension that identifies users, verifies signatures and records payments.
+//! `insforge_integrations`: a Postgres extension that identifies users, verifies signatures and
+//! records payments.
 //!
 //! The modules of the crate root are pure: they take text and answer with `Result`s, know no
 //! clock and no Postgres, and compile without it (`cargo check --lib --no-default-features`).

@@ -63,8 +63,8 @@ impl Bug {
 
 /// An input as a message may show it: in quotes if it is plainly a name.
 ///
-/// Anything else could be a token, a payment or a secret that was given in place of a name. Those are longer than
-/// any name here, and most contain other characters.
+/// Anything else could be a token, a payment or a secret that was given in place of a name. Those
+/// are longer than any name here, and most contain other characters.
 #[must_use]
 pub fn shown(input: &str) -> String {
     let is_name = input.len() <= 20

@@ -1,9 +1,9 @@
 //! Looks for a secret in a text.
 //!
-//! Everybody can plant texts in a database and measure the time of a search. Therefore the secret is never compared with
-//! a text. Instead, every part of the text with the secret's length is hashed, under a key that nobody knows, and the
-//! hashes are compared. The work depends on the lengths of the text and of the secret, not on how much of the secret the
-//! text contains.
+//! Everybody can plant texts in a database and measure the time of a search. Therefore the secret
+//! is never compared with a text. Instead, every part of the text with the secret's length is
+//! hashed, under a key that nobody knows, and the hashes are compared. The work depends on the
+//! lengths of the text and of the secret, not on how much of the secret the text contains.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -15,7 +15,8 @@ const MODULUS: u64 = (1 << 61) - 1;
 pub struct Work {
     /// Number of parts with the secret's length that were hashed.
     pub hashed: usize,
-    /// Number of parts with equal hashes, whose SHA-256 was compared: the secret itself, and one part in 2^61.
+    /// Number of parts with equal hashes, whose SHA-256 was compared: the secret itself, and one
+    /// part in 2^61.
     pub compared: usize,
     /// Whether the secret was found.
     pub found: bool,
@@ -53,7 +54,8 @@ pub fn search(bytes: &[u8], secret: &[u8], key: u64) -> Work {
     work
 }
 
-/// The bytes of the constants in an expression's tree, in the form of Postgres' catalogs: `[ 113 56 -61 ]`.
+/// The bytes of the constants in an expression's tree, in the form of Postgres' catalogs:
+/// `[ 113 56 -61 ]`.
 pub fn constants(tree: &str) -> impl Iterator<Item = Vec<u8>> + '_ {
     tree.split('[').skip(1).filter_map(|part| {
         let (list, _) = part.split_once(']')?;
@@ -104,8 +106,8 @@ mod tests {
         search(text.as_bytes(), secret.as_bytes(), KEY).found
     }
 
-    /// The work does not depend on what a planted text shares with the secret: at its beginning, end or middle, or many
-    /// times.
+    /// The work does not depend on what a planted text shares with the secret: at its beginning,
+    /// end or middle, or many times.
     #[test]
     fn the_work_does_not_depend_on_what_a_text_shares_with_the_secret() {
         for secret in SECRETS {
@@ -156,7 +158,8 @@ mod tests {
 
     #[test]
     fn constants_of_a_tree_are_its_bytes() {
-        // From pg_attrdef.adbin of a column with DEFAULT 'é' (PostgreSQL 15.13), with a name that has a bracket in it.
+        // From pg_attrdef.adbin of a column with DEFAULT 'é' (PostgreSQL 15.13), with a name that
+        // has a bracket in it.
         let tree = "{RTE :alias a[ :x 1}{CONST :consttype 25 :constvalue 6 [ 24 0 0 0 -61 -87 ]} [ 999 ] [ 1";
         let constants: Vec<_> = constants(tree).collect();
         assert_eq!(constants, [vec![24, 0, 0, 0, 0xc3, 0xa9]]);

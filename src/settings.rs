@@ -28,14 +28,15 @@ pub struct Settings {
     pub token_ttl: u32,
     /// Setting `provider_token_header`: the request header that `pre_request()` reads.
     pub provider_token_header: String,
-    /// Setting `jwks_ca`: certificates (PEM) of a private authority. Certificates of providers' servers may be from it,
-    /// besides the public ones.
+    /// Setting `jwks_ca`: certificates (PEM) of a private authority. Certificates of providers'
+    /// servers may be from it, besides the public ones.
     pub jwks_ca: Option<String>,
     /// Setting `allow_mock_settlements`: whether reservations can be settled without any money.
     pub allow_mock_settlements: bool,
     /// Setting `allow_ledger_drop`: whether a ledger with rows can be dropped with the extension.
     pub allow_ledger_drop: bool,
-    /// Setting `realtime`: whether each recorded settlement is published on channel `x402_payments`.
+    /// Setting `realtime`: whether each recorded settlement is published on channel
+    /// `x402_payments`.
     pub realtime: bool,
 }
 
@@ -157,8 +158,8 @@ fn switch(value: &str) -> Option<bool> {
     }
 }
 
-/// The shortest and longest life of a minted token, in seconds. Clients treat a token with less than a minute left as
-/// ended, and nobody can withdraw a token.
+/// The shortest and longest life of a minted token, in seconds. Clients treat a token with less
+/// than a minute left as ended, and nobody can withdraw a token.
 pub const TTL_SECONDS: std::ops::RangeInclusive<u32> = 60..=24 * 60 * 60;
 
 /// Reads a number and a unit, such as `15 minutes`, in seconds.
@@ -191,7 +192,8 @@ pub fn names() -> String {
         .join(", ")
 }
 
-/// Whether `configure(name, value)` may store this pair; `value` is `None` to return to the default.
+/// Whether `configure(name, value)` may store this pair; `value` is `None` to return to the
+/// default.
 ///
 /// # Errors
 /// [`Error::UnknownSetting`] and [`Error::InvalidSettingValue`].

@@ -7,7 +7,8 @@ use measure::{median, ratio, time};
 
 const ROUNDS: usize = 9;
 
-/// 5,000 tables with a policy and an index each, 500 views and 500 functions; every tenth table has a mistake.
+/// 5,000 tables with a policy and an index each, 500 views and 500 functions; every tenth table has
+/// a mistake.
 const LARGE: &str = "
     DO $$ BEGIN
       FOR n IN 1..5000 LOOP

@@ -1,5 +1,5 @@
-//! The time of an exchange over the Unix socket, compared with `SELECT 1` and with only a verification over the same
-//! socket. Also the number of exchanges a second with eight clients.
+//! The time of an exchange over the Unix socket, compared with `SELECT 1` and with only a
+//! verification over the same socket. Also the number of exchanges a second with eight clients.
 
 mod measure;
 

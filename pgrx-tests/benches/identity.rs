@@ -1,8 +1,8 @@
-//! The time of `requesting_user_id()` under RLS, compared with the guides' function, with `current_setting()` and with a
-//! literal.
+//! The time of `requesting_user_id()` under RLS, compared with the guides' function, with
+//! `current_setting()` and with a literal.
 //!
-//! All sides of a comparison run one after the other in each of many rounds. Therefore a change of the machine's speed
-//! affects all of them. The figures are medians.
+//! All sides of a comparison run one after the other in each of many rounds. Therefore a change of
+//! the machine's speed affects all of them. The figures are medians.
 
 mod measure;
 
@@ -15,7 +15,8 @@ const ROUNDS: usize = 15;
 /// The guide's function parses the claims for every row, so one round takes long enough.
 const SLOW_ROUNDS: usize = 1;
 
-/// The sides of a sequential scan: name, expression that the user id column is compared with, rounds.
+/// The sides of a sequential scan: name, expression that the user id column is compared with,
+/// rounds.
 const SIDES: [(&str, &str, usize); 5] = [
     ("literal", "'user_77'", ROUNDS),
     ("current_setting", "current_setting('app.uid')", ROUNDS),
@@ -111,7 +112,8 @@ fn set_claims(client: &mut Client, size: usize) {
         .expect("claims");
 }
 
-/// Seconds of each side's rounds. A round runs every side once, so the ratio of two sides is taken in each round.
+/// Seconds of each side's rounds. A round runs every side once, so the ratio of two sides is taken
+/// in each round.
 fn scan(client: &mut Client) -> [Vec<f64>; SIDES.len()] {
     let mut times = SIDES.map(|_| Vec::new());
     for round in 0..ROUNDS {

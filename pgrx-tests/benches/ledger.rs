@@ -1,5 +1,6 @@
-//! The rate of recording payments, compared with the INSERT into the table of InsForge's guide: 8 clients, one record for
-//! each transaction, fsync on. Also the rate with BENCH_ROWS (5,000,000) rows.
+//! The rate of recording payments, compared with the INSERT into the table of InsForge's guide: 8
+//! clients, one record for each transaction, fsync on. Also the rate with BENCH_ROWS (5,000,000)
+//! rows.
 
 mod measure;
 

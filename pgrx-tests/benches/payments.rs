@@ -1,5 +1,6 @@
-//! The time to verify an EIP-3009 authorization, and an x402 payment with one, in Postgres. Compared with the same
-//! recovery by k256 and by libsecp256k1 in a native loop, and with viem and ethers in Node.js.
+//! The time to verify an EIP-3009 authorization, and an x402 payment with one, in Postgres.
+//! Compared with the same recovery by k256 and by libsecp256k1 in a native loop, and with viem and
+//! ethers in Node.js.
 
 mod measure;
 

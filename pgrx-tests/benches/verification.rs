@@ -1,5 +1,5 @@
-//! The time to verify a token in Postgres, compared with the same calls of jsonwebtoken in a native loop, with HS256 in
-//! SQL as in pgjwt, and with npm jose.
+//! The time to verify a token in Postgres, compared with the same calls of jsonwebtoken in a native
+//! loop, with HS256 in SQL as in pgjwt, and with npm jose.
 
 mod measure;
 

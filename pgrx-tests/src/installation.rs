@@ -1,8 +1,8 @@
 //! A private copy of the machine's Postgres that has the extension in it.
 //!
-//! Postgres finds its files relative to its own executable. Therefore a directory with the same layout, copied
-//! executables and links to all other files is an installation, too. Files can be added to it, and the real installation
-//! stays unchanged.
+//! Postgres finds its files relative to its own executable. Therefore a directory with the same
+//! layout, copied executables and links to all other files is an installation, too. Files can be
+//! added to it, and the real installation stays unchanged.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -92,7 +92,8 @@ impl Installation {
             for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {
                 let entry = entry?;
                 let target = to.join(entry.file_name());
-                // The machine's own Postgres may have the extension too. The new file replaces its link.
+                // The machine's own Postgres may have the extension too. The new file replaces its
+                // link.
                 let _ = fs::remove_file(&target);
                 fs::copy(entry.path(), target)?;
             }

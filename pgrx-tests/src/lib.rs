@@ -1,8 +1,8 @@
 //! A throwaway Postgres with the extension installed, for suites, benchmarks and the demo.
 //!
-//! [`Cluster`] is a throwaway server. [`Database`] is a database in it, empty or like InsForge's. [`request`] runs
-//! statements as InsForge's backend and PostgREST run one request. The machine's own Postgres stays unchanged, and nothing
-//! is left behind.
+//! [`Cluster`] is a throwaway server. [`Database`] is a database in it, empty or like InsForge's.
+//! [`request`] runs statements as InsForge's backend and PostgREST run one request. The machine's
+//! own Postgres stays unchanged, and nothing is left behind.
 
 mod cluster;
 mod installation;

@@ -40,7 +40,8 @@ pub fn run(script: &str, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A script that runs until this value is dropped. It answers each line of JSON with a line of JSON.
+/// A script that runs until this value is dropped. It answers each line of JSON with a line of
+/// JSON.
 pub struct Process {
     child: Child,
     input: Option<ChildStdin>,

@@ -59,8 +59,9 @@ impl Request<'_> {
         Ok(result)
     }
 
-    /// Begins to serve the request and leaves its transaction open. PostgREST 12 and 14 leave a pooled connection in this
-    /// state when an exception of their own ends a request after its pre-request.
+    /// Begins to serve the request and leaves its transaction open. PostgREST 12 and 14 leave a
+    /// pooled connection in this state when an exception of their own ends a request after its
+    /// pre-request.
     ///
     /// # Errors
     /// Whatever Postgres reports; the transaction is then rolled back.

@@ -45,7 +45,8 @@ impl ServerUser {
         command
     }
 
-    /// Gives a directory and everything below it to this user. Links are changed, not their targets.
+    /// Gives a directory and everything below it to this user. Links are changed, not their
+    /// targets.
     pub(crate) fn own(self, path: &Path) -> Result<()> {
         lchown(path, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
             .with_context(|| format!("chown {}", path.display()))?;

@@ -1,4 +1,5 @@
-//! `authenticate()` gives a verified identity for one transaction. An ordinary role has no way to get another one.
+//! `authenticate()` gives a verified identity for one transaction. An ordinary role has no way to
+//! get another one.
 
 use insforge_integrations_tests::node::{Signed, now, sign};
 use insforge_integrations_tests::request::claims_of;
@@ -187,7 +188,8 @@ fn parallel_workers_have_the_identity() {
     );
 }
 
-/// With `identity_source = verified`: every way in which an ordinary role could try to be another user.
+/// With `identity_source = verified`: every way in which an ordinary role could try to be another
+/// user.
 #[test]
 fn forgeries_are_worth_nothing() {
     let (database, signed) = prepared();

@@ -1,4 +1,5 @@
-//! A real Better Auth (npm) with its tables in the same database. Its tokens verify without a stored key set.
+//! A real Better Auth (npm) with its tables in the same database. Its tokens verify without a
+//! stored key set.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -158,7 +159,8 @@ fn what_stands_in_the_place_of_the_table_never_runs() {
         user["user_id"].as_str().unwrap()
     );
     assert_eq!(ran(&mut client), 0);
-    // A column with a type of the owner's own is refused only if it is read. The error then names it.
+    // A column with a type of the owner's own is refused only if it is read. The error then names
+    // it.
     owner
         .batch_execute(
             "CREATE TYPE better_auth.t AS (a int); ALTER TABLE better_auth.jwks ADD c better_auth.t",
@@ -261,7 +263,8 @@ fn tables_are_found_and_shown_at_registration() {
     let all =
         json!({"user": "users", "session": "sessions", "account": "accounts", "jwks": "jwkss"});
     assert_eq!(registered(&mut client, ""), Ok(all.clone()));
-    // An application's own table, and Better Auth's under another name, which is known by its columns.
+    // An application's own table, and Better Auth's under another name, which is known by its
+    // columns.
     client
         .batch_execute(
             "CREATE TABLE members (organization_id text, user_id text, role text);

@@ -1,6 +1,6 @@
-//! A real Better Auth server (npm) on the tables that its own tools make: by its migration for Kysely, and by its CLI for
-//! Drizzle and Prisma, with every kind of names and ids. The tables are in schema public, which InsForge's default
-//! privileges open to everybody.
+//! A real Better Auth server (npm) on the tables that its own tools make: by its migration for
+//! Kysely, and by its CLI for Drizzle and Prisma, with every kind of names and ids. The tables are
+//! in schema public, which InsForge's default privileges open to everybody.
 
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::postgrest::Request;
@@ -87,8 +87,8 @@ impl App {
     }
 }
 
-/// Sign-up, organisation, jwt, ban, impersonation, sign-out, and the application's own table, on one kind
-/// of tables.
+/// Sign-up, organisation, jwt, ban, impersonation, sign-out, and the application's own table, on
+/// one kind of tables.
 fn lives(adapter: &str, names: &str, ids: &str) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut superuser = database.connect().unwrap();
@@ -151,7 +151,8 @@ fn lives(adapter: &str, names: &str, ids: &str) {
     let table = table.replace("better_auth.\"user\"", &format!("\"{user}\""));
     app.run(&format!("CREATE TABLE notes{table}"));
 
-    // The tables are open to everybody, and the advisor says so. The recommendation closes all of them for good.
+    // The tables are open to everybody, and the advisor says so. The recommendation closes all of
+    // them for good.
     assert!(app.reached().len() >= 8, "{:?}", app.reached());
     let critical = app.critical();
     let rules: Vec<&str> = critical.iter().map(|found| found.0.as_str()).collect();

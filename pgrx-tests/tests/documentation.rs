@@ -37,8 +37,8 @@ fn sql_blocks(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// Replaces what only a reader has: a secret of their own instead of the example, the providers' keys, and a Better Auth
-/// server.
+/// Replaces what only a reader has: a secret of their own instead of the example, the providers'
+/// keys, and a Better Auth server.
 const WHAT_ONLY_A_READER_HAS: &str = "
     UPDATE insforge_integrations.jwt_secrets SET secret = encode(sha256(gen_random_uuid()::text::bytea), 'base64');
     UPDATE insforge_integrations.auth_providers SET jwks = '{\"keys\": []}', jwks_updated_at = now()
@@ -91,8 +91,8 @@ fn no_page_with_sql_is_left_out() {
     }
 }
 
-/// `docs/templates/provider.md` is the text of all guides: `{preset}` is the provider's preset, and each
-/// `{…}` is the provider's own text.
+/// `docs/templates/provider.md` is the text of all guides: `{preset}` is the provider's preset, and
+/// each `{…}` is the provider's own text.
 #[test]
 fn every_providers_guide_follows_the_template() {
     let template = repository().join("docs/templates/provider.md");

@@ -1,5 +1,5 @@
-//! EIP-712 in Postgres compared with viem and ethers: the same digest if both agree, and a refusal if one of them
-//! refuses.
+//! EIP-712 in Postgres compared with viem and ethers: the same digest if both agree, and a refusal
+//! if one of them refuses.
 
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
@@ -133,8 +133,8 @@ fn changed(place: &str, value: Option<Value>) -> Value {
     typed_data
 }
 
-/// Checks that viem or ethers refuses the document, or that their digests differ, and that this extension refuses it and
-/// names the place.
+/// Checks that viem or ethers refuses the document, or that their digests differ, and that this
+/// extension refuses it and names the place.
 #[track_caller]
 fn refused(typed_data: &Value, place: &str) {
     let (_database, mut client) = database();
@@ -209,7 +209,8 @@ fn takes_a_number_with_a_fraction_of_zeros_and_no_string_of_one() {
     );
 }
 
-/// viem 2.57, ethers 6.17, MetaMask's eth-sig-util 8.2 and eth-account 0.14 hash each of these alike.
+/// viem 2.57, ethers 6.17, MetaMask's eth-sig-util 8.2 and eth-account 0.14 hash each of these
+/// alike.
 #[test]
 fn takes_any_name_of_a_member() {
     for name in [

@@ -1,5 +1,5 @@
-//! The guides' SQL function is the specification. Ours gives the same answer, or the documentation lists the difference
-//! and its reason.
+//! The guides' SQL function is the specification. Ours gives the same answer, or the documentation
+//! lists the difference and its reason.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! `refresh_provider_jwks()` with a real server over https. Valid keys are stored. Errors are recorded, and the last good
-//! keys stay.
+//! `refresh_provider_jwks()` with a real server over https. Valid keys are stored. Errors are
+//! recorded, and the last good keys stay.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

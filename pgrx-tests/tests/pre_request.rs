@@ -1,4 +1,5 @@
-//! `pre_request()` as PostgREST's `db-pre-request`. The header decides, and no identity is left behind.
+//! `pre_request()` as PostgREST's `db-pre-request`. The header decides, and no identity is left
+//! behind.
 
 use insforge_integrations_tests::postgrest::Request;
 use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};

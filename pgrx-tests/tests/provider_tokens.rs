@@ -1,5 +1,5 @@
-//! Tokens that other people's libraries sign: in the exact shape of each provider's user tokens, and in the shapes of its
-//! other tokens and of known attacks.
+//! Tokens that other people's libraries sign: in the exact shape of each provider's user tokens,
+//! and in the shapes of its other tokens and of known attacks.
 
 use insforge_integrations_tests::provider_tokens::{presets, providers, register};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
@@ -110,7 +110,8 @@ fn every_token_of_every_provider_gets_its_verdict() {
     }
 }
 
-/// Better Auth signs its own tokens in `better_auth.rs`; the custom provider's are in `registry.rs`.
+/// Better Auth signs its own tokens in `better_auth.rs`; the custom provider's are in
+/// `registry.rs`.
 #[test]
 fn every_preset_has_tokens() {
     let mut presets = presets();

@@ -256,8 +256,8 @@ fn what_cannot_be_sealed_is_refused_and_nothing_changes() {
     );
 }
 
-/// In snake_case and plural, beside an application that has organisations of its own; and under names that
-/// nothing but a registration tells.
+/// In snake_case and plural, beside an application that has organisations of its own; and under
+/// names that nothing but a registration tells.
 #[test]
 fn in_any_spelling_they_are_sealed_and_the_applications_are_not() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();

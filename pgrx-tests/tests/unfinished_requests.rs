@@ -1,5 +1,6 @@
-//! PostgREST 12 and 14 return a pooled connection with its transaction open when an exception of their own ends a request
-//! after its pre-request. The next request's BEGIN only warns. That request must not be answered with the earlier identity.
+//! PostgREST 12 and 14 return a pooled connection with its transaction open when an exception of
+//! their own ends a request after its pre-request. The next request's BEGIN only warns. That
+//! request must not be answered with the earlier identity.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,8 +14,8 @@ use serde_json::{Value, json};
 const OURS: &str = "\"insforge_integrations\".\"pre_request\"";
 /// A pre-request function of an application. It calls `authenticate()` with a header or a cookie.
 const APPLICATIONS: &str = "\"public\".\"check_request\"";
-/// A pre-request function of an application that catches errors. The caught error undoes everything that
-/// `pre_request()` did.
+/// A pre-request function of an application that catches errors. The caught error undoes everything
+/// that `pre_request()` did.
 const LENIENT: &str = "\"public\".\"check_request_leniently\"";
 const HEADER: &str = "x-provider-token";
 const VICTIM: &str = "user_2victim";
@@ -174,8 +175,8 @@ fn the_next_request_is_answered_as_itself() {
     for identity_source in ["claims", "verified"] {
         set_identity_source(&mut superuser, identity_source);
         for attack in attacks() {
-            // The attacker's claims as they were and as `pre_request()` made them, too: a request of the
-            // same user with an InsForge token has no provider's token.
+            // The attacker's claims as they were and as `pre_request()` made them, too: a request
+            // of the same user with an InsForge token has no provider's token.
             let mut final_claims = leave_open(&attack, &mut pooled.client);
             final_claims["role"] = json!("authenticated");
             pooled.client.batch_execute("ROLLBACK").unwrap();
@@ -302,7 +303,8 @@ fn a_refused_request_leaves_nobody_behind() {
             let anonymous = Request::default();
             let seen = who(client, &anonymous).unwrap();
             assert_eq!((seen.0.as_str(), seen.2), ("anon", None));
-            // A pre-request function that catches the error undoes everything that `pre_request()` did, and goes on.
+            // A pre-request function that catches the error undoes everything that `pre_request()`
+            // did, and goes on.
             leave_open(&attack, client);
             let lenient = Request {
                 pre_request: Some(LENIENT),

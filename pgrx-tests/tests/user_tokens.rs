@@ -125,7 +125,8 @@ fn verified_warns_that_exchanged_tokens_identify_nobody() {
     assert_eq!(warnings_of(&database, "claims").len(), 0);
 }
 
-/// The warning is right: a request of InsForge with an exchanged token has no user, and a request with the header has one.
+/// The warning is right: a request of InsForge with an exchanged token has no user, and a request
+/// with the header has one.
 #[test]
 fn verified_goes_with_the_provider_token_in_a_header() {
     let database = shared_cluster().database(Fixture::Extension).unwrap();

@@ -5,7 +5,8 @@ use postgres::Client;
 use postgres::error::SqlState;
 use serde_json::Value;
 
-/// Circle's own USDC on X Layer, which is not built in. Its separator under "USD Coin" and "2" by ethers.
+/// Circle's own USDC on X Layer, which is not built in. Its separator under "USD Coin" and "2" by
+/// ethers.
 const NATIVE: &str = "0xb6ceceab302e2e4948951ee7843fc24e92933061";
 const NATIVE_SEPARATOR: &str = "0x3a24e8fd7fa4f83434fb2376284ea7ec53281203a78a6b525e8bb88a0df41538";
 
@@ -179,7 +180,8 @@ fn what_is_no_network_is_refused() {
     }
 }
 
-/// After a registration in one session, another session accepts the token from its next call on, until it is removed.
+/// After a registration in one session, another session accepts the token from its next call on,
+/// until it is removed.
 #[test]
 fn what_an_operator_registers_holds_in_every_session_at_once() {
     let (database, mut operator) = database();
@@ -209,7 +211,8 @@ fn what_an_operator_registers_holds_in_every_session_at_once() {
     assert!(seller.query_one(&statement, &[]).is_err());
 }
 
-/// Superusers can write the table by hand. A row that does not hash to its separator is not verified.
+/// Superusers can write the table by hand. A row that does not hash to its separator is not
+/// verified.
 #[test]
 fn a_row_spoiled_by_hand_is_not_verified_and_not_payable() {
     let (_database, mut client) = database();
@@ -312,8 +315,8 @@ fn only_superusers_register() {
     }
 }
 
-/// Bridged USDC on Polygon: its domain has a salt in the place of the chain's id. The separator is as on chain, and
-/// as ethers hashes the domain.
+/// Bridged USDC on Polygon: its domain has a salt in the place of the chain's id. The separator is
+/// as on chain, and as ethers hashes the domain.
 #[test]
 fn a_domain_with_a_salt_is_registered_and_paid_under() {
     let (_database, mut client) = database();
@@ -394,7 +397,8 @@ fn a_domain_with_a_salt_is_registered_and_paid_under() {
         requirements["extra"],
         serde_json::json!({"name": "USD Coin (PoS)", "version": "1", "salt": salt})
     );
-    // viem's signature under that domain is valid. Its signature under the same domain without the salt is not.
+    // viem's signature under that domain is valid. Its signature under the same domain without the
+    // salt is not.
     for (domain, expected) in [
         (&domain, None),
         (

@@ -59,8 +59,8 @@ impl<'a> Domain<'a> {
         Ok(keccak256_of(words))
     }
 
-    /// Checks that a type `EIP712Domain` among the types fits the domain. Some libraries use that type, and others
-    /// ignore it.
+    /// Checks that a type `EIP712Domain` among the types fits the domain. Some libraries use that
+    /// type, and others ignore it.
     pub(super) fn check_declaration(&self, types: &Definitions) -> Result<(), Invalid> {
         let Some(declared) = types.get(DOMAIN_TYPE).transpose()? else {
             return Ok(());

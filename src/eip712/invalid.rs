@@ -19,8 +19,8 @@ impl Invalid {
         }
     }
 
-    /// The same problem, with the place inside member `name` of an object. A name that is longer than usual names could
-    /// be a token or a key, so it is not shown.
+    /// The same problem, with the place inside member `name` of an object. A name that is longer
+    /// than usual names could be a token or a key, so it is not shown.
     pub(super) fn inside(self, name: &str) -> Self {
         let is_plain = name.len() < 32
             && name

@@ -1,7 +1,8 @@
 //! Typed structured data (EIP-712), hashed by the standard.
 //!
-//! This code is as strict as viem and ethers together. It refuses documents that one of them refuses, or that the two
-//! hash differently, and names the place. Two readers of one document must see the same message.
+//! This code is as strict as viem and ethers together. It refuses documents that one of them
+//! refuses, or that the two hash differently, and names the place. Two readers of one document must
+//! see the same message.
 
 mod domain;
 mod encode;
@@ -99,7 +100,8 @@ pub fn digest(typed_data: &str) -> Result<Word, Invalid> {
     ))
 }
 
-/// The digest of a struct's hash under a domain: `keccak256(0x19 0x01 ‖ domainSeparator ‖ hashStruct)`.
+/// The digest of a struct's hash under a domain:
+/// `keccak256(0x19 0x01 ‖ domainSeparator ‖ hashStruct)`.
 #[must_use]
 pub fn digest_of(separator: &Word, hash: &Word) -> Word {
     keccak256(&[&[0x19, 0x01], &separator[..], &hash[..]].concat())

@@ -42,7 +42,8 @@ fn mail() -> Value {
     })
 }
 
-/// The x402 specification's payment (specs/x402-specification-v1.md), with the name of its asset's domain.
+/// The x402 specification's payment (specs/x402-specification-v1.md), with the name of its asset's
+/// domain.
 fn x402_example(name: &str) -> String {
     json!({
         "types": {"TransferWithAuthorization": [

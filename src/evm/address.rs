@@ -57,7 +57,8 @@ impl Address {
         String::from_utf8_lossy(&self.digits_in_case()).into_owned()
     }
 
-    /// `0x` and 40 digits. A letter is in upper case if the hash of the lower-case digits has a half byte of 8 or more there.
+    /// `0x` and 40 digits. A letter is in upper case if the hash of the lower-case digits has a
+    /// half byte of 8 or more there.
     fn digits_in_case(self) -> [u8; 42] {
         let mut text = [0; 42];
         if let Some((prefix, digits)) = text.split_first_chunk_mut::<2>() {

@@ -1,5 +1,5 @@
-//! Types of the Ethereum virtual machine and its wallets: addresses, Keccak-256, 256-bit integers, ECDSA signatures over
-//! secp256k1.
+//! Types of the Ethereum virtual machine and its wallets: addresses, Keccak-256, 256-bit integers,
+//! ECDSA signatures over secp256k1.
 
 pub mod address;
 mod error;
@@ -32,8 +32,9 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-/// Reads the hash of a transaction: 64 hexadecimal digits with or without `0x`. Facilitators with PyPI's x402 up to 2.20
-/// leave `0x` out. `None` for anything else, and for the hash of zeros, which no transaction has.
+/// Reads the hash of a transaction: 64 hexadecimal digits with or without `0x`. Facilitators with
+/// PyPI's x402 up to 2.20 leave `0x` out. `None` for anything else, and for the hash of zeros,
+/// which no transaction has.
 #[must_use]
 pub fn transaction_hash(text: &str) -> Option<Word> {
     let mut hash = [0; 32];

@@ -1,7 +1,7 @@
 //! ECDSA signatures over secp256k1, as wallets give them: r, s and v in 65 bytes.
 //!
-//! One signature has only one spelling, because contracts are as strict. If a wallet wrote another spelling, the error
-//! says what it may mean; this code does not guess.
+//! One signature has only one spelling, because contracts are as strict. If a wallet wrote another
+//! spelling, the error says what it may mean; this code does not guess.
 
 use k256::ecdsa::{RecoveryId, Signature as Ecdsa, VerifyingKey};
 

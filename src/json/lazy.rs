@@ -1,8 +1,8 @@
 //! JSON read on demand, with every number as it is written.
 //!
-//! EIP-712 has integers of 256 bits, and a parser that makes floats of numbers would round them. Here
-//! a value is a piece of the text. The syntax is checked once, and a value is decoded when it is asked
-//! for.
+//! EIP-712 has integers of 256 bits, and a parser that makes floats of numbers would round them.
+//! Here a value is a piece of the text. The syntax is checked once, and a value is decoded when it
+//! is asked for.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ pub struct Json<'a>(&'a str);
 /// The members of an object by name.
 pub type Members<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
 
-/// The members of an object as a list, which is fast for a few look-ups. If a name is there twice, the
-/// last member counts, as in `jsonb`.
+/// The members of an object as a list, which is fast for a few look-ups. If a name is there twice,
+/// the last member counts, as in `jsonb`.
 #[derive(Debug, Default)]
 pub struct MemberList<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
 
@@ -121,8 +121,8 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Checks that `jsonb` can hold the value. Postgres refuses some characters, numbers and depths that
-    /// JSON has.
+    /// Checks that `jsonb` can hold the value. Postgres refuses some characters, numbers and depths
+    /// that JSON has.
     ///
     /// # Errors
     /// A sentence names what Postgres refuses.

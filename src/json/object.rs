@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::de::{Error, MapAccess};
 
-/// Reads the members of an object. A duplicate name is refused, because two readers of one text must
-/// not see two values for a name. `insert` returns true for a duplicate.
+/// Reads the members of an object. A duplicate name is refused, because two readers of one text
+/// must not see two values for a name. `insert` returns true for a duplicate.
 pub(super) fn read_members<'de, N, V, A>(
     mut object: A,
     mut insert: impl FnMut(N, V) -> bool,

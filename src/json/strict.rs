@@ -1,7 +1,7 @@
 //! JSON as a verifier reads it: an object whose members have one value each.
 //!
-//! RFC 7515 and 7519 allow a parser to refuse duplicate names. A verifier must refuse them: otherwise
-//! two readers of one token could see two subjects.
+//! RFC 7515 and 7519 allow a parser to refuse duplicate names. A verifier must refuse them:
+//! otherwise two readers of one token could see two subjects.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::object::read_members;
 
-/// Parses an object. At any depth it refuses duplicate names and what `jsonb` cannot hold: U+0000 and
-/// numbers beyond its range. The parser has its own limit of nesting.
+/// Parses an object. At any depth it refuses duplicate names and what `jsonb` cannot hold: U+0000
+/// and numbers beyond its range. The parser has its own limit of nesting.
 #[must_use]
 pub fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     let text = std::str::from_utf8(json).ok()?;

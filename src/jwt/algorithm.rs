@@ -41,8 +41,8 @@ const NAMES: [(Algorithm, &str); 13] = [
 ];
 
 impl Algorithm {
-    /// Finds an algorithm by its name, which is case-sensitive. `Ed25519` (RFC 9864) is `EdDSA` with
-    /// the only curve that this verifier supports.
+    /// Finds an algorithm by its name, which is case-sensitive. `Ed25519` (RFC 9864) is `EdDSA`
+    /// with the only curve that this verifier supports.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = if name == "Ed25519" { "EdDSA" } else { name };
@@ -71,9 +71,9 @@ impl Algorithm {
 /// The part of a key that verifies. Each kind of key has a variant, so a key never serves an
 /// algorithm of another kind.
 ///
-/// jsonwebtoken verifies HMAC and RSA signatures. aws-lc-rs, which jsonwebtoken is built on, verifies
-/// the others: it keeps a parsed point, where jsonwebtoken parses the point for each signature, and
-/// jsonwebtoken has no ES512.
+/// jsonwebtoken verifies HMAC and RSA signatures. aws-lc-rs, which jsonwebtoken is built on,
+/// verifies the others: it keeps a parsed point, where jsonwebtoken parses the point for each
+/// signature, and jsonwebtoken has no ES512.
 pub(super) enum Material {
     Secret(DecodingKey),
     Rsa(DecodingKey),

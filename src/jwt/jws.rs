@@ -12,8 +12,8 @@ use crate::json::strict::parse_object;
 /// The largest token in bytes. No provider's tokens come near this size.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// Header parameters with which a token would choose its own key or its own rules: RFC 8725 sections
-/// 2.9 and 3.10; for `crit` RFC 7515 section 4.1.11, for `b64` RFC 7797.
+/// Header parameters with which a token would choose its own key or its own rules: RFC 8725
+/// sections 2.9 and 3.10; for `crit` RFC 7515 section 4.1.11, for `b64` RFC 7797.
 const REFUSED_PARAMETERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5c", "x5u", "zip"];
 
 /// The parts of a token whose signature is not verified yet.
@@ -116,11 +116,12 @@ impl<'a> Jws<'a> {
 
     /// Verifies the signature with one of the allowed algorithms and one of the keys.
     ///
-    /// The header only chooses which of the keys are tried: the keys with its `kid`, or all keys if it
-    /// has none.
+    /// The header only chooses which of the keys are tried: the keys with its `kid`, or all keys if
+    /// it has none.
     ///
     /// # Errors
-    /// [`RejectionReason::AlgorithmNotAllowed`], [`RejectionReason::UnknownKey`] and [`RejectionReason::BadSignature`].
+    /// [`RejectionReason::AlgorithmNotAllowed`], [`RejectionReason::UnknownKey`] and
+    /// [`RejectionReason::BadSignature`].
     pub fn verify(&self, allowed: &[Algorithm], keys: &KeySet) -> Result<(), Rejection> {
         let algorithm = Algorithm::from_name(&self.algorithm)
             .filter(|algorithm| allowed.contains(algorithm))

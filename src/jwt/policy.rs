@@ -34,16 +34,16 @@ pub struct Rules {
     pub audiences: Vec<String>,
     /// Accepted values of `azp`. If the list is empty, `azp` is not checked.
     pub authorized_parties: Vec<String>,
-    /// Claims that a token must have: `name`, or `name=value` for that string or a list that contains
-    /// it.
+    /// Claims that a token must have: `name`, or `name=value` for that string or a list that
+    /// contains it.
     pub required_claims: Vec<String>,
     /// Claims that a token must not have, in the same notation.
     pub forbidden_claims: Vec<String>,
-    /// Accepted values of the header's `typ`. Case and a leading `application/` do not count. The empty
-    /// string stands for a header without `typ`.
+    /// Accepted values of the header's `typ`. Case and a leading `application/` do not count. The
+    /// empty string stands for a header without `typ`.
     pub token_types: Vec<String>,
-    /// Accepted values of Clerk's header `cat`. A header without `cat` passes. If the list is empty,
-    /// `cat` is not checked.
+    /// Accepted values of Clerk's header `cat`. A header without `cat` passes. If the list is
+    /// empty, `cat` is not checked.
     pub token_categories: Vec<String>,
     /// Seconds after `iat` at which a token is too old.
     pub max_age_seconds: Option<u32>,
@@ -206,7 +206,8 @@ impl Policy {
     /// Compares the times with `now`, in seconds since 1970.
     ///
     /// # Errors
-    /// [`RejectionReason::Expired`], [`RejectionReason::NotYetValid`], [`RejectionReason::IssuedInFuture`], [`RejectionReason::TooOld`].
+    /// [`RejectionReason::Expired`], [`RejectionReason::NotYetValid`],
+    /// [`RejectionReason::IssuedInFuture`], [`RejectionReason::TooOld`].
     pub fn check_times(&self, times: &Times, now: i64) -> Result<(), Rejection> {
         let (now, leeway) = (now as f64, f64::from(self.rules.leeway_seconds));
         if times.expires <= now - leeway {
@@ -406,8 +407,8 @@ impl Policy {
     }
 }
 
-/// Whether a token has the claim that a rule names: `name`, or `name=value` for that string or a list
-/// that contains it. A claim that is null counts as missing.
+/// Whether a token has the claim that a rule names: `name`, or `name=value` for that string or a
+/// list that contains it. A claim that is null counts as missing.
 fn has_claim(claims: &Map<String, Value>, rule: &str) -> bool {
     match rule.split_once('=') {
         Some((name, value)) => claims.get(name).is_some_and(|claim| match claim {

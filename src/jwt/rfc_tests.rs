@@ -342,8 +342,8 @@ fn rfc_8037_a4_ed25519_verifies_only_unaltered() {
     );
 }
 
-/// RFC 7515 section A.2.1 with zero octets in front, as DER has one: npm jose and Node's crypto take
-/// the same key from it.
+/// RFC 7515 section A.2.1 with zero octets in front, as DER has one: npm jose and Node's crypto
+/// take the same key from it.
 #[test]
 fn leading_zero_octets_of_an_rsa_key_change_no_verdict() {
     let padded = |text: &str, zeros: usize| {

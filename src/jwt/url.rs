@@ -1,7 +1,7 @@
 //! URLs that issuers and key sets may have.
 
-/// Whether a URL is https, or plain http to this machine. Nobody on the network path can change such
-/// an answer.
+/// Whether a URL is https, or plain http to this machine. Nobody on the network path can change
+/// such an answer.
 #[must_use]
 pub fn is_https_or_localhost(url: &str) -> bool {
     url.starts_with("https://") || is_http_localhost(url)

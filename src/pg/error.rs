@@ -12,8 +12,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// The boundary.
 pub mod reported {
-    /// The type that a `#[pg_extern]` returns. An `Err` keeps its SQLSTATE only as exactly this type, and pgrx finds the
-    /// rows of a set only in a type named `Result`.
+    /// The type that a `#[pg_extern]` returns. An `Err` keeps its SQLSTATE only as exactly this
+    /// type, and pgrx finds the rows of a set only in a type named `Result`.
     pub type Result<T> = std::result::Result<T, super::ErrorReport>;
 }
 

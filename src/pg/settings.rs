@@ -30,8 +30,8 @@ pub fn current() -> Result<Rc<Settings>> {
     CACHE.current()
 }
 
-/// Stores a setting for the whole database. `NULL` returns it to its default. After this transaction has committed, the
-/// setting holds in every session from its next call on.
+/// Stores a setting for the whole database. `NULL` returns it to its default. After this
+/// transaction has committed, the setting holds in every session from its next call on.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
@@ -75,7 +75,8 @@ fn check_token_role(role: &str) -> Result<()> {
     })
 }
 
-/// Warns: InsForge and PostgREST pass a token on as claims, and nothing calls `authenticate()` with it.
+/// Warns: InsForge and PostgREST pass a token on as claims, and nothing calls `authenticate()` with
+/// it.
 fn warn_of_exchanged_tokens() {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,

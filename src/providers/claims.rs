@@ -1,7 +1,7 @@
 //! Claims, and the membership that a provider's file reads from them.
 //!
-//! A claim is left out if it cannot be read, has another type than documented, or leaves more than one
-//! answer. A claim that is left out grants nothing.
+//! A claim is left out if it cannot be read, has another type than documented, or leaves more than
+//! one answer. A claim that is left out grants nothing.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -52,8 +52,8 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Reads claims whose names several issuers share: Auth0, WorkOS, Clerk's version 1, InsForge, and
-    /// Better Auth if an application adds the claims.
+    /// Reads claims whose names several issuers share: Auth0, WorkOS, Clerk's version 1, InsForge,
+    /// and Better Auth if an application adds the claims.
     pub(super) fn at_the_top_level(claims: &Claims) -> Self {
         Self {
             org_id: claims.text("org_id"),

@@ -50,8 +50,8 @@ fn register(arguments: Arguments) -> Registration {
     )
 }
 
-/// Reads version 2 (since 2025-04), which has `v`, and `o` while an organisation is active. Version 1
-/// names the organisation at the top level.
+/// Reads version 2 (since 2025-04), which has `v`, and `o` while an organisation is active. Version
+/// 1 names the organisation at the top level.
 fn membership(claims: &Claims) -> Option<Membership> {
     let is_version_2 = claims.get::<u32>("v").is_some() || claims.has("o");
     is_version_2.then(|| {
@@ -72,9 +72,10 @@ fn membership(claims: &Claims) -> Option<Membership> {
 
 /// The claim `o`.
 ///
-/// The claim `fea` lists features with their scopes: `o:dashboard,u:beta,ou:teams`. `per` lists names
-/// of permissions. `fpm` has a decimal bit mask for each feature of the organisation; the lowest bit
-/// stands for the first permission. A permission is written `org:<feature>:<permission>`.
+/// The claim `fea` lists features with their scopes: `o:dashboard,u:beta,ou:teams`. `per` lists
+/// names of permissions. `fpm` has a decimal bit mask for each feature of the organisation; the
+/// lowest bit stands for the first permission. A permission is written
+/// `org:<feature>:<permission>`.
 #[derive(Debug, Deserialize)]
 struct Organization {
     id: Option<String>,

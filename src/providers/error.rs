@@ -6,7 +6,8 @@ use crate::report::{Bug, Report, shown, sqlstate};
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The claims of the request are not a JSON document. `problem` names the place, not the content.
+    /// The claims of the request are not a JSON document. `problem` names the place, not the
+    /// content.
     #[error("request.jwt.claims is not valid JSON")]
     ClaimsNotJson {
         /// What the parser says: a reason, a line and a column.

@@ -1,5 +1,5 @@
-//! InsForge's own tokens, signed with the secret that the database stores. This provider is built in
-//! and cannot be registered.
+//! InsForge's own tokens, signed with the secret that the database stores. This provider is built
+//! in and cannot be registered.
 
 use super::registration::{texts, usual_rules};
 use crate::jwt::policy::{AudienceRule, Rules};

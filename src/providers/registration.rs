@@ -18,8 +18,8 @@ pub struct Preset {
     pub example: (&'static str, &'static str),
     /// Makes a registration from its arguments, a JSON object.
     pub(super) register: fn(&str) -> Result<Registration>,
-    /// Reads claims that have this provider's mark: a claim that only this provider makes. `None`: its
-    /// claims have no mark, and [`Membership::at_the_top_level`] reads them.
+    /// Reads claims that have this provider's mark: a claim that only this provider makes. `None`:
+    /// its claims have no mark, and [`Membership::at_the_top_level`] reads them.
     pub(super) membership: Option<fn(&Claims) -> Option<Membership>>,
 }
 
@@ -110,8 +110,8 @@ pub(super) fn read_arguments<T: DeserializeOwned>(arguments: &str) -> Result<T> 
     serde_json::from_str(arguments).or_else(|error| refuse(unreadable(&error)))
 }
 
-/// Says why a JSON object does not make a struct, in the parser's words. Values are left out: they could
-/// be secrets.
+/// Says why a JSON object does not make a struct, in the parser's words. Values are left out: they
+/// could be secrets.
 #[must_use]
 pub fn unreadable(error: &serde_json::Error) -> String {
     let text = error.to_string();

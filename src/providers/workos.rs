@@ -50,9 +50,9 @@ fn register(arguments: Arguments) -> Result<Registration> {
 /// organisation.
 const DATABASE_ROLES: [&str; 3] = ["anon", "authenticated", "project_admin"];
 
-/// WorkOS puts the role in the organisation into `role`, or into `user_role` if a JWT template writes
-/// the database role into `role`. Other issuers use `role` differently, so WorkOS' mark is the form of
-/// its session ids.
+/// WorkOS puts the role in the organisation into `role`, or into `user_role` if a JWT template
+/// writes the database role into `role`. Other issuers use `role` differently, so WorkOS' mark is
+/// the form of its session ids.
 fn membership(claims: &Claims) -> Option<Membership> {
     claims
         .text("sid")

@@ -1,5 +1,5 @@
-//! Facilitators' answers to a request to settle: the protocol's own, both of OKX's, and anything else that such a server
-//! can send.
+//! Facilitators' answers to a request to settle: the protocol's own, both of OKX's, and anything
+//! else that such a server can send.
 
 use std::borrow::Cow;
 
@@ -46,8 +46,8 @@ pub struct Answer {
     pub message: Option<String>,
 }
 
-/// Reasons that a facilitator gives before it sends anything to the chain: from the specification, from packages x402 1.2
-/// and `@x402/evm` 2.27, and from OKX. Any other reason may come after.
+/// Reasons that a facilitator gives before it sends anything to the chain: from the specification,
+/// from packages x402 1.2 and `@x402/evm` 2.27, and from OKX. Any other reason may come after.
 const NOTHING_SENT: &[&str] = &[
     "amount_mismatch",
     "asset_not_deployed_contract",
@@ -216,7 +216,8 @@ impl Answer {
             ),
         };
         let status = text(answer, &["status"]);
-        // "Unexpected error: insufficient funds" is not the reason "insufficient funds": only an exact name counts.
+        // "Unexpected error: insufficient funds" is not the reason "insufficient funds": only an
+        // exact name counts.
         let why = said.reason.as_deref().or(said.message.as_deref());
         let is_before_sending = why.is_some_and(is_before_sending)
             && matches!(status.as_deref(), None | Some("failed"));
@@ -312,8 +313,8 @@ fn present<'a>(members: &Members<'a>, name: &str) -> Option<Json<'a>> {
     members.get(name).copied().filter(|value| !value.is_null())
 }
 
-/// Whether a reason is given before anything is sent. Address checks put their own name before the reason, and OKX writes
-/// some reasons with spaces.
+/// Whether a reason is given before anything is sent. Address checks put their own name before the
+/// reason, and OKX writes some reasons with spaces.
 fn is_before_sending(reason: &str) -> bool {
     let reason = reason.trim().to_ascii_lowercase().replace(' ', "_");
     NOTHING_SENT.contains(&reason.as_str()) || reason.ends_with("_address_kyt")

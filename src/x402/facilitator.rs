@@ -10,7 +10,8 @@ use super::requirements::offers;
 use crate::report::Bug;
 use crate::x402::Error;
 
-/// Members of a requirement in OKX's documentation of its first interface. The network is in `chainIndex`.
+/// Members of a requirement in OKX's documentation of its first interface. The network is in
+/// `chainIndex`.
 const OKX_V1_MEMBERS: [&str; 10] = [
     "scheme",
     "resource",
@@ -43,12 +44,12 @@ enum PaymentRequirements {
     Members(std::collections::BTreeMap<&'static str, Box<RawValue>>),
 }
 
-/// The body of a request to settle: the unchanged payment, and its requirement. `facilitator`: `okx`, or `x402` for any
-/// other. The payment's version decides on OKX's interface.
+/// The body of a request to settle: the unchanged payment, and its requirement. `facilitator`:
+/// `okx`, or `x402` for any other. The payment's version decides on OKX's interface.
 ///
 /// # Errors
-/// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for text that is not a payment, and the errors of the
-/// requirements.
+/// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for text that is not a payment, and the
+/// errors of the requirements.
 pub fn request(
     payment: &str,
     requirements: &str,

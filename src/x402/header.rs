@@ -119,7 +119,8 @@ pub fn payment_required(
 /// Header `PAYMENT-RESPONSE` of a settlement that succeeded.
 ///
 /// # Errors
-/// [`Error::UnknownNetwork`], [`crate::evm::Error::InvalidAddress`], and [`crate::evm::Error::InvalidTransactionHash`].
+/// [`Error::UnknownNetwork`], [`crate::evm::Error::InvalidAddress`], and
+/// [`crate::evm::Error::InvalidTransactionHash`].
 pub fn payment_response(
     transaction: &str,
     network: &str,

@@ -1,5 +1,6 @@
-//! Payments over HTTP (x402, versions 1 and 2, and the mixture in InsForge's guide), of scheme `exact`
-//! with EIP-3009 authorizations: a seller's requirements, a buyer's payment, and whether they fit.
+//! Payments over HTTP (x402, versions 1 and 2, and the mixture in InsForge's guide), of scheme
+//! `exact` with EIP-3009 authorizations: a seller's requirements, a buyer's payment, and whether
+//! they fit.
 
 pub mod answer;
 pub mod authorization;

@@ -115,8 +115,8 @@ impl<'a> Payment<'a> {
     }
 }
 
-/// `info.id` of extension `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores. Another form is
-/// refused, because the buyer relies on the key.
+/// `info.id` of extension `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores.
+/// Another form is refused, because the buyer relies on the key.
 fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal> {
     const PLACE: &str = "extensions.payment-identifier.info.id";
     let extensions = extensions.and_then(Json::members);
@@ -206,7 +206,8 @@ fn string<'a>(
     text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or not a string.")))
 }
 
-/// Decimal digits, as a string as in the specification, or as a number, which some clients send for times.
+/// Decimal digits, as a string as in the specification, or as a number, which some clients send for
+/// times.
 fn integer(members: &Members, name: &str) -> Result<U256, PaymentRefusal> {
     let value = members.get(name);
     let text = value.and_then(|value| value.string());

@@ -25,7 +25,8 @@ pub enum InvalidReason {
     Value,
     /// It pays another amount (version 2).
     ValueMismatch,
-    /// It has a contract wallet's signature. This name is not in the specification, and no payment is refused for it.
+    /// It has a contract wallet's signature. This name is not in the specification, and no payment
+    /// is refused for it.
     NeedsFacilitator,
 }
 

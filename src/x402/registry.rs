@@ -115,7 +115,8 @@ pub struct Asset {
 }
 
 impl AssetRow {
-    /// The asset, if the row is valid and its domain hashes to the separator that was read on chain.
+    /// The asset, if the row is valid and its domain hashes to the separator that was read on
+    /// chain.
     fn asset(self) -> Option<Asset> {
         let address = Address::parse(&self.address).ok()?;
         let mut domain = serde_json::json!({
@@ -152,7 +153,8 @@ impl AssetRow {
 pub struct Assets(HashMap<(String, Address), Asset>);
 
 impl Assets {
-    /// The assets of table `x402_asset_entries`. A row that somebody made invalid by hand does not count.
+    /// The assets of table `x402_asset_entries`. A row that somebody made invalid by hand does not
+    /// count.
     #[must_use]
     pub fn new(mut rows: Vec<AssetRow>) -> Self {
         // The last insertion wins.

@@ -40,7 +40,8 @@ pub struct PaymentTerms<'r> {
 pub struct Offer<'a, 'r> {
     /// The JSON text, unchanged.
     pub json: Json<'a>,
-    /// The version, from the name of the amount; `None` if there is no such name, as in unknown schemes.
+    /// The version, from the name of the amount; `None` if there is no such name, as in unknown
+    /// schemes.
     pub version: Option<Version>,
     /// The terms.
     pub terms: Result<PaymentTerms<'r>, Unknown>,
@@ -263,8 +264,8 @@ impl<'r> PaymentTerms<'r> {
     }
 }
 
-/// Checks that the buyer gets the contract's own domain. A payment with a signature under another domain cannot be
-/// settled.
+/// Checks that the buyer gets the contract's own domain. A payment with a signature under another
+/// domain cannot be settled.
 fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
     for (name, own) in [
         ("name", Some(&asset.name)),

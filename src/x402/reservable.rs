@@ -9,8 +9,8 @@ use crate::evm::address::Address;
 use crate::evm::integer::U256;
 use crate::x402::Error;
 
-/// The last valid end of an authorization, in seconds since 1970. A block may be five minutes late, and that is the last
-/// time of `timestamptz`.
+/// The last valid end of an authorization, in seconds since 1970. A block may be five minutes late,
+/// and that is the last time of `timestamptz`.
 const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 
 /// The parts of a payment that a reservation stores.

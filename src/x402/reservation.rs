@@ -1,5 +1,5 @@
-//! The state machine of a reservation. SQL locks the reservation, asks this module for the next state, and stores it
-//! (sql/reservations.sql and sql/settle.sql).
+//! The state machine of a reservation. SQL locks the reservation, asks this module for the next
+//! state, and stores it (sql/reservations.sql and sql/settle.sql).
 
 use serde::Deserialize;
 
@@ -101,7 +101,8 @@ pub enum Event {
     Delivered,
     /// A developer settles it without money.
     Mocked,
-    /// A buyer offers a payment with the same authorization, or with the same payer, endpoint and idempotency key.
+    /// A buyer offers a payment with the same authorization, or with the same payer, endpoint and
+    /// idempotency key.
     Offered(Offered),
 }
 
@@ -116,7 +117,8 @@ pub struct Finding {
     pub note: Option<String>,
     /// The chain of the transaction's row in the ledger, if that row is not a mock.
     pub recorded_on: Option<String>,
-    /// Until when a block may still carry the authorization, as a text; `None` if that time is past.
+    /// Until when a block may still carry the authorization, as a text; `None` if that time is
+    /// past.
     pub can_land_until: Option<String>,
 }
 
@@ -152,11 +154,12 @@ pub struct Next {
     pub warning: Option<Warning>,
 }
 
-/// An entry that a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
+/// An entry that a reservation needs in the ledger. Its transaction is `tx_hash` of the
+/// reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// A row for this payment. If the ledger already has the transaction, [`Reservation::after`] is called once
-    /// more.
+    /// A row for this payment. If the ledger already has the transaction, [`Reservation::after`] is
+    /// called once more.
     Settlement,
     /// A correction of another payment's row, because its transaction carried this payment, too.
     Correction,
@@ -187,8 +190,8 @@ pub struct Warning {
 impl Reservation {
     /// The reservation after an event.
     ///
-    /// `known`: if the ledger already has the transaction, the columns in which its row differs from this payment,
-    /// separated by commas.
+    /// `known`: if the ledger already has the transaction, the columns in which its row differs
+    /// from this payment, separated by commas.
     ///
     /// # Errors
     /// [`Refused`]. Nothing changes then.
@@ -227,7 +230,8 @@ impl Reservation {
             reservation: Self {
                 state: match (self.state, outcome) {
                     (State::Conflict, _) | (_, Outcome::Conflict) => State::Conflict,
-                    // If money may have moved, a later answer cannot undo that. Neither can it undo an operator's finding.
+                    // If money may have moved, a later answer cannot undo that. Neither can it undo
+                    // an operator's finding.
                     (State::Pending, _) => State::Pending,
                     (state, _) if self.is_resolved => state,
                     (_, Outcome::Failed) => State::Failed,
@@ -395,7 +399,8 @@ impl Reservation {
         })
     }
 
-    /// The reservation is the offered payment's own, or gives up its key, or blocks the offered payment.
+    /// The reservation is the offered payment's own, or gives up its key, or blocks the offered
+    /// payment.
     fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
         let is_own = (&self.network, &self.asset, &self.nonce)
             == (&offered.network, &offered.asset, &offered.nonce);
@@ -451,7 +456,8 @@ impl Reservation {
     }
 }
 
-/// Why a transaction in the ledger is not this payment's. The app's note on its answer does not count.
+/// Why a transaction in the ledger is not this payment's. The app's note on its answer does not
+/// count.
 fn taken(columns: &str) -> Option<&'static str> {
     let mut facts = columns
         .split(", ")

@@ -23,7 +23,8 @@ pub struct Settlement<'r> {
 pub struct UnreadSettlement<'a> {
     /// The transaction's hash in any case, with `0x` or without.
     pub tx_hash: &'a str,
-    /// The payer's address in any case. Facilitators write addresses with the checksum, without, and in upper case.
+    /// The payer's address in any case. Facilitators write addresses with the checksum, without,
+    /// and in upper case.
     pub payer: &'a str,
     /// The amount in decimal digits.
     pub amount: &'a str,
@@ -37,8 +38,9 @@ impl UnreadSettlement<'_> {
     /// Reads it.
     ///
     /// # Errors
-    /// [`crate::evm::Error::InvalidTransactionHash`], [`crate::evm::Error::InvalidAddress`], [`Error::InvalidAmount`],
-    /// [`Error::AmountOutOfRange`], [`Error::UnknownNetwork`], [`Error::NotSettled`].
+    /// [`crate::evm::Error::InvalidTransactionHash`], [`crate::evm::Error::InvalidAddress`],
+    /// [`Error::InvalidAmount`], [`Error::AmountOutOfRange`], [`Error::UnknownNetwork`],
+    /// [`Error::NotSettled`].
     pub fn read<'r>(&self, networks: &'r Networks) -> Result<Settlement<'r>, Error> {
         let tx_hash =
             transaction_hash(self.tx_hash).ok_or(crate::evm::Error::InvalidTransactionHash)?;
@@ -65,8 +67,8 @@ impl UnreadSettlement<'_> {
     }
 }
 
-/// The id of a transaction's row: a UUID of version 8 (RFC 9562) from the first bits of its hash. The same transaction
-/// always gets the same id.
+/// The id of a transaction's row: a UUID of version 8 (RFC 9562) from the first bits of its hash.
+/// The same transaction always gets the same id.
 #[must_use]
 pub fn row_id(tx_hash: &str) -> [u8; 16] {
     let hash: [u8; 32] = fixed_bytes(tx_hash).unwrap_or_default();

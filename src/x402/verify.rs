@@ -13,8 +13,8 @@ use crate::evm::signature::Signature;
 use crate::json::Json;
 use crate::x402::Error;
 
-/// Seconds for which an authorization must still be valid. The reference implementation allows this time to get it into a
-/// block.
+/// Seconds for which an authorization must still be valid. The reference implementation allows this
+/// time to get it into a block.
 const MARGIN_SECONDS: u64 = 6;
 
 /// Facts that a database cannot see.
@@ -139,11 +139,12 @@ impl From<&Unknown> for Early {
     }
 }
 
-/// Checks a payment, a header's value or JSON, against one requirement or a list, in the order of the reference
-/// implementation. `now`: seconds since 1970.
+/// Checks a payment, a header's value or JSON, against one requirement or a list, in the order of
+/// the reference implementation. `now`: seconds since 1970.
 ///
 /// # Errors
-/// The errors of the requirements, which are the seller's. Faults of the payment are in the verdict.
+/// The errors of the requirements, which are the seller's. Faults of the payment are in the
+/// verdict.
 pub fn verify<'a, 'r>(
     payment: &'a str,
     requirements: &'a str,
@@ -211,8 +212,8 @@ fn matching<'a, 'r>(
         if let Some(taken) = unknown().find(|offered| *offered == accepted) {
             return Err(taken.into());
         }
-        // A payment for something that was not offered is refused for the same reason, and no offer is shown. An
-        // unknown token says less than a network without offers.
+        // A payment for something that was not offered is refused for the same reason, and no offer
+        // is shown. An unknown token says less than a network without offers.
         if accepted.refusal.reason != InvalidReason::InvalidRequirements {
             return Err(accepted.refusal.clone().into());
         }

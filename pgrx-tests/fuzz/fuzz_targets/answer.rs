@@ -1,5 +1,5 @@
-//! Reads any text as a facilitator's answer. Nothing panics. A payment is settled only if the answer says so and names a
-//! transaction.
+//! Reads any text as a facilitator's answer. Nothing panics. A payment is settled only if the
+//! answer says so and names a transaction.
 #![no_main]
 
 use std::sync::LazyLock;

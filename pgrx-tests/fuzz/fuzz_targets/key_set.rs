@@ -1,5 +1,6 @@
-//! Reads any text as a JWK set, and as the arguments of a registration. Nothing panics. No set with a private key is
-//! accepted. Only the issuer's key verifies the issuer's tokens. No refusal repeats the input.
+//! Reads any text as a JWK set, and as the arguments of a registration. Nothing panics. No set with
+//! a private key is accepted. Only the issuer's key verifies the issuer's tokens. No refusal
+//! repeats the input.
 #![no_main]
 
 use base64::Engine;

@@ -1,5 +1,5 @@
-//! Reads any text as a payment, and the text after a line break as the requirements. Nothing panics. No unsigned payment
-//! is valid.
+//! Reads any text as a payment, and the text after a line break as the requirements. Nothing
+//! panics. No unsigned payment is valid.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! Reads any text as a token, and the text after a line break as its rules. Nothing panics. No unsigned token is
-//! accepted. No refusal repeats the token.
+//! Reads any text as a token, and the text after a line break as its rules. Nothing panics. No
+//! unsigned token is accepted. No refusal repeats the token.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -43,8 +43,8 @@ impl Cluster {
         self.wait_until_ready()
     }
 
-    /// Lets the server's processes write no file beyond this number of bytes (`None`: no limit). To them this looks like a
-    /// full disk, and it needs no privilege and no disk.
+    /// Lets the server's processes write no file beyond this number of bytes (`None`: no limit). To
+    /// them this looks like a full disk, and it needs no privilege and no disk.
     ///
     /// # Errors
     /// When there is no server, or no program `prlimit`.

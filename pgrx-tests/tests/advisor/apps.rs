@@ -2,7 +2,8 @@
 
 use insforge_integrations_tests::{Cluster, Fixture};
 
-/// Checks that the advisor finds only the given rules in a database like InsForge's with these statements.
+/// Checks that the advisor finds only the given rules in a database like InsForge's with these
+/// statements.
 fn has_findings(application: &str, expected: &[(&str, &str)]) {
     let cluster = Cluster::start_with("fsync = on").unwrap();
     let database = cluster.database(Fixture::Extension).unwrap();

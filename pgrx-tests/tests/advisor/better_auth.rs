@@ -2,8 +2,8 @@
 
 use super::{Mistake, assert_found, findings};
 
-/// The tables that Better Auth always has, in the first schema of the search_path; who made them names
-/// nobody, and the default privileges of public do.
+/// The tables that Better Auth always has, in the first schema of the search_path; who made them
+/// names nobody, and the default privileges of public do.
 const TABLES: &str = r#"
     CREATE TABLE "user" (id text PRIMARY KEY, name text, email text, "emailVerified" boolean);
     CREATE TABLE session (id text, token text, "userId" text, "expiresAt" timestamptz);
@@ -167,8 +167,8 @@ const POLICIES: &str = "
     CREATE POLICY own_rows_insert ON accounts FOR INSERT TO authenticated WITH CHECK (user_id = requesting_user_id());
     CREATE POLICY own_rows_update ON accounts FOR UPDATE TO authenticated USING (user_id = requesting_user_id());";
 
-/// Follows recommendations until there are none. Then no request reaches a table with credentials, and no recommendation
-/// has opened one.
+/// Follows recommendations until there are none. Then no request reaches a table with credentials,
+/// and no recommendation has opened one.
 #[test]
 fn no_advice_opens_a_table_with_credentials() {
     let uuids = SNAKE

@@ -1,4 +1,5 @@
-//! The advisor: each rule finds its mistake, its recommendation fixes it, and nothing else is found.
+//! The advisor: each rule finds its mistake, its recommendation fixes it, and nothing else is
+//! found.
 
 mod apps;
 mod better_auth;
@@ -36,8 +37,8 @@ struct Mistake<'a> {
 }
 
 impl Mistake<'_> {
-    /// Checks that the mistake is found only in its place, and that the recommended SQL fixes it. Returns a superuser's
-    /// connection for the rest of the test.
+    /// Checks that the mistake is found only in its place, and that the recommended SQL fixes it.
+    /// Returns a superuser's connection for the rest of the test.
     fn is_found_and_mended(&self) -> Client {
         let (mut superuser, found) = self.is_found();
         for finding in &found {
@@ -50,8 +51,8 @@ impl Mistake<'_> {
         superuser
     }
 
-    /// Checks that the mistake is found only in its place, and that the recommendation is steps in SQL comments. Returns a
-    /// superuser's connection for the rest of the test.
+    /// Checks that the mistake is found only in its place, and that the recommendation is steps in
+    /// SQL comments. Returns a superuser's connection for the rest of the test.
     fn is_found_with_steps(&self) -> (Client, Vec<Finding>) {
         let (superuser, found) = self.is_found();
         for finding in &found {
@@ -133,7 +134,8 @@ fn every_rule_has_a_test() {
     }
 }
 
-/// The second half of docs/advisor.md is generated from the rules: `UPDATE_DOCS=1 cargo test` writes it.
+/// The second half of docs/advisor.md is generated from the rules: `UPDATE_DOCS=1 cargo test`
+/// writes it.
 #[test]
 fn the_documentation_has_every_rule_as_it_is() {
     let mut client = shared_cluster()

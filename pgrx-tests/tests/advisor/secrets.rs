@@ -58,7 +58,8 @@ fn http_functions_exposed() {
     .is_found_and_mended();
 }
 
-/// The test has its own cluster, because all databases share the settings of roles and of the server.
+/// The test has its own cluster, because all databases share the settings of roles and of the
+/// server.
 #[test]
 fn jwt_secret_in_settings() {
     const RULE: &str = "jwt_secret_in_settings";
@@ -296,9 +297,9 @@ fn jwt_secret_weak() {
     }
 }
 
-/// Texts that share more and more with the secret. With such texts its characters could once be guessed one by one. A test
-/// in src/secret_search.rs checks that the search does the same work for all of them. This test checks that nothing is
-/// found until a text has the whole secret.
+/// Texts that share more and more with the secret. With such texts its characters could once be
+/// guessed one by one. A test in src/secret_search.rs checks that the search does the same work for
+/// all of them. This test checks that nothing is found until a text has the whole secret.
 #[test]
 fn planted_texts_tell_nothing_of_the_secret() {
     const RULE: &str = "jwt_secret_in_code";

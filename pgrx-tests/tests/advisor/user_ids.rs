@@ -231,7 +231,8 @@ fn policy_uses_auth_uid() {
     .is_found_and_mended();
 }
 
-/// A call of requesting_user_id() means that a provider's users are expected, even if no provider is registered.
+/// A call of requesting_user_id() means that a provider's users are expected, even if no provider
+/// is registered.
 #[test]
 fn a_call_of_requesting_user_id_says_that_ids_are_text() {
     Mistake {
@@ -246,8 +247,8 @@ fn a_call_of_requesting_user_id_says_that_ids_are_text() {
     .is_found_and_mended();
 }
 
-/// Better Auth makes ids of three types, and a table that refers to its users is right in each of them, as
-/// docs/better_auth.md writes it.
+/// Better Auth makes ids of three types, and a table that refers to its users is right in each of
+/// them, as docs/better_auth.md writes it.
 #[test]
 fn better_auths_ids_are_what_its_table_says() {
     for (of_type, cast) in [("text", ""), ("uuid", "::uuid"), ("integer", "::integer")] {

@@ -1,5 +1,5 @@
-//! A real Better Auth server (npm) with its tables in the same database. Its sessions and tokens are exchanged for
-//! InsForge's.
+//! A real Better Auth server (npm) with its tables in the same database. Its sessions and tokens
+//! are exchanged for InsForge's.
 
 mod reading;
 

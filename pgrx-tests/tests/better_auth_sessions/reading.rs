@@ -9,7 +9,8 @@ fn said(error: &postgres::Error) -> String {
     format!("{error:?}")
 }
 
-/// A column that is not read may have any type. A column that is read can be read, or the error names it.
+/// A column that is not read may have any type. A column that is read can be read, or the error
+/// names it.
 #[test]
 fn a_column_is_read_as_what_it_is_or_named() {
     let mut app = App::start(", allow_bare_sessions => true");
@@ -78,7 +79,8 @@ fn a_column_is_read_as_what_it_is_or_named() {
     }
 }
 
-/// The credential never goes through an input function, whose error would quote it. It is compared byte by byte.
+/// The credential never goes through an input function, whose error would quote it. It is compared
+/// byte by byte.
 #[test]
 fn a_credential_is_in_no_message_and_equals_only_itself() {
     let mut app = App::start(", allow_bare_sessions => true");

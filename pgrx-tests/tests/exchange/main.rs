@@ -1,5 +1,5 @@
-//! The exchange of providers' tokens as an application uses it: an RPC as anon, a check of the token with npm
-//! jsonwebtoken as in InsForge, then requests with its claims.
+//! The exchange of providers' tokens as an application uses it: an RPC as anon, a check of the
+//! token with npm jsonwebtoken as in InsForge, then requests with its claims.
 
 mod changes;
 

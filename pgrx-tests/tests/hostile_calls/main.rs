@@ -1,5 +1,6 @@
-//! Calls every function and view of the extension as every kind of role, with hostile arguments. The server stays up. There
-//! is no internal error, no secret in a message, and no error without a HINT.
+//! Calls every function and view of the extension as every kind of role, with hostile arguments.
+//! The server stays up. There is no internal error, no secret in a message, and no error without a
+//! HINT.
 //!
 //! `HOSTILE_SEED` repeats a run, `HOSTILE_SECONDS` makes one longer.
 

@@ -1,5 +1,5 @@
-//! A database with content that can leak or break: a secret, providers with keys and sessions, tokens, payments, a ledger.
-//! [`World::planted`] has the texts that no message may contain.
+//! A database with content that can leak or break: a secret, providers with keys and sessions,
+//! tokens, payments, a ledger. [`World::planted`] has the texts that no message may contain.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,8 @@ pub const ROLES: [&str; 5] = [
     "postgres",
 ];
 
-/// The columns of Better Auth's tables that this extension reads, a guide's tables, and a hostile schema.
+/// The columns of Better Auth's tables that this extension reads, a guide's tables, and a hostile
+/// schema.
 const TABLES: &str = r#"
 CREATE SCHEMA better_auth;
 CREATE TABLE better_auth."user" (id text PRIMARY KEY, name text, email text UNIQUE, "emailVerified" boolean, banned boolean, "banExpires" timestamptz);

@@ -144,8 +144,8 @@ fn an_answer_about_another_payment_is_a_conflict_and_no_settlement() {
     }
 }
 
-/// Reasons that facilitators give, from the x402 specification and from the packages of facilitators: before anything is
-/// sent, and after.
+/// Reasons that facilitators give, from the x402 specification and from the packages of
+/// facilitators: before anything is sent, and after.
 #[test]
 fn every_reason_is_sorted() {
     let mut shop = Shop::new();

@@ -1,4 +1,5 @@
-//! Acknowledged records survive every crash, with `synchronous_commit = off` wherever it can be set.
+//! Acknowledged records survive every crash, with `synchronous_commit = off` wherever it can be
+//! set.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

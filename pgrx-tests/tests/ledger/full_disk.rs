@@ -10,8 +10,8 @@ use super::*;
 /// A segment of the write-ahead log.
 const SEGMENT: u64 = 16 << 20;
 
-/// Records on four connections until each was refused `refusals` times, or is closed. Returns the acknowledged records,
-/// and the others with their errors.
+/// Records on four connections until each was refused `refusals` times, or is closed. Returns the
+/// acknowledged records, and the others with their errors.
 fn record_until_refused(
     config: &Config,
     number: &AtomicU64,
@@ -108,8 +108,8 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     }
     assert_each_is_there_once(&mut client, &cut_off);
 
-    // There is room for the log and none for the table: each record is refused, and the server goes on.
-    // Four rows to a page, none of them long enough to be compressed.
+    // There is room for the log and none for the table: each record is refused, and the server goes
+    // on. Four rows to a page, none of them long enough to be compressed.
     let summary = "x".repeat(1700);
     client
         .execute(

@@ -20,7 +20,8 @@ fn owned_by_mallory(client: &mut Client) {
         .unwrap();
 }
 
-/// Each of these runs `mallory.harm()` somewhere. That function leaves a row with the role that ran it.
+/// Each of these runs `mallory.harm()` somewhere. That function leaves a row with the role that ran
+/// it.
 const TRAPS: &str = "
 CREATE TABLE mallory.harmed (as_whom name DEFAULT current_user);
 CREATE FUNCTION mallory.harm() RETURNS text LANGUAGE sql VOLATILE AS
@@ -177,8 +178,8 @@ fn a_row_that_cannot_be_imported_keeps_no_other_from_it() {
     assert_eq!(kept, 2);
 }
 
-/// The largest memory of a server process, in KiB. This is its mapped memory, which includes the server's shared memory
-/// from the beginning.
+/// The largest memory of a server process, in KiB. This is its mapped memory, which includes the
+/// server's shared memory from the beginning.
 fn peak_memory(backend: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{backend}/status")).unwrap();
     let line = status

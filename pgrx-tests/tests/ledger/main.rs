@@ -345,7 +345,8 @@ fn a_ledger_without_its_key_takes_nothing() {
     }
 }
 
-/// Each settlement has the requesting user, so unreadable claims stop the record. Nothing of it stays.
+/// Each settlement has the requesting user, so unreadable claims stop the record. Nothing of it
+/// stays.
 #[test]
 fn claims_that_cannot_be_read_stop_a_record_and_nothing_else() {
     let (_database, mut client) = database();

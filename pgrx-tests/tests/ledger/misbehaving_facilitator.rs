@@ -48,7 +48,8 @@ fn nobody_pays_twice_and_nothing_is_delivered_twice() {
             );
             assert_eq!(row.get::<_, bool>(3), state != "settled", "{case}");
 
-            // The same header again, with the key, without, and under another: nothing is delivered.
+            // The same header again, with the key, without, and under another: nothing is
+            // delivered.
             for key in [json!(case), Value::Null, json!("another")] {
                 let again = shop
                     .ask(&json!({"replay": bought["header"], "key": key}))

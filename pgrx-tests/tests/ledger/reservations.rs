@@ -128,7 +128,8 @@ fn a_row_that_the_server_recorded_first_is_adopted_once() {
         ("conflict", Some("transaction_taken"))
     );
     assert_eq!(state.tx_hash.as_deref(), Some(hash.as_str()));
-    // If a transaction carried both, the operator enters it, and the totals count both; see batches.rs.
+    // If a transaction carried both, the operator enters it, and the totals count both; see
+    // batches.rs.
     shop.client
         .query_one(
             "SELECT FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, 'conflict', $2, 'one batch')",

@@ -1,5 +1,5 @@
-//! A real PostgREST in front of the extension: each program that POSTGREST names, or `postgrest` on PATH. Without one,
-//! these tests say so and check nothing.
+//! A real PostgREST in front of the extension: each program that POSTGREST names, or `postgrest` on
+//! PATH. Without one, these tests say so and check nothing.
 
 mod errors;
 mod exchange;
@@ -75,7 +75,8 @@ fn who(role: &str, user: Option<&str>, org: Option<&str>) -> Answer {
     }
 }
 
-/// A body that is not text. PostgREST 12 and 14 notice this after the pre-request and leave the transaction open.
+/// A body that is not text. PostgREST 12 and 14 notice this after the pre-request and leave the
+/// transaction open.
 fn broken_request(token: &str) -> Call {
     Call::form("/rpc/exchange_provider_token", "token=%FF").header(HEADER, token)
 }

@@ -1,4 +1,5 @@
-//! No request is answered as another user's, whatever happened to earlier requests on the same connection.
+//! No request is answered as another user's, whatever happened to earlier requests on the same
+//! connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -36,8 +37,8 @@ fn victim(number: usize) -> String {
     format!("user_2victim{number}")
 }
 
-/// Requests without a provider's token, and what they must be answered: twenty users', the attacker's own, an
-/// administrator's and anybody's, and rows that the users write.
+/// Requests without a provider's token, and what they must be answered: twenty users', the
+/// attacker's own, an administrator's and anybody's, and rows that the users write.
 fn victims(identity_source: &str) -> Vec<(Call, Answer)> {
     // In verified mode, claims identify nobody, so nobody can write.
     let by_claims = identity_source == "claims";

@@ -22,8 +22,8 @@ pub struct Program {
     pub version: String,
 }
 
-/// The programs that POSTGREST names, separated by colons, or else the one on PATH. Without any, a line on stderr says so,
-/// which the test runner does not hide.
+/// The programs that POSTGREST names, separated by colons, or else the one on PATH. Without any, a
+/// line on stderr says so, which the test runner does not hide.
 pub fn programs() -> &'static [Program] {
     static PROGRAMS: OnceLock<Vec<Program>> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
@@ -62,8 +62,8 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "real PostgREST: {line}");
 }
 
-/// Kills the program when its own standard input ends, so none is left behind. On SIGTERM, PostgREST 17 would wait for
-/// clients' connections.
+/// Kills the program when its own standard input ends, so none is left behind. On SIGTERM,
+/// PostgREST 17 would wait for clients' connections.
 const KEEPER: &str =
     r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill -KILL "$server"; wait 2>/dev/null"#;
 

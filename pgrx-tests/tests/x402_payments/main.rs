@@ -1,4 +1,5 @@
-//! x402 payments: real clients pay by this extension's requirements, and this extension verifies them.
+//! x402 payments: real clients pay by this extension's requirements, and this extension verifies
+//! them.
 
 mod mutations;
 

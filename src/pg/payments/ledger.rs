@@ -55,7 +55,8 @@ const TYPES: &[pg_sys::Oid; 14] = &[
 ];
 
 impl Entry<'_> {
-    /// The parameters of the statements: the columns of the ledger, then the view's columns of the network.
+    /// The parameters of the statements: the columns of the ledger, then the view's columns of the
+    /// network.
     fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; TYPES.len()]> {
         let id = pgrx::Uuid::from_bytes(row_id(self.tx_hash));
         let amount = AnyNumeric::try_from(self.amount).map_err(Error::bug)?;
@@ -96,8 +97,9 @@ thread_local! {
         },
         TYPES,
     ) };
-    /// Returns for a recorded transaction: the columns in which its row is another payment's, the time of the
-    /// record, and the row of view x402_payments. No other code decides whether two payments are the same.
+    /// Returns for a recorded transaction: the columns in which its row is another payment's, the
+    /// time of the record, and the row of view x402_payments. No other code decides whether two
+    /// payments are the same.
     static KNOWN: Statement = const { Statement::new(
         || {
             Ok(format!(
@@ -119,10 +121,11 @@ thread_local! {
     ) };
 }
 
-/// The expression that makes a row of view x402_payments from a row of the ledger. Postgres compares it with the view's
-/// columns whenever it plans the statement.
+/// The expression that makes a row of view x402_payments from a row of the ledger. Postgres
+/// compares it with the view's columns whenever it plans the statement.
 fn public_row() -> Result<String> {
-    // Not Spi::get_one(): it would make this a writing transaction. On a standby, the INSERT must raise the error.
+    // Not Spi::get_one(): it would make this a writing transaction. On a standby, the INSERT must
+    // raise the error.
     let view = Spi::connect(|client| {
         let found = client.select(
             "SELECT pg_catalog.format('%I.x402_payments', n.nspname)
@@ -148,8 +151,8 @@ enum Entered<'conn> {
     Known(Row<'conn>),
 }
 
-/// Adds a row to the ledger, or finds the transaction's row. After the commit a new row is on disk, even if
-/// `synchronous_commit` is off.
+/// Adds a row to the ledger, or finds the transaction's row. After the commit a new row is on disk,
+/// even if `synchronous_commit` is off.
 fn enter<'conn>(
     connection: &'conn SpiClient<'_>,
     entry: &Entry,
@@ -158,7 +161,8 @@ fn enter<'conn>(
     let values = &entry.values(network)?;
     let insert = || INSERT.with(|insert| insert.first_row(connection, values, Sees::Usual));
     transaction::force_sync_commit();
-    // At other isolation levels, a row that the snapshot does not have raises a serialization failure.
+    // At other isolation levels, a row that the snapshot does not have raises a serialization
+    // failure.
     let inserted = match transaction::sees_what_others_commit() {
         true => Ok(insert()?),
         false => in_subtransaction(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, insert)?,
@@ -247,8 +251,9 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
-/// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on reservations and the
-/// import. If the ledger already has the transaction, returns the columns in which its row differs.
+/// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on
+/// reservations and the import. If the ledger already has the transaction, returns the columns in
+/// which its row differs.
 #[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(

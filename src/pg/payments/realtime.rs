@@ -21,8 +21,8 @@ pub fn publish(tx_hash: &str) -> Result<()> {
     .map_err(Error::bug)
 }
 
-/// Calls a function (text, text, jsonb) with only the rights of its owner, in a state in which it can leave nothing
-/// behind in the session. An error of the function is raised.
+/// Calls a function (text, text, jsonb) with only the rights of its owner, in a state in which it
+/// can leave nothing behind in the session. An error of the function is raised.
 #[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 fn call_as_its_owner(
     function: pg_sys::Oid,

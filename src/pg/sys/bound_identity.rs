@@ -1,12 +1,13 @@
 //! The identity that `authenticate()` or `pre_request()` bound to the request.
 //!
-//! The identity is the value of a setting (GUC) of this extension, set for the transaction. Therefore savepoints undo
-//! it, the end of the transaction ends it, and parallel workers have it. Ordinary roles can neither set nor reset it. If
-//! a value was given before the library is loaded, Postgres drops it with a warning.
+//! The identity is the value of a setting (GUC) of this extension, set for the transaction.
+//! Therefore savepoints undo it, the end of the transaction ends it, and parallel workers have it.
+//! Ordinary roles can neither set nor reset it. If a value was given before the library is loaded,
+//! Postgres drops it with a warning.
 //!
-//! A transaction is not a request. PostgREST can return a connection to its pool with the transaction still open. The
-//! next request's BEGIN then changes nothing. Therefore an identity holds only while the request's own settings keep
-//! the values that they had when it was bound.
+//! A transaction is not a request. PostgREST can return a connection to its pool with the
+//! transaction still open. The next request's BEGIN then changes nothing. Therefore an identity
+//! holds only while the request's own settings keep the values that they had when it was bound.
 
 use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};
@@ -119,7 +120,8 @@ pub fn copy() -> CString {
     unsafe { CStr::from_ptr(text) }.to_owned()
 }
 
-/// The identity that is bound to the present request. An identity of another request does not count.
+/// The identity that is bound to the present request. An identity of another request does not
+/// count.
 pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
     let text = copy();
     let text = utf8(&text)?;

@@ -30,8 +30,8 @@ pub fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(microseconds(seconds)).ok()
 }
 
-/// Reads a time as Postgres writes it in JSON, in seconds since 1970. A time without an offset is in UTC; the session's
-/// time zone does not count, because anybody can set it.
+/// Reads a time as Postgres writes it in JSON, in seconds since 1970. A time without an offset is
+/// in UTC; the session's time zone does not count, because anybody can set it.
 pub fn parse(time: &str) -> Option<i64> {
     use std::str::FromStr;
     let has_offset = time

@@ -4,8 +4,8 @@ use pgrx::pg_sys;
 
 pub use setting::{Place, text as setting};
 
-/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the end of the
-/// (sub)transaction restores the path.
+/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the
+/// end of the (sub)transaction restores the path.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     let mut path = pg_sys::OverrideSearchPath {
@@ -20,8 +20,8 @@ pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     worked
 }
 
-/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the end of the
-/// (sub)transaction restores the path.
+/// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the
+/// end of the (sub)transaction restores the path.
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: called in a transaction.
@@ -53,7 +53,8 @@ mod setting {
     /// The text of a setting, or null while it is not set.
     ///
     /// # Safety
-    /// Called in a backend. With `missing_ok` and without `restrict_privileged`, Postgres raises no error.
+    /// Called in a backend. With `missing_ok` and without `restrict_privileged`, Postgres raises no
+    /// error.
     #[inline(always)]
     pub unsafe fn text(name: &'static CStr, _: &Place) -> *const c_char {
         // SAFETY: the name ends with NUL.
@@ -61,8 +62,8 @@ mod setting {
     }
 }
 
-/// In Postgres 15 a lookup is a binary search with case folding, which takes most of a call's time. This code first looks
-/// at the place where it found the setting the last time.
+/// In Postgres 15 a lookup is a binary search with case folding, which takes most of a call's time.
+/// This code first looks at the place where it found the setting the last time.
 #[cfg(feature = "pg15")]
 mod setting {
     use std::cell::Cell;
@@ -89,7 +90,8 @@ mod setting {
     /// The text of a setting, or null while it is not set.
     ///
     /// # Safety
-    /// `place` belongs to this name. With `missing_ok` and without `restrict_privileged`, Postgres raises no error.
+    /// `place` belongs to this name. With `missing_ok` and without `restrict_privileged`, Postgres
+    /// raises no error.
     #[inline(always)]
     pub unsafe fn text(name: &'static CStr, place: &Place) -> *const c_char {
         // SAFETY: the index is inside the array as it is now. Its element is whatever setting

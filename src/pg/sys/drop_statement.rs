@@ -21,8 +21,8 @@ pub enum Dropped {
 /// # Safety
 /// `statement` is a statement's parse tree.
 pub unsafe fn read(statement: *mut pg_sys::Node) -> Dropped {
-    // SAFETY: the node is what its tag says. Objects of these kinds are given as one String node each, and the roles of
-    // DROP OWNED as a RoleSpec each.
+    // SAFETY: the node is what its tag says. Objects of these kinds are given as one String node
+    // each, and the roles of DROP OWNED as a RoleSpec each.
     unsafe {
         match (*statement).type_ {
             pg_sys::NodeTag::T_DropStmt => {

@@ -1,5 +1,5 @@
-//! SQL functions that pgrx cannot declare, so Postgres calls them as C functions. Each reads its arguments and gives
-//! them to the module that decides.
+//! SQL functions that pgrx cannot declare, so Postgres calls them as C functions. Each reads its
+//! arguments and gives them to the module that decides.
 
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
@@ -52,15 +52,17 @@ pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
 }
 function_info!(pg_finfo_pre_request);
 
-/// SQL function `record_x402_settlement`; see sql/payments_view.sql. It is declared to return a set and returns one
-/// row. Postgres takes this for a set of one row, because the function does not use the protocol of sets.
+/// SQL function `record_x402_settlement`; see sql/payments_view.sql. It is declared to return a set
+/// and returns one row. Postgres takes this for a set of one row, because the function does not use
+/// the protocol of sets.
 ///
 /// # Safety
 /// Called by Postgres' function manager.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the declared types of the arguments; the function manager says which function it calls.
+    // SAFETY: the declared types of the arguments; the function manager says which function it
+    // calls.
     let (arguments, function) = unsafe {
         let text = |number| pgrx::fcinfo::pg_getarg::<&str>(call, number);
         let arguments = ledger::Arguments {

@@ -1,8 +1,10 @@
-//! Declarations of C functions for Postgres, and calls into Postgres that a hot path makes without pgrx's guard.
+//! Declarations of C functions for Postgres, and calls into Postgres that a hot path makes without
+//! pgrx's guard.
 
 use std::ffi::{c_char, c_void};
 
-/// Declares a C function for Postgres' function manager, which looks for `pg_finfo_` and the function's name.
+/// Declares a C function for Postgres' function manager, which looks for `pg_finfo_` and the
+/// function's name.
 macro_rules! function_info {
     ($info:ident) => {
         #[doc = "Declares a function to the function manager."]

@@ -1,8 +1,9 @@
 //! Reads Better Auth's tables. Their owner may be a role that is not a superuser.
 //!
-//! This module first checks what kind of table it is. Then it reads only the needed columns, by a heap scan or a built-in
-//! B-tree. Therefore no code of the owner ever runs. It decodes the values itself, so no setting of the session changes
-//! them. The value that it looks for never goes through an input function, whose error would quote it.
+//! This module first checks what kind of table it is. Then it reads only the needed columns, by a
+//! heap scan or a built-in B-tree. Therefore no code of the owner ever runs. It decodes the values
+//! itself, so no setting of the session changes them. The value that it looks for never goes
+//! through an input function, whose error would quote it.
 
 use std::ffi::{CStr, CString};
 
@@ -24,8 +25,8 @@ const BTREE: u32 = 403;
 /// The result, or a sentence that says why the table cannot be read.
 type Found<T> = std::result::Result<T, String>;
 
-/// The rows of a provider's table, or those with a given value in a column. Rows with NULL in a required column are
-/// left out.
+/// The rows of a provider's table, or those with a given value in a column. Rows with NULL in a
+/// required column are left out.
 pub fn read<T: DeserializeOwned>(
     provider: &str,
     place: &Place,
@@ -169,8 +170,8 @@ impl Decoded {
         }
     }
 
-    /// The operator's function and the value for the search of a text; `None` if no row can have this
-    /// text.
+    /// The operator's function and the value for the search of a text; `None` if no row can have
+    /// this text.
     fn key(self, text: &str) -> Option<(u32, pg_sys::Datum)> {
         Some(match self {
             Self::Text => (pg_sys::F_TEXTEQ, text.into_datum()?),
@@ -262,7 +263,8 @@ impl Plan {
                     }
                     continue;
                 };
-                // Another operator may find keys equal that differ as text: such a row is another session's.
+                // Another operator may find keys equal that differ as text: such a row is another
+                // session's.
                 let is_exact = || {
                     let base = pg_sys::getBaseType(of_type);
                     column.kind != Kind::Text
@@ -308,8 +310,9 @@ impl Plan {
         let mut keys = Vec::new();
         let mut index = pg_sys::Oid::INVALID;
         let key = self.key.and_then(|key| self.columns.get(key)).zip(value);
-        // SAFETY: columns of the table, with values of their types. Without a given snapshot, the scan takes
-        // the newest one. Postgres permits this in parallel mode, too, unlike GetLatestSnapshot.
+        // SAFETY: columns of the table, with values of their types. Without a given snapshot, the
+        // scan takes the newest one. Postgres permits this in parallel mode, too, unlike
+        // GetLatestSnapshot.
         unsafe {
             if let Some((column, value)) = key {
                 let Some((equal, value)) = column.decoded.key(value) else {
@@ -398,8 +401,8 @@ impl Plan {
     }
 }
 
-/// An index to find rows by the value of a column, or an invalid OID. The index is a complete B-tree on only
-/// that column, with a built-in operator class.
+/// An index to find rows by the value of a column, or an invalid OID. The index is a complete
+/// B-tree on only that column, with a built-in operator class.
 ///
 /// # Safety
 /// `table` is open.

@@ -1,7 +1,8 @@
 //! The run-time settings (GUCs) that this extension reads and sets.
 //!
-//! PostgREST and InsForge's backend set `request.…` for each request. Nobody defines these settings. This extension must
-//! not define them either: other readers would then get '' instead of NULL.
+//! PostgREST and InsForge's backend set `request.…` for each request. Nobody defines these
+//! settings. This extension must not define them either: other readers would then get '' instead of
+//! NULL.
 
 use crate::error::Error;
 use std::ffi::{CStr, CString, c_char};

@@ -1,7 +1,7 @@
 //! Reading small tables row by row, without SPI.
 //!
-//! A heap scan checks no privilege and runs no code of a user: it involves no planner, view, rule, row level security
-//! or index.
+//! A heap scan checks no privilege and runs no code of a user: it involves no planner, view, rule,
+//! row level security or index.
 
 use std::ffi::CStr;
 
@@ -29,8 +29,8 @@ pub const FIRST_USER_OID: u32 = 16_384;
 /// The OID of the access method `heap`.
 pub const HEAP: u32 = 2;
 
-/// Whether a relation is an ordinary table with only built-in column types. A scan of it then runs no code of its
-/// owner.
+/// Whether a relation is an ordinary table with only built-in column types. A scan of it then runs
+/// no code of its owner.
 ///
 /// # Safety
 /// The relation is open.
@@ -84,8 +84,8 @@ impl Rows {
         table: pg_sys::Relation,
         mut visit: impl FnMut(&CStr) -> Result<()>,
     ) -> Result<()> {
-        // SAFETY: as the caller promises. Without a given snapshot, the scan takes the newest one. Postgres
-        // permits this in parallel mode, too, unlike GetLatestSnapshot.
+        // SAFETY: as the caller promises. Without a given snapshot, the scan takes the newest one.
+        // Postgres permits this in parallel mode, too, unlike GetLatestSnapshot.
         unsafe {
             let scan = pg_sys::systable_beginscan(
                 table,

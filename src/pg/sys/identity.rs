@@ -1,8 +1,8 @@
 //! `requesting_user_id()` and its family.
 //!
-//! RLS calls these functions once for each row, so this module keeps the answers as finished values. While the bound
-//! identity, `request.jwt.claims` and the settings are unchanged, a call only compares the texts and returns a copy.
-//! Everything else happens in [`recompute`].
+//! RLS calls these functions once for each row, so this module keeps the answers as finished
+//! values. While the bound identity, `request.jwt.claims` and the settings are unchanged, a call
+//! only compares the texts and returns a copy. Everything else happens in [`recompute`].
 
 use std::cell::RefCell;
 use std::ffi::CString;

@@ -18,7 +18,8 @@ pub struct Jsonb(pub String);
 impl IntoDatum for Jsonb {
     fn into_datum(self) -> Option<pg_sys::Datum> {
         let text = CString::new(self.0).ok()?;
-        // SAFETY: jsonb's input function gets a text that ends with NUL, and raises an error for invalid JSON.
+        // SAFETY: jsonb's input function gets a text that ends with NUL, and raises an error for
+        // invalid JSON.
         Some(unsafe {
             pg_sys::OidInputFunctionCall(
                 pg_sys::Oid::from(pg_sys::F_JSONB_IN),

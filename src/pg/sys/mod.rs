@@ -1,7 +1,7 @@
 //! Everything that needs `unsafe`: C functions, settings, caches, statements, other roles' rights.
 //!
-//! Only this room calls Postgres without pgrx's guard. Such a call can leave by `longjmp`, so no frame on the way owns
-//! anything.
+//! Only this room calls Postgres without pgrx's guard. Such a call can leave by `longjmp`, so no
+//! frame on the way owns anything.
 
 #![allow(ffi_unwind_calls)]
 

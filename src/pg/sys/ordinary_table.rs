@@ -27,11 +27,12 @@ pub unsafe extern "C-unwind" fn rows_of_ordinary_table(call: FunctionCallInfo) -
 
 function_info!(pg_finfo_rows_of_ordinary_table);
 
-/// Puts the present rows of an ordinary table into a tuplestore. Rows beyond `work_mem` are on disk. No code of the
-/// table's owner runs, and nobody can write the table until the transaction ends.
+/// Puts the present rows of an ordinary table into a tuplestore. Rows beyond `work_mem` are on
+/// disk. No code of the table's owner runs, and nobody can write the table until the transaction
+/// ends.
 unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
-    // SAFETY: the executor provides the place for the set, which lives as long as the query. The table is
-    // open and locked while it is read.
+    // SAFETY: the executor provides the place for the set, which lives as long as the query. The
+    // table is open and locked while it is read.
     unsafe {
         let source = pgrx::fcinfo::pg_getarg(call, 0).unwrap_or(pg_sys::Oid::INVALID);
         let caller = (*call).resultinfo.cast::<pg_sys::ReturnSetInfo>();

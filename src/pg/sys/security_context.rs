@@ -18,11 +18,12 @@ pub fn current_role() -> Result<String> {
 }
 
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
-/// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in pg_catalog. After an error,
-/// the end of the (sub)transaction restores all of it.
+/// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in
+/// pg_catalog. After an error, the end of the (sub)transaction restores all of it.
 pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
-    // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the path.
+    // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the
+    // path.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
         let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;

@@ -1,4 +1,5 @@
-//! Statements that each session plans once. They can see rows that the transaction's own snapshot does not have.
+//! Statements that each session plans once. They can see rows that the transaction's own snapshot
+//! does not have.
 
 use crate::error::Error;
 use std::cell::Cell;
@@ -84,7 +85,8 @@ impl Statement {
             .map(|value| if value.datum().is_some() { b' ' } else { b'n' } as std::ffi::c_char)
             .collect();
         let plan = self.plan()?;
-        // SAFETY: SPI is connected; there are as many values as parameters, each of its parameter's type.
+        // SAFETY: SPI is connected; there are as many values as parameters, each of its parameter's
+        // type.
         unsafe {
             let snapshot = match sees {
                 Sees::Usual => std::ptr::null_mut(),
@@ -134,7 +136,8 @@ impl Row<'_> {
         Ok(value.and_then(|value| unsafe { String::from_datum(value, false) }))
     }
 
-    /// A copy of the value in a column, in the memory of SPI's caller, if the value has the type `wanted`.
+    /// A copy of the value in a column, in the memory of SPI's caller, if the value has the type
+    /// `wanted`.
     pub fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
         let (value, of_type) = self.value(column);
         if of_type != wanted {
@@ -150,7 +153,8 @@ impl Row<'_> {
 
     fn value(&self, column: i32) -> (Option<Datum>, pg_sys::Oid) {
         let mut is_null = true;
-        // SAFETY: the row lives as long as the connection. A column that does not exist is NULL, without a type.
+        // SAFETY: the row lives as long as the connection. A column that does not exist is NULL,
+        // without a type.
         unsafe {
             let value = pg_sys::SPI_getbinval(self.row, self.columns, column, &raw mut is_null);
             let of_type = pg_sys::SPI_gettypeid(self.columns, column);
@@ -159,12 +163,14 @@ impl Row<'_> {
     }
 }
 
-/// Runs `work` in a subtransaction. An error with SQLSTATE `code` undoes the work and is returned. Any other is raised.
+/// Runs `work` in a subtransaction. An error with SQLSTATE `code` undoes the work and is returned.
+/// Any other is raised.
 pub fn in_subtransaction<T>(
     code: PgSqlErrorCode,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<std::result::Result<T, CaughtError>> {
-    // SAFETY: PL/pgSQL does the same. Each way out either ends the subtransaction or raises an error, which ends it, too.
+    // SAFETY: PL/pgSQL does the same. Each way out either ends the subtransaction or raises an
+    // error, which ends it, too.
     unsafe {
         let (memory, owner) = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
         let put_back = move || {

@@ -30,8 +30,8 @@ const fn status(error: &Error) -> Option<&'static [u8; 5]> {
     }
 }
 
-/// Runs the body of a function and raises its error: with an HTTP status while PostgREST serves a request, otherwise
-/// with the usual SQLSTATE.
+/// Runs the body of a function and raises its error: with an HTTP status while PostgREST serves a
+/// request, otherwise with the usual SQLSTATE.
 ///
 /// # Safety
 /// `call` is a valid call by Postgres' function manager. The frames of the caller and of this
@@ -51,7 +51,8 @@ pub unsafe fn answer(
     }
 }
 
-/// The part of [`answer`] that may own things. It has the C calling convention only for `#[pg_guard]`.
+/// The part of [`answer`] that may own things. It has the C calling convention only for
+/// `#[pg_guard]`.
 #[pg_guard]
 #[allow(improper_ctypes_definitions)]
 unsafe extern "C-unwind" fn guarded(

@@ -1,9 +1,9 @@
 //! Backend-local copies of the extension's small tables.
 //!
-//! A copy holds until any session changes a copied table. Each of these tables has row triggers and one for TRUNCATE.
-//! They send a relcache invalidation, which reaches every backend at commit, also on standbys and in parallel workers.
-//! Therefore the copies are as fresh as Postgres' own catalog caches. A table enrols itself when it is first read, so
-//! there is no list of tables.
+//! A copy holds until any session changes a copied table. Each of these tables has row triggers and
+//! one for TRUNCATE. They send a relcache invalidation, which reaches every backend at commit, also
+//! on standbys and in parallel workers. Therefore the copies are as fresh as Postgres' own catalog
+//! caches. A table enrols itself when it is first read, so there is no list of tables.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -36,8 +36,8 @@ thread_local! {
     static COPIES: RefCell<HashMap<&'static CStr, Copied>> = RefCell::default();
 }
 
-/// The count of changes of watched tables, up to the last accepted invalidation. A value that was derived under another
-/// count is void.
+/// The count of changes of watched tables, up to the last accepted invalidation. A value that was
+/// derived under another count is void.
 #[inline(always)]
 pub fn changes() -> u64 {
     CHANGES.get()
@@ -103,7 +103,8 @@ fn register_callback() {
     });
 }
 
-/// Runs inside Postgres' invalidation processing. It only counts, and calls no function of Postgres.
+/// Runs inside Postgres' invalidation processing. It only counts, and calls no function of
+/// Postgres.
 unsafe extern "C-unwind" fn on_invalidation(_: pg_sys::Datum, relation: pg_sys::Oid) {
     let is_watched = || {
         // No code runs while it is borrowed. If it did, an extra change would do no harm.

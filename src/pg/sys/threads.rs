@@ -5,8 +5,8 @@ use std::thread::JoinHandle;
 
 use pgrx::{pg_guard, pg_sys};
 
-/// While this value lives, neither this thread nor a thread that it starts receives a signal. Postgres' signal handlers
-/// belong to the main thread.
+/// While this value lives, neither this thread nor a thread that it starts receives a signal.
+/// Postgres' signal handlers belong to the main thread.
 pub struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
@@ -35,7 +35,8 @@ thread_local! {
     static RUNNING: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes the backend wait for a thread before it exits, because exit() destroys memory that the thread may use.
+/// Makes the backend wait for a thread before it exits, because exit() destroys memory that the
+/// thread may use.
 pub fn end_before_exit(thread: JoinHandle<()>) {
     thread_local! {
         static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -50,7 +51,8 @@ pub fn end_before_exit(thread: JoinHandle<()>) {
     });
 }
 
-/// Waits as Postgres' own functions do. Then raises the error if a cancel or the end of the session was requested.
+/// Waits as Postgres' own functions do. Then raises the error if a cancel or the end of the session
+/// was requested.
 pub fn wait(milliseconds: i64) {
     // SAFETY: the backend's own latch.
     unsafe {

@@ -1,4 +1,5 @@
-//! Exchanges providers' tokens for InsForge tokens (RFC 8693), and issues tokens for trusted servers.
+//! Exchanges providers' tokens for InsForge tokens (RFC 8693), and issues tokens for trusted
+//! servers.
 
 use std::rc::Rc;
 

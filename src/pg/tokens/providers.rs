@@ -77,8 +77,8 @@ impl Secrets {
         self.signing.clone()
     }
 
-    /// The keys that are valid at `now`, and whether they stay valid until the table changes; `None` if there is
-    /// no secret.
+    /// The keys that are valid at `now`, and whether they stay valid until the table changes;
+    /// `None` if there is no secret.
     pub fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
         match &self.with_previous {
             Some((keys, until)) if now < *until => Some((Rc::clone(keys), false)),
@@ -189,7 +189,8 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jso
     ))
 }
 
-/// Stores the public keys of a provider, and returns how many of them can verify the provider's tokens.
+/// Stores the public keys of a provider, and returns how many of them can verify the provider's
+/// tokens.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::Result<i32> {

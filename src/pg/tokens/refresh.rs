@@ -81,7 +81,8 @@ fn refresh(name: &str) -> Result<i32> {
         })?;
     let jwks = fetch(url)?;
     let count = check_jwks(name, &provider, &jwks)?;
-    // Unchanged keys do not change the row. Therefore every session's copy of the registry stays valid.
+    // Unchanged keys do not change the row. Therefore every session's copy of the registry stays
+    // valid.
     Spi::run_with_args(
         "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
          WHERE name OPERATOR(pg_catalog.=) $1 AND jwks_url OPERATOR(pg_catalog.=) $3
@@ -97,8 +98,8 @@ fn fetch(_: &str) -> Result<String> {
     Err(providers::Error::FetchingNotBuilt.into())
 }
 
-/// Fetches in a separate thread, which does not touch Postgres. This thread waits and can be cancelled. If it is, the
-/// other thread ends by its own timeout.
+/// Fetches in a separate thread, which does not touch Postgres. This thread waits and can be
+/// cancelled. If it is, the other thread ends by its own timeout.
 #[cfg(feature = "jwks-fetch")]
 fn fetch(url: &str) -> Result<String> {
     use std::sync::mpsc::{TryRecvError, channel};

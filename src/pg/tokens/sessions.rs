@@ -1,5 +1,5 @@
-//! Better Auth's sessions as credentials. They are read from its tables at each use, so a revoked session does not count
-//! from the next call on.
+//! Better Auth's sessions as credentials. They are read from its tables at each use, so a revoked
+//! session does not count from the next call on.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,8 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
-/// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts sessions.
+/// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts
+/// sessions.
 pub fn session_grant(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {

@@ -42,7 +42,8 @@ impl Accepted {
     }
 }
 
-/// The error for a provider that cannot verify anything. The operator must mend it, not the token's user.
+/// The error for a provider that cannot verify anything. The operator must mend it, not the token's
+/// user.
 pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
     Error::Token(providers::Error::ProviderNotReady {
         name: name.to_owned(),
@@ -50,9 +51,9 @@ pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
     })
 }
 
-/// Asks one candidate after the other, and returns the answer of the first that accepts the credential. `None` if there
-/// is no candidate. If all refuse, it returns the most useful refusal: that of a candidate whose key signed the
-/// credential takes precedence.
+/// Asks one candidate after the other, and returns the answer of the first that accepts the
+/// credential. `None` if there is no candidate. If all refuse, it returns the most useful refusal:
+/// that of a candidate whose key signed the credential takes precedence.
 pub fn first_accepted<C, T>(
     candidates: impl IntoIterator<Item = C>,
     mut attempt: impl FnMut(C) -> Result<T>,

@@ -23,7 +23,8 @@ use crate::pg::sys::table_cache::changes;
 use crate::providers;
 use crate::providers::insforge;
 
-/// Verifies a token by the named provider's rules, or by those of the providers with the token's issuer.
+/// Verifies a token by the named provider's rules, or by those of the providers with the token's
+/// issuer.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
 pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {

@@ -14,7 +14,8 @@ use crate::pg::sys::table_cache::changes;
 /// Digest of a token, and the provider that the caller named.
 pub type MemoryKey = (Vec<u8>, Option<String>);
 
-/// Tokens that this session has verified. They count until the registry, the secrets or the settings change.
+/// Tokens that this session has verified. They count until the registry, the secrets or the
+/// settings change.
 struct VerifiedTokens {
     changes: u64,
     tokens: HashMap<MemoryKey, Accepted>,

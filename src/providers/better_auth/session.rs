@@ -56,7 +56,8 @@ impl Credential {
     /// The session's token, if the provider accepts this kind of credential.
     ///
     /// # Errors
-    /// [`RejectionReason::BadSignature`], and [`RejectionReason::WrongType`] for a credential the operator did not allow.
+    /// [`RejectionReason::BadSignature`], and [`RejectionReason::WrongType`] for a credential the
+    /// operator did not allow.
     pub fn session_token(
         &self,
         secret: Option<&[u8]>,
@@ -155,8 +156,8 @@ pub struct Session<'a> {
     pub row: &'a SessionRow,
     /// Its user's row.
     pub user: &'a UserRow,
-    /// The user's membership in the active organisation. It is read because a session still names an
-    /// organisation after its user was removed from it.
+    /// The user's membership in the active organisation. It is read because a session still names
+    /// an organisation after its user was removed from it.
     pub member: Option<&'a MemberRow>,
 }
 
@@ -219,8 +220,8 @@ impl Session<'_> {
 mod tests {
     use super::*;
 
-    // Made with better-call 1.4's algorithm in Node's own crypto:
-    // createHmac("sha256", "a secret for tests, the same in every run").update(token).digest("base64")
+    // Made with better-call 1.4's algorithm in Node's own crypto: createHmac("sha256", "a secret
+    // for tests, the same in every run").update(token).digest("base64")
     const TOKEN: &str = "Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1";
     const SECRET: &[u8] = b"a secret for tests, the same in every run";
     const SIGNATURE: &str = "L0lWCJkX5NgBEYmNH04j3DY6xhd/aboIwH2DZeQ6DTk=";

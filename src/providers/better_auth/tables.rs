@@ -270,7 +270,8 @@ pub fn recognise(name: &str, columns: &[&str]) -> Option<&'static str> {
 pub struct Place {
     /// Their schema.
     pub schema: String,
-    /// Given names by Better Auth's own names: `session` for a table, `session.userId` for a column.
+    /// Given names by Better Auth's own names: `session` for a table, `session.userId` for a
+    /// column.
     pub names: BTreeMap<String, String>,
 }
 

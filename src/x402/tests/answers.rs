@@ -1,6 +1,6 @@
-//! Facilitators' answers. Expected values are from the x402 specification (section 5.3, `SettlementResponse`) and from
-//! OKX's documentation of its two interfaces. The reasons are from the specification (section 9), from packages x402 1.2
-//! and `@x402/evm` 2.27, and from OKX.
+//! Facilitators' answers. Expected values are from the x402 specification (section 5.3,
+//! `SettlementResponse`) and from OKX's documentation of its two interfaces. The reasons are from
+//! the specification (section 9), from packages x402 1.2 and `@x402/evm` 2.27, and from OKX.
 
 use serde_json::{Value, json};
 
@@ -43,8 +43,8 @@ pub(super) fn failure(reason: &str) -> Value {
     json!({"success": false, "errorReason": reason, "transaction": "", "network": "eip155:196", "payer": PAYER})
 }
 
-/// The answer in each of OKX's envelopes. `code` is a string in the documentation and a number in practice. `data` is a
-/// list in the first interface and an object in the second.
+/// The answer in each of OKX's envelopes. `code` is a string in the documentation and a number in
+/// practice. `data` is a list in the first interface and an object in the second.
 pub(super) fn enveloped(answer: &Value) -> [Value; 4] {
     [
         json!({"code": "0", "msg": "", "data": [answer]}),
@@ -91,8 +91,9 @@ fn a_settlement_is_found_under_both_names_and_in_every_envelope() {
     }
 }
 
-/// The table of OKX's documentation: exact without and with a wait, the wait timed out, and a deferred
-/// payment, which has no transaction yet. GET /settle/status says `failed`, and `not_found`.
+/// The table of OKX's documentation: exact without and with a wait, the wait timed out, and a
+/// deferred payment, which has no transaction yet. GET /settle/status says `failed`, and
+/// `not_found`.
 #[test]
 pub(super) fn success_that_is_not_on_the_chain_is_pending() {
     for (status, transaction, reason) in [

@@ -108,7 +108,8 @@ struct Database {
 }
 
 impl Database {
-    /// The columns in which the ledger's row of a transaction is another payment's; `None`: there was no row.
+    /// The columns in which the ledger's row of a transaction is another payment's; `None`: there
+    /// was no row.
     fn enter(&mut self, place: usize, hash: &str) -> Option<&'static str> {
         let is_taken = self.reservations.iter().enumerate().any(|(other, seen)| {
             let stored = &seen.stored;
@@ -276,7 +277,8 @@ impl Database {
                 "{self:?}"
             );
             assert!(!stored.is_batched || self.ledger.contains_key(&hash));
-            // A payment that may have moved money is not lost: it is settled, or an operator must look at it, or has.
+            // A payment that may have moved money is not lost: it is settled, or an operator must
+            // look at it, or has.
             let may_have_moved = answers
                 .iter()
                 .any(|answer| answer.outcome != Outcome::Failed);
@@ -309,8 +311,8 @@ impl Database {
                 .iter()
                 .filter(|seen| seen.stored.idempotency_key.as_deref() == Some(key))
                 .collect();
-            // A buyer does not pay twice for a request: of all authorizations under a key, at most one can settle that
-            // no operator has found failed.
+            // A buyer does not pay twice for a request: of all authorizations under a key, at most
+            // one can settle that no operator has found failed.
             let landing = of_key
                 .iter()
                 .filter(|seen| seen.can_land && !seen.was_found_failed);
@@ -373,7 +375,8 @@ fn check_step(seen: &Seen, event: &Event, next: &Next) {
             _ => false,
         };
         assert_eq!(next.warning.is_some(), is_warned, "{event:?}");
-        // An operator's finding stands, unless a later answer contradicts it: then an operator must look again.
+        // An operator's finding stands, unless a later answer contradicts it: then an operator must
+        // look again.
         if before.is_resolved && matches!(answer.outcome, Outcome::Failed | Outcome::Pending) {
             assert_eq!((after.state, after.is_resolved), (before.state, true));
         }

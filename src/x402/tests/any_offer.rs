@@ -1,4 +1,5 @@
-//! Unknown offers: the header carries them, the verdict shows them, and a payment for one is refused.
+//! Unknown offers: the header carries them, the verdict shows them, and a payment for one is
+//! refused.
 
 use serde_json::{Value, json};
 
@@ -16,8 +17,8 @@ fn second() -> Value {
     offer
 }
 
-/// Unknown offers of version 2 that sellers make beside a known one, each with the reason for which its payment is
-/// refused.
+/// Unknown offers of version 2 that sellers make beside a known one, each with the reason for which
+/// its payment is refused.
 fn unknown() -> Vec<(Value, &'static str)> {
     let with = |changes: &[(&str, Value)]| {
         let mut offer = second();

@@ -1,5 +1,5 @@
-//! Payments that can be reserved. The payment is the specification's. The reasons are from its section 9, in the order of
-//! the checks in specs/schemes/exact/scheme_exact_evm.md.
+//! Payments that can be reserved. The payment is the specification's. The reasons are from its
+//! section 9, in the order of the checks in specs/schemes/exact/scheme_exact_evm.md.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -248,8 +248,8 @@ fn the_buyers_name_for_the_request_is_read_or_refused() {
     }
 }
 
-/// A payment of `value` to PAY_TO, signed like a wallet over the typed data. The tests of `eip712` compare its hash with
-/// viem's.
+/// A payment of `value` to PAY_TO, signed like a wallet over the typed data. The tests of `eip712`
+/// compare its hash with viem's.
 fn signed(key: &SigningKey, value: u64, valid_before: u64, nonce: [u8; 32]) -> Value {
     let public = key.verifying_key().to_sec1_point(false);
     let from = Address::of_public_key(&public.as_bytes()[1..]).checksummed();
@@ -297,8 +297,8 @@ proptest! {
         prop_assert_eq!(kept.map_err(|(reason, _)| reason), expected);
     }
 
-    /// Every reserved payment makes a facilitator's body that `jsonb` can hold, with any content in the parts
-    /// that are not read.
+    /// Every reserved payment makes a facilitator's body that `jsonb` can hold, with any content in
+    /// the parts that are not read.
     #[test]
     fn what_is_reserved_can_be_sent_on(
         text in r#"[a-z\\u08cd0"]{0,12}"#,
@@ -341,7 +341,8 @@ proptest! {
     }
 }
 
-/// `timestamptz` ends with 294276-12-31, which is second 9224318015999, and a block may be five minutes late.
+/// `timestamptz` ends with 294276-12-31, which is second 9224318015999, and a block may be five
+/// minutes late.
 #[test]
 fn a_time_beyond_what_can_be_computed_with_is_refused() {
     let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
