@@ -1,7 +1,7 @@
--- A domain for the reason that evm_hash is one.
+-- A domain rather than a CHECK of the table, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'Where a payment stands.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'State of a payment: reserved, settled, pending, failed or conflict.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -33,7 +33,7 @@ CREATE TABLE insforge_integrations.x402_reservations (
   resolved_at           timestamptz,
   note                  text,
   delivered_at          timestamptz,
-  -- An unverified signature must not keep a verified one out: anybody can write the former.
+  -- A payment with an unverified signature must not keep out a verified one: anybody can write the former.
   UNIQUE (network, asset, payer_address, nonce, is_signature_verified)
 );
 CREATE UNIQUE INDEX x402_reservations_idempotency_key
@@ -45,7 +45,7 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that were taken before they were settled, with the authorization that each holds and what became of it. Written by reserve_x402_payment() and its family.';
+  'Payments that were reserved before they settled, each with its authorization and its state. reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -54,8 +54,8 @@ BEGIN
     ('id', 'Id of the reservation.'),
     ('created_at', 'When the transaction that reserved it began.'),
     ('state', 'reserved, settled (in the ledger), pending (it may have moved), failed (the facilitator moved nothing, or an operator found that it did not move), conflict (the answer is about another payment).'),
-    ('endpoint', 'What is paid for.'),
-    ('idempotency_key', 'The buyer''s name for the request; NULL: none.'),
+    ('endpoint', 'What the payment is for.'),
+    ('idempotency_key', 'The buyer''s name for the request; NULL if there is none.'),
     ('holds_key', 'Whether another authorization under the same key is refused.'),
     ('network', 'CAIP-2 identifier of the chain.'),
     ('asset', 'The token''s contract.'),
@@ -65,21 +65,21 @@ BEGIN
     ('nonce', 'Nonce of the authorization (EIP-3009).'),
     ('valid_after', 'When the authorization begins.'),
     ('valid_before', 'When the authorization ends.'),
-    ('is_signature_verified', 'Whether the signature was verified here; a contract wallet''s is the facilitator''s to verify.'),
+    ('is_signature_verified', 'Whether the signature was verified here. Only a facilitator can verify a contract wallet''s signature.'),
     ('payment', 'The payment as the buyer sent it, as JSON.'),
-    ('requirements', 'What was asked for.'),
+    ('requirements', 'The requirement that the payment is for.'),
     ('user_id', 'requesting_user_id() when it was reserved.'),
     ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
-    ('reason', 'Why it is not settled: the facilitator''s reason, or ours.'),
-    ('message', 'What was said besides.'),
-    ('answers', 'What the facilitator answered, [{at, answer}], each time that it was something new.'),
+    ('reason', 'Why it is not settled: the facilitator''s reason, or the extension''s.'),
+    ('message', 'A sentence on the reason.'),
+    ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
     ('response_summary', 'The app''s note on its answer.'),
-    ('is_mock', 'Settled without any money by mock_x402_settlement().'),
-    ('is_batched', 'Settled by a transaction that another payment has in the ledger.'),
-    ('settled_at', 'When it came to be settled.'),
-    ('resolved_at', 'When an operator said what is on chain.'),
-    ('note', 'What the operator noted.'),
-    ('delivered_at', 'When the buyer was given what was paid for.')
+    ('is_mock', 'Whether mock_x402_settlement() settled it, without money.'),
+    ('is_batched', 'Whether the ledger has its transaction as another payment''s.'),
+    ('settled_at', 'When it was settled.'),
+    ('resolved_at', 'When an operator entered what is on chain.'),
+    ('note', 'The operator''s note.'),
+    ('delivered_at', 'When it was delivered to the buyer.')
   ) AS column_comments (name, comment) LOOP
     EXECUTE format('COMMENT ON COLUMN insforge_integrations.x402_reservations.%I IS %L', described.name, described.comment);
   END LOOP;
@@ -92,9 +92,9 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text);
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'What the functions on reservations return. is_new: this call reserved it, or marked it delivered.';
+  'The row that the functions on reservations return. is_new: whether this call reserved it, or marked it as delivered.';
 
--- Without a SET clause, so that it is inlined where it is called.
+-- It has no SET clause, so that Postgres can inline it.
 CREATE FUNCTION insforge_integrations.x402_reservation_row(
     own insforge_integrations.x402_reservations, is_new boolean, chain text)
   RETURNS insforge_integrations.x402_reservation
@@ -105,7 +105,7 @@ AS $$
              own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
-  'A reservation as the functions on reservations return it. chain: the name of its network.';
+  'Returns a reservation as the functions on reservations return it. chain: the name of its network.';
 
 -- Blocks can be late, and clocks differ.
 CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
@@ -113,7 +113,7 @@ CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamp
   -- Times end with the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after it ends; infinity beyond what can be computed with.';
+  'Returns the last time at which a block may carry an authorization: 5 minutes after it ends, or infinity if Postgres has no such time.';
 
 CREATE FUNCTION insforge_integrations.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -135,7 +135,7 @@ BEGIN
   RETURN own;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.lock_x402_reservation(uuid) IS 'A reservation, locked until the transaction ends; 22023 when there is none.';
+COMMENT ON FUNCTION insforge_integrations.lock_x402_reservation(uuid) IS 'Returns a reservation and locks it until the transaction ends. Raises 22023 if there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
@@ -206,7 +206,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
-  'Keeps a valid payment before a facilitator is asked to settle it. Commit, then call the facilitator only if is_new. payment: header or JSON; requirements: what was asked for. The same authorization again raises 23505, or returns its reservation under the same endpoint and idempotency key (argument, or extension payment-identifier); another authorization under that key raises 23505 while the first may still land. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+  'Reserves a valid payment before a facilitator is asked to settle it. Commit, then call the facilitator only if is_new is true. payment: the header or its JSON; requirements: one requirement or a list. The same authorization again raises 23505; with the same endpoint and idempotency key (the argument, or extension payment-identifier) it returns its reservation. Another authorization under that key raises 23505 while the first may still land. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -223,8 +223,8 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
   FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
   WHERE r.state <> 'settled' AND r.resolved_at IS NULL
     AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
-    -- What was not signed as far as is known, and what another reservation of the same authorization settled, has
-    -- no future.
+    -- A payment with an unverified signature cannot settle any more if the facilitator called the signature invalid, or
+    -- if another reservation of the same authorization settled.
     AND (r.is_signature_verified OR NOT (
       (r.state = 'failed' AND r.reason IN (
          'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
@@ -233,7 +233,7 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.asset, s.payer_address, s.nonce) = (r.network, r.asset, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments that may have moved money, or still may, without a row in the ledger, and what to look up on chain: authorization_state_call is a JSON-RPC request to the network''s node.';
+  'Payments that may have moved money, or still may, and have no row in the ledger; and what to look up on chain. authorization_state_call is a JSON-RPC request to the network''s node.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address, r.amount, r.network,
@@ -241,4 +241,4 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   FROM insforge_integrations.x402_reservations r
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
-  'Payments that settled and were not marked delivered: paid, not served.';
+  'Payments that settled and were not marked as delivered: paid, not served.';

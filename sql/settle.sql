@@ -1,4 +1,4 @@
--- Locks, asks, stores, tells: src/x402/reservation.rs decides.
+-- Locks the reservation, calls src/x402/reservation.rs, stores the result and raises its warning.
 CREATE FUNCTION insforge_integrations.advance_x402_reservation(
     reservation_id uuid, event text, said jsonb, response_summary text, note text)
   RETURNS insforge_integrations.x402_reservation
@@ -53,7 +53,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: answered, found, delivered or mocked. Behind the functions on reservations.';
+  'Enters an event of a reservation: answered, found, delivered or mocked. The functions on reservations use it.';
 
 CREATE FUNCTION insforge_integrations.insert_settlement_of_x402_reservation(
     own insforge_integrations.x402_reservations, tx_hash text, response_summary text, is_mock boolean)
@@ -73,7 +73,7 @@ BEGIN
     tx_hash, own.payer_address, own.endpoint, own.amount::text, own.network, response_summary, NULL, NULL, own.asset,
     own.user_id, own.id, is_mock, false);
   IF known IS NOT NULL THEN
-    -- Of several reservations that find the row at once, one can have it.
+    -- If several reservations find the row at the same time, only one can have it.
     BEGIN
       UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash WHERE r.id = own.id;
     EXCEPTION WHEN unique_violation THEN
@@ -84,7 +84,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, text, boolean) IS
-  'Puts the settlement of a reservation into the ledger. When the ledger has the transaction already: the columns in which its row differs, separated by commas.';
+  'Adds the settlement of a reservation to the ledger and returns NULL. If the ledger already has the transaction: returns the columns in which its row differs, separated by commas.';
 
 CREATE FUNCTION @extschema@.settle_x402_reservation(
     reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
@@ -98,7 +98,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters what the facilitator answered, as it came (plain x402, or OKX''s envelope; NULL when no answer arrived): state becomes settled with a row in the ledger, pending, failed, or conflict. Deliver only when it is settled. The same answer again changes nothing.';
+  'Enters a facilitator''s answer as it came: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. Deliver only if it is settled. The same answer again changes nothing.';
 
 CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
     reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL)
@@ -112,7 +112,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
-  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (it did not move and cannot any more; note says why), conflict (tx_hash is recorded for another payment and carried this one too; note): the reservation is settled, and the ledger keeps its one row.';
+  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (the payment did not move and can no longer move; note says why), or conflict (tx_hash is recorded for another payment and also carried this one; needs a note). After conflict the reservation is settled, and the ledger keeps its one row.';
 
 CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -124,7 +124,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.mark_x402_delivered(uuid) IS
-  'Notes that the buyer gets what was paid for. is_new is true for one call only: deliver then, and a payment that is sent again buys nothing twice. 55000 for a reservation that is not settled.';
+  'Marks a reservation as delivered. is_new is true for one call only. Deliver only then: a payment that is sent again buys nothing twice. Raises 55000 for a reservation that is not settled.';
 
 CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -143,7 +143,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without any money, under setting allow_mock_settlements. The row is marked is_mock and counts in no total.';
+  'For development: settles a reservation without money, if setting allow_mock_settlements is on. The row is marked is_mock and counts in no total.';
 
 CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
   RETURNS jsonb
@@ -157,7 +157,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+  'Returns the body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
 
 CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
   RETURNS text
@@ -179,4 +179,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a reservation that is settled.';
+  'Returns header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';

@@ -10,10 +10,10 @@ use crate::evm::integer::{U256, decimal};
 use crate::evm::{bytes, fixed_bytes};
 use crate::json::{Json, Members};
 
-/// The JSON text of a payment that is a header's value or is JSON already.
+/// The JSON text of a payment, which is a header's value or already JSON.
 ///
 /// # Errors
-/// A sentence: what else it is.
+/// A sentence that says what is wrong.
 fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
     if !payment.trim_ascii_start().starts_with('{') {
         return header::decode(payment).map(Cow::Owned);
@@ -22,7 +22,7 @@ fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
         return Err("It has more than 64 KiB.");
     }
     let json = Json::parse(payment).ok_or("It is neither JSON nor base64.")?;
-    // What is taken is handed on to a facilitator, as jsonb.
+    // A facilitator is sent the payment as jsonb.
     json.check_jsonb()?;
     Ok(Cow::Borrowed(payment))
 }
@@ -32,15 +32,15 @@ fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
 pub struct Payment<'a> {
     /// Its JSON text.
     pub document: Cow<'a, str>,
-    /// Of the protocol.
+    /// The version of the protocol.
     pub version: Version,
-    /// `exact`, or something else.
+    /// The scheme: `exact`, or an unknown one.
     pub scheme: String,
-    /// A name or an identifier.
+    /// The network's name or identifier.
     pub network: String,
-    /// The requirement that a buyer of version 2 says to accept, as JSON.
+    /// The requirement that a buyer of version 2 accepts, as JSON.
     pub accepted: Option<String>,
-    /// What was signed, if the payload is one of scheme `exact`.
+    /// The payload, or why it is not one of scheme `exact`.
     pub signed: Result<Signed, PaymentRefusal>,
     /// The buyer's name for the request that is paid for.
     pub identifier: Result<Option<String>, PaymentRefusal>,
@@ -51,7 +51,7 @@ pub struct Payment<'a> {
 pub struct Signed {
     /// What the payer authorizes.
     pub authorization: Authorization,
-    /// The signature's bytes, of any number.
+    /// The signature's bytes. Any number is possible.
     pub signature: Vec<u8>,
 }
 
@@ -66,7 +66,7 @@ impl<'a> Payment<'a> {
         Ok(Self { document, ..parts })
     }
 
-    /// What a document says.
+    /// Reads the JSON text.
     fn of_document(document: &str) -> Result<Payment<'static>, PaymentRefusal> {
         let members = Json::unchecked(document).members();
         let members = members
@@ -115,8 +115,8 @@ impl<'a> Payment<'a> {
     }
 }
 
-/// `info.id` of extension `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores. Another name is
-/// refused: the buyer counts on it.
+/// `info.id` of extension `payment-identifier`: 16 to 128 letters, digits, hyphens and underscores. Any other name is
+/// refused, because the buyer relies on it.
 fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal> {
     const PLACE: &str = "extensions.payment-identifier.info.id";
     let extensions = extensions.and_then(Json::members);
@@ -209,7 +209,7 @@ fn string<'a>(
     text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or no string.")))
 }
 
-/// Decimal digits as a string, as the specification has them, or as a number, as some clients send times.
+/// Decimal digits in a string, as in the specification, or a number, as some clients send times.
 fn integer(members: &Members, name: &str) -> Result<U256, PaymentRefusal> {
     let value = members.get(name);
     let text = value.and_then(|value| value.string());

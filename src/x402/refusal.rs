@@ -1,4 +1,4 @@
-//! Why a payment is refused, in the names of the x402 specification (section 9).
+//! Reasons why a payment is refused, named as in the x402 specification (section 9).
 
 /// A reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum InvalidReason {
     UnsupportedScheme,
     /// It is for another network.
     InvalidNetwork,
-    /// It accepts what was not offered.
+    /// It accepts an offer that was not made.
     InvalidRequirements,
     /// The payer did not sign it.
     InvalidSignature,
@@ -25,7 +25,7 @@ pub enum InvalidReason {
     Value,
     /// It pays another amount (version 2).
     ValueMismatch,
-    /// It has a contract wallet's signature. Not of the specification: nobody is refused for it.
+    /// It has a contract wallet's signature. This is not in the specification, and no payment is refused for it.
     NeedsFacilitator,
 }
 
@@ -55,7 +55,7 @@ impl InvalidReason {
 pub struct PaymentRefusal {
     /// The reason.
     pub reason: InvalidReason,
-    /// What is wrong, with its place.
+    /// A sentence that names the member and what is wrong.
     pub message: String,
 }
 

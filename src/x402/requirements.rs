@@ -18,20 +18,20 @@ use crate::x402::Error;
 const TRANSFER_METHOD: &str = "assetTransferMethod";
 const EIP_3009: &str = "eip3009";
 
-/// What a payment is held against.
+/// The terms that a payment is checked against.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PaymentTerms<'r> {
-    /// By the name that the amount goes by.
+    /// The version, told by the name of the amount.
     pub version: Version,
-    /// On which chain.
+    /// The chain.
     pub network: &'r Network,
-    /// In which token.
+    /// The token.
     pub asset: &'r Asset,
     /// Who is paid.
     pub pay_to: Address,
     /// How much, in the token's smallest unit.
     pub amount: U256,
-    /// Seconds that the seller waits, as it is written.
+    /// Seconds that the seller waits, as the offer spells them.
     max_timeout_seconds: Option<String>,
 }
 
@@ -40,20 +40,20 @@ pub struct PaymentTerms<'r> {
 pub struct Offer<'a, 'r> {
     /// As it was given.
     pub json: Json<'a>,
-    /// By the name that the amount goes by; `None`: it goes by none, as in schemes that are not known here.
+    /// The version, told by the name of the amount. `None` if there is no amount, as in unknown schemes.
     pub version: Option<Version>,
-    /// What it says.
+    /// Its terms, if they are known here.
     pub terms: Result<PaymentTerms<'r>, Unknown>,
 }
 
-/// An offer that others may know: buyers are told of it, and a payment that takes it is refused.
+/// An offer that others may know. Buyers see it, and a payment that takes it is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// What a payment is refused with.
+    /// Why a payment that takes it is refused.
     pub refusal: PaymentRefusal,
-    /// On which chain, as the offer says it.
+    /// The chain, as the offer spells it.
     pub network: Option<String>,
-    /// In which token, as the offer says it.
+    /// The token, as the offer spells it.
     pub asset: Option<String>,
 }
 
@@ -133,7 +133,7 @@ impl<'a, 'r> Offer<'a, 'r> {
     }
 }
 
-/// An offer as it was given, its network named where it was not.
+/// An offer as it was given, with the name of its network added if it has none.
 pub(super) fn with_network(
     offer: Json,
     terms: Option<&PaymentTerms>,
@@ -176,7 +176,7 @@ impl<'r> PaymentTerms<'r> {
                     "network: View x402_networks does not have it.",
                 )
             })?,
-            // The guide's object says no network.
+            // The guide's object names no network.
             None => match registry.assets.only_network_of(address()?) {
                 Some(network) => registry.networks.get(network)?,
                 None => {
@@ -264,8 +264,7 @@ impl<'r> PaymentTerms<'r> {
     }
 }
 
-/// Insists that the buyer is told the domain that the contract has: a signature under another one cannot
-/// be settled.
+/// Checks that the offer tells buyers the contract's own domain: a signature under another domain cannot settle.
 fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
     for (name, own) in [
         ("name", Some(&asset.name)),
@@ -302,7 +301,7 @@ fn invalid(problem: &str) -> Error {
     }
 }
 
-/// What `x402_payment_requirements()` is given.
+/// The arguments of `x402_payment_requirements()`.
 #[derive(Debug)]
 pub struct RequirementsArguments<'a> {
     /// Who is paid.

@@ -1,4 +1,4 @@
-//! A payment that can be reserved: it fits, or only a facilitator can say whether it does.
+//! A payment that can be reserved: it is valid, or only a facilitator can tell.
 
 use super::authorization::Authorization;
 use super::refusal::{InvalidReason, PaymentRefusal};
@@ -9,35 +9,34 @@ use crate::evm::address::Address;
 use crate::evm::integer::U256;
 use crate::x402::Error;
 
-/// Seconds since 1970: five minutes later, when a block may still carry the payment, is the last time that
-/// `timestamptz` has.
+/// Seconds since 1970. A block may carry the payment five minutes later, which is the end of `timestamptz`.
 const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 
-/// What a reservation holds.
+/// The content of a new reservation.
 #[derive(Debug)]
 pub struct Reservable<'r> {
     /// The payment's JSON text.
     pub payment: String,
-    /// The one requirement that it is for, its network named, as JSON.
+    /// The requirement that it pays, with the network's name, as JSON.
     pub requirement: String,
     /// What was signed.
     pub authorization: Authorization,
-    /// Where it is paid.
+    /// The chain.
     pub network: &'r Network,
-    /// In what.
+    /// The token.
     pub asset: &'r Asset,
-    /// Whether the signature was verified here; a contract wallet's cannot be.
+    /// Whether the signature was verified here. A contract wallet's signature cannot be.
     pub is_signature_verified: bool,
     /// The buyer's name for the request (extension `payment-identifier`).
     pub identifier: Option<String>,
 }
 
 impl<'r> Reservable<'r> {
-    /// Reads a payment, a header's value or JSON, and holds it against one requirement or a list of
-    /// them. `now`: seconds since 1970.
+    /// Reads a payment (a header's value, or JSON) and checks it against one requirement or a list. `now`: seconds since
+    /// 1970.
     ///
     /// # Errors
-    /// [`Error::PaymentRejected`], and what is wrong with the requirements.
+    /// [`Error::PaymentRejected`], and the errors of the requirements.
     pub fn read(
         payment: &str,
         requirements: &str,

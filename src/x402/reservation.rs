@@ -1,5 +1,5 @@
-//! What becomes of a payment that was reserved. SQL locks the reservation, asks here, and stores the answer
-//! (sql/reservations.sql and sql/settle.sql).
+//! The state machine of a reserved payment. SQL locks the reservation, calls [`Reservation::after`], stores the
+//! result and raises its warning (sql/reservations.sql, sql/settle.sql).
 
 use serde::Deserialize;
 
@@ -11,14 +11,14 @@ mod refused;
 
 pub use refused::Refused;
 
-/// Where a payment stands.
+/// The state of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// The facilitator has not answered yet.
     Reserved,
-    /// The ledger has it.
+    /// The payment is in the ledger.
     Settled,
-    /// It may have moved.
+    /// The money may have moved.
     Pending,
     /// The facilitator moved nothing, or an operator found that nothing moved.
     Failed,
@@ -35,7 +35,7 @@ impl State {
         Self::Conflict,
     ];
 
-    /// As table `x402_reservations` has it.
+    /// The name in table `x402_reservations`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,19 +54,19 @@ impl State {
     }
 }
 
-/// A row of table `x402_reservations`, without what decides nothing.
+/// The columns of table `x402_reservations` that a decision needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Reservation {
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
     /// CAIP-2 identifier of the chain.
     pub network: String,
     /// The token's contract.
     pub asset: String,
-    /// Of the authorization.
+    /// The authorization's nonce.
     pub nonce: String,
     /// What is paid for.
     pub endpoint: String,
@@ -74,60 +74,60 @@ pub struct Reservation {
     pub idempotency_key: Option<String>,
     /// Whether another authorization under the key is refused.
     pub holds_key: bool,
-    /// The transaction that settled it, or that was named, in the ledger's spelling.
+    /// The transaction that settled it, or that an answer named, in the ledger's spelling.
     pub tx_hash: Option<String>,
     /// Why it is not settled.
     pub reason: Option<String>,
-    /// What was said besides.
+    /// A sentence on the reason.
     pub message: Option<String>,
-    /// Settled without money.
+    /// Whether it settled without money.
     pub is_mock: bool,
-    /// Settled by a transaction that another payment has in the ledger.
+    /// Whether the ledger has its transaction as another payment's.
     pub is_batched: bool,
-    /// Whether an operator said what is on chain.
+    /// Whether an operator entered what is on chain.
     pub is_resolved: bool,
-    /// Whether the buyer was given what was paid for.
+    /// Whether it was delivered to the buyer.
     pub is_delivered: bool,
 }
 
-/// What happens to a reservation.
+/// An event of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The facilitator answered.
     Answered(Answer),
     /// An operator looked at the chain.
     Found(Finding),
-    /// The buyer is about to be given what was paid for.
+    /// The server is about to deliver to the buyer.
     Delivered,
     /// A developer settles it without money.
     Mocked,
-    /// A payment was offered that has the same authorization, or the same payer, endpoint and idempotency key.
+    /// A buyer sent a payment with the same authorization, or with the same payer, endpoint and idempotency key.
     Offered(Offered),
 }
 
-/// What an operator found on chain, as it was given.
+/// The arguments of an operator who looked at the chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// `settled`, `failed` or `conflict`.
     pub outcome: Option<String>,
     /// The transaction.
     pub tx_hash: Option<String>,
-    /// What was seen.
+    /// What the operator saw.
     pub note: Option<String>,
-    /// The chain of the transaction's row in the ledger, where that is of a payment with money.
+    /// The chain of the transaction's row in the ledger. `None` if there is no row, or only a mock.
     pub recorded_on: Option<String>,
-    /// Until when a block may still carry the authorization, as a text; `None`: none may any more.
+    /// The last time at which a block may carry the authorization, as text. `None` if it has passed.
     pub can_land_until: Option<String>,
 }
 
-/// A payment that is offered.
+/// A payment that a buyer sent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Offered {
     /// CAIP-2 identifier of its chain.
     pub network: String,
     /// Its token's contract.
     pub asset: String,
-    /// Of its authorization.
+    /// Its authorization's nonce.
     pub nonce: String,
     /// What it is for.
     pub endpoint: String,
@@ -135,35 +135,35 @@ pub struct Offered {
     pub idempotency_key: Option<String>,
     /// Whether a block may still carry the authorization of the reservation.
     pub can_land: bool,
-    /// When the reservation was delivered, as a text.
+    /// When the reservation was delivered, as text.
     pub delivered_at: Option<String>,
 }
 
-/// What becomes of a reservation.
+/// The result of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// What is stored.
+    /// The reservation to store.
     pub reservation: Reservation,
-    /// What the ledger must hold first.
+    /// The row that the ledger needs first.
     pub entry: Option<Entry>,
-    /// Whether this event, and no earlier one, marks it as delivered.
+    /// Whether this event is the first that delivers.
     pub is_new: bool,
-    /// What is to be told.
+    /// A warning to raise.
     pub warning: Option<Warning>,
 }
 
-/// What a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
+/// A row that a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// A row for this payment. When the ledger has the transaction already, [`Reservation::after`] is asked once
-    /// more.
+    /// A row for this payment. If the ledger already has the transaction, call [`Reservation::after`] again with the
+    /// differences.
     Settlement,
-    /// A correction of another payment's row: the transaction carried this one, too.
+    /// A correction of another payment's row: the transaction also carried this payment.
     Correction,
 }
 
 impl Entry {
-    /// The name of its kind.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -173,25 +173,25 @@ impl Entry {
     }
 }
 
-/// What is said beside an answer.
+/// A warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The primary message.
     pub message: String,
-    /// What was found.
+    /// Its DETAIL.
     pub detail: String,
-    /// What to do.
+    /// Its HINT.
     pub hint: &'static str,
 }
 
 impl Reservation {
-    /// What becomes of it after an event.
+    /// Decides what an event changes.
     ///
-    /// `known`: when the ledger was asked to take the transaction and has it already, the columns in which its row
-    /// is another payment's, separated by commas.
+    /// `known`: the columns in which the ledger's row of the transaction differs from this payment, separated by commas.
+    /// `None` if the ledger had no row.
     ///
     /// # Errors
-    /// [`Refused`]: all stays as it is.
+    /// [`Refused`]: nothing changes.
     pub fn after(&self, event: &Event, known: Option<&str>) -> Result<Next, Refused> {
         let taken = known.and_then(taken);
         match event {
@@ -227,7 +227,7 @@ impl Reservation {
             reservation: Self {
                 state: match (self.state, outcome) {
                     (State::Conflict, _) | (_, Outcome::Conflict) => State::Conflict,
-                    // What may have moved does not become unmoved by a later answer, nor what an operator found moved.
+                    // A later answer does not prove that money did not move, and does not replace an operator's finding.
                     (State::Pending, _) => State::Pending,
                     (state, _) if self.is_resolved => state,
                     (_, Outcome::Failed) => State::Failed,
@@ -244,7 +244,7 @@ impl Reservation {
         }
     }
 
-    /// The ledger has it: nothing that is said later changes that.
+    /// A later answer does not change a settled payment.
     fn after_late_answer(&self, answer: &Answer, named: Option<String>) -> Next {
         let names_another = named.is_some() && named != self.tx_hash;
         let is_other = names_another || answer.outcome == Outcome::Conflict;
@@ -349,7 +349,7 @@ impl Reservation {
         }
     }
 
-    /// Settled by a transaction that the ledger has for another payment.
+    /// Settled by a transaction that the ledger has as another payment's.
     fn carried(&self, hash: String) -> Next {
         let next = self.settled(hash, false);
         Next {
@@ -395,7 +395,7 @@ impl Reservation {
         })
     }
 
-    /// The reservation is the offered payment's own, or has to make place for it, or stands in its way.
+    /// The same payment gets its reservation. Another payment gets the key, or is refused.
     fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
         let is_own = (&self.network, &self.asset, &self.nonce)
             == (&offered.network, &offered.asset, &offered.nonce);
@@ -451,8 +451,7 @@ impl Reservation {
     }
 }
 
-/// Why a transaction that the ledger has is not this payment's. What the app noted of its answer is no fact of the
-/// payment.
+/// Why the ledger's row is not this payment. The app's note (`response_summary`) does not count.
 fn taken(columns: &str) -> Option<&'static str> {
     let mut facts = columns
         .split(", ")

@@ -5,7 +5,7 @@ use crate::evm::integer::{Integer, decimal, without_leading_zeros};
 use crate::evm::{address, fixed_bytes, hexadecimal, transaction_hash};
 use crate::x402::Error;
 
-/// What is recorded of a payment that moved, each part in the one spelling that the ledger has for it.
+/// A settlement, each part in the ledger's spelling.
 #[derive(Debug)]
 pub struct Settlement<'r> {
     /// The transaction, `0x` and 64 lower-case digits.
@@ -14,22 +14,22 @@ pub struct Settlement<'r> {
     pub payer: String,
     /// How much, in the token's smallest unit: decimal digits.
     pub amount: String,
-    /// Where.
+    /// The chain.
     pub network: &'r Network,
 }
 
-/// A settlement as it is given.
+/// A settlement as the caller spelled it.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadSettlement<'a> {
-    /// In any case, with `0x` or without.
+    /// The transaction, in any case, with or without `0x`.
     pub tx_hash: &'a str,
-    /// In any case; facilitators write addresses with the checksum, without, and in upper case.
+    /// The payer's address, in any case: facilitators write it with and without the checksum, and in upper case.
     pub payer: &'a str,
-    /// Decimal digits.
+    /// The amount in decimal digits.
     pub amount: &'a str,
-    /// A name or an identifier of the network.
+    /// The network's name or identifier.
     pub chain: &'a str,
-    /// `settled`: the ledger has nothing else.
+    /// `settled`: the ledger takes nothing else.
     pub status: &'a str,
 }
 
@@ -65,8 +65,8 @@ impl UnreadSettlement<'_> {
     }
 }
 
-/// The id of a transaction's row: a UUID of version 8 (RFC 9562) of the first bits of its hash. They are as good as
-/// random ones, and drawing those takes longer than a step of the insertion.
+/// The id of a transaction's row: a UUID of version 8 (RFC 9562), made of the first bits of its hash. The same
+/// transaction always gets the same id.
 #[must_use]
 pub fn row_id(tx_hash: &str) -> [u8; 16] {
     let hash: [u8; 32] = fixed_bytes(tx_hash).unwrap_or_default();

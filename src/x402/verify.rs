@@ -1,4 +1,4 @@
-//! Whether a payment fits what was asked for, as far as that can be seen without the chain.
+//! Checks a payment against the requirements, as far as possible without the chain.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,19 @@ use crate::evm::signature::Signature;
 use crate::json::Json;
 use crate::x402::Error;
 
-/// Seconds that an authorization must still be good for: what the reference implementation allows for
-/// getting it into a block.
+/// Seconds that an authorization must still be valid. The reference implementation allows as much for getting it into a
+/// block.
 const MARGIN_SECONDS: u64 = 6;
 
-/// What a database cannot see.
+/// What only the chain knows.
 pub const UNCHECKED: [&str; 3] = ["balance", "code_at_payer", "nonce_on_chain"];
 
-/// What came of it.
+/// The result of a check.
 #[derive(Debug)]
 pub enum Verdict<'a, 'r> {
-    /// It was held against an offer.
+    /// The payment was checked against an offer.
     Judged(Box<Judged<'a, 'r>>),
-    /// It was refused before that.
+    /// The payment was refused before that.
     Refused(Early),
 }
 
@@ -40,23 +40,23 @@ pub struct Judged<'a, 'r> {
     pub identifier: Result<Option<String>, PaymentRefusal>,
     /// The offer, as it was given.
     pub offer: Json<'a>,
-    /// What it says.
+    /// The offer's terms.
     pub terms: PaymentTerms<'r>,
-    /// Why the payment is refused, or not decided; `None`: it is valid.
+    /// Why the payment is refused or undecided. `None` if it is valid.
     pub refusal: Option<PaymentRefusal>,
 }
 
-/// Why a payment is refused before it is held against an offer.
+/// A payment that was refused before it was checked against an offer.
 #[derive(Debug)]
 pub struct Early {
-    /// Why.
+    /// The reason.
     pub refusal: PaymentRefusal,
     network: Option<String>,
     asset: Option<String>,
 }
 
 impl Verdict<'_, '_> {
-    /// `None`: only a facilitator can say.
+    /// Whether the payment is valid. `None` if only a facilitator can tell.
     #[must_use]
     pub fn is_valid(&self) -> Option<bool> {
         match self {
@@ -65,7 +65,7 @@ impl Verdict<'_, '_> {
         }
     }
 
-    /// Why the payment is refused, or not decided; `None`: it is valid.
+    /// Why the payment is refused or undecided. `None` if it is valid.
     #[must_use]
     pub fn refusal(&self) -> Option<&PaymentRefusal> {
         match self {
@@ -74,7 +74,7 @@ impl Verdict<'_, '_> {
         }
     }
 
-    /// What the payment authorizes, where it was held against an offer.
+    /// The payment's authorization, if it was checked against an offer.
     #[must_use]
     pub fn authorization(&self) -> Option<&Authorization> {
         match self {
@@ -103,7 +103,7 @@ impl Verdict<'_, '_> {
 }
 
 impl Judged<'_, '_> {
-    /// `None`: only a facilitator can say.
+    /// Whether the payment is valid. `None` if only a facilitator can tell.
     #[must_use]
     pub fn is_valid(&self) -> Option<bool> {
         is_valid(self.refusal.as_ref())
@@ -128,7 +128,7 @@ impl From<PaymentRefusal> for Early {
     }
 }
 
-/// Of an offer that is not known here.
+/// A payment that takes an unknown offer.
 impl From<&Unknown> for Early {
     fn from(taken: &Unknown) -> Self {
         Self {
@@ -139,12 +139,11 @@ impl From<&Unknown> for Early {
     }
 }
 
-/// Holds a payment, a header's value or JSON, against one requirement or a list of them, in the order of
-/// the reference implementation. `now`: seconds since 1970.
+/// Checks a payment (a header's value, or JSON) against one requirement or a list, in the order of the reference
+/// implementation. `now`: seconds since 1970.
 ///
 /// # Errors
-/// What is wrong with the requirements, which are the seller's. What is wrong with the payment is the
-/// verdict's.
+/// Invalid requirements, which are the seller's fault. An invalid payment is a [`Verdict`].
 pub fn verify<'a, 'r>(
     payment: &'a str,
     requirements: &'a str,
@@ -167,7 +166,7 @@ fn judge<'a, 'r>(
     let payment = Payment::read(payment)?;
     let matching = matching(&payment, offers, registry)?;
     let signed = payment.signed?;
-    // A payment of version 1 does not name its asset: it may fit another offer than the first.
+    // A payment of version 1 does not name its asset, so it may fit a later offer.
     let mut best = None;
     for (offer, terms) in matching {
         let refusal = check(&signed, &terms, now).err();
@@ -190,7 +189,7 @@ fn judge<'a, 'r>(
     })
 }
 
-/// The offers that a payment can be for; one at least.
+/// The offers that a payment can take, at least one.
 fn matching<'a, 'r>(
     payment: &Payment,
     mut offers: Vec<Offer<'a, 'r>>,
@@ -212,13 +211,13 @@ fn matching<'a, 'r>(
         if let Some(taken) = unknown().find(|offered| *offered == accepted) {
             return Err(taken.into());
         }
-        // What was not offered either is refused for the same reason, and not shown as an offer. That a token
-        // is not known says less than that nothing was offered on its network.
+        // An offer that the seller did not make is refused for the same reason, and is not shown. If only the token is
+        // unknown, the checks below tell more.
         if accepted.refusal.reason != InvalidReason::InvalidRequirements {
             return Err(accepted.refusal.clone().into());
         }
     }
-    // A payment of version 1 says no more of its offer than scheme and network.
+    // A payment of version 1 names only the scheme and the network of its offer.
     let is_taken = |offered: &&Unknown| offered.network.as_deref() == Some(&payment.network);
     let taken = unknown().find(is_taken).map(Early::from);
     if payment.scheme != EXACT {
@@ -258,7 +257,7 @@ fn matching<'a, 'r>(
     }
 }
 
-/// What a buyer of version 2 says to accept.
+/// The offer that a buyer of version 2 accepts.
 fn accepted_terms<'r>(
     accepted: Json,
     registry: Registry<'r>,

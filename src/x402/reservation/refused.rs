@@ -1,67 +1,67 @@
-//! Why a reservation stays as it is.
+//! Refused events of a reservation.
 
 use thiserror::Error;
 
 use super::State;
 use crate::report::{Report, sqlstate};
 
-/// What is refused, with its SQLSTATE, DETAIL and HINT.
+/// Why an event is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// What an operator says makes no sense.
+    /// An operator's arguments are invalid.
     #[error("invalid resolution of an x402 reservation")]
     InvalidFinding {
-        /// What is wrong, with its place, a sentence.
+        /// A sentence that names the argument and what is wrong.
         problem: String,
     },
-    /// What an operator says is not what the ledger has.
+    /// An operator contradicts the ledger.
     #[error("x402 reservation {id} is settled, and that is final")]
     Final {
-        /// Of the reservation.
+        /// The reservation's id.
         id: String,
-        /// That settled it.
+        /// The transaction that settled it.
         tx_hash: String,
     },
-    /// The ledger has the transaction for another payment.
+    /// The ledger has the transaction as another payment's.
     #[error("transaction {tx_hash} is recorded already")]
     Recorded {
         /// Its hash.
         tx_hash: String,
-        /// Whose it is, a sentence.
+        /// A sentence that says whose it is.
         problem: String,
     },
     /// Nothing was paid yet.
     #[error("x402 reservation {id} is not settled")]
     NotSettled {
-        /// Of the reservation.
+        /// The reservation's id.
         id: String,
-        /// Where it stands.
+        /// Its state.
         state: State,
     },
-    /// Money moved, or may have.
+    /// Money moved, or may have moved.
     #[error("x402 reservation {id} cannot be settled without money")]
     NotMocked {
-        /// Of the reservation.
+        /// The reservation's id.
         id: String,
-        /// Why, a sentence.
+        /// A sentence that says why.
         problem: String,
     },
-    /// The reservation stands in the way of another payment.
+    /// The reservation keeps another payment out.
     #[error("{message}")]
     Reserved {
-        /// In which way.
+        /// The primary message.
         message: &'static str,
-        /// Of the reservation.
+        /// The reservation's id.
         id: String,
-        /// Where it stands.
+        /// Its state.
         state: State,
         /// When it was delivered.
         delivered_at: Option<String>,
     },
-    /// What was given is not a reservation and an event.
+    /// The arguments are not a reservation and an event.
     #[error("invalid event of an x402 reservation")]
     Invalid {
-        /// What is wrong, with its place, a sentence.
+        /// A sentence that names the argument and what is wrong.
         problem: &'static str,
     },
 }
