@@ -18,7 +18,8 @@ mkdir -p "$work"
 
 # RUSTC_BOOTSTRAP: the flag is for nightly compilers, and stable ones ship what it needs.
 sanitized() {
-    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$work cargo "$@" --target "$host"
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_TARGET_DIR=$work \
+        cargo "$@" --target "$host"
 }
 sanitized test --lib --no-default-features --features jwks-fetch
 sanitized build --lib --no-default-features --features "pg$PG_MAJOR,jwks-fetch"
@@ -43,9 +44,10 @@ mkdir "$shared/reports"
 chmod 755 "$shared"
 chmod 1777 "$shared/reports"
 status=0
+# The test that is left out measures the memory of a process, and the sanitizer keeps what was freed.
 PACKAGE_DIR=$work/package SERVER_PRELOAD=$shared/asan.so \
-    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$shared/reports/asan \
-    cargo test -p insforge-integrations-tests "$@" || status=$?
+    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:quarantine_size_mb=16:log_path=$shared/reports/asan \
+    cargo test -p insforge-integrations-tests "$@" -- --skip a_session_remembers_a_bounded_number_of_tokens || status=$?
 for report in "$shared"/reports/*; do
     [ -e "$report" ] || break
     cat "$report"

@@ -1,12 +1,14 @@
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
   'Extension insforge_integrations: all objects that are not for the data API. The README says who may call which.';
+COMMENT ON SCHEMA insforge_integrations_internal IS
+  'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
   'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
-COMMENT ON FUNCTION insforge_integrations.holds_secret(text, text, bytea, text[]) IS
+COMMENT ON FUNCTION insforge_integrations_internal.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
-COMMENT ON FUNCTION insforge_integrations.provider_registration(text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers. Raises 22023 for invalid arguments.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
   'Stores a provider''s public keys, a JWK set (RFC 7517), and returns how many of them can verify its tokens: RSA of at least 2048 bits, P-256, P-384, P-521, Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
@@ -18,9 +20,9 @@ COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
   'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Removes the identity that authenticate() or pre_request() bound.';
-COMMENT ON FUNCTION insforge_integrations.better_auth_table(text, text[]) IS
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[]) IS
   'Better Auth''s own name for a table with this name and these columns; NULL if it is not one of Better Auth''s.';
-COMMENT ON FUNCTION insforge_integrations.better_auth_problems(text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, jsonb) IS
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
@@ -58,21 +60,21 @@ COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, 
   'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
   'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
-COMMENT ON FUNCTION insforge_integrations.force_sync_commit() IS
+COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
-COMMENT ON FUNCTION insforge_integrations.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
-  'Puts a settlement into the ledger. When the transaction is there already: the columns in which its row differs, separated by commas. Behind the functions on reservations and the import.';
-COMMENT ON FUNCTION insforge_integrations.call_as_its_owner(oid, text, text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
+  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. The functions on reservations and the import use it.';
+COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, text, jsonb) IS
   'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
-COMMENT ON FUNCTION insforge_integrations.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
-COMMENT ON FUNCTION insforge_integrations.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
-  'What becomes of a reservation after an event: answered, found, delivered, mocked or offered. known: what insert_x402_settlement() returned. Behind the functions on reservations.';
-COMMENT ON FUNCTION insforge_integrations.read_x402_payment(text, jsonb) IS
-  'A payment that fits what was asked for, taken apart; raises for any other. Behind reserve_x402_payment().';
-COMMENT ON FUNCTION insforge_integrations.x402_transaction_hash(text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
+  'The new state of a reservation after an event: answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
+COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb) IS
+  'Reads the parts of a payment that fits the requirements, and raises an error for any other. reserve_x402_payment() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
-COMMENT ON FUNCTION insforge_integrations.read_x402_settlement(text, text, text, text, text, text) IS
-  'A settlement in the ledger''s spelling, or what is wrong with it. Behind import_x402_payments().';
+COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS
+  'Reads a settlement in the ledger''s spelling, or says what is wrong with it. import_x402_payments() uses it.';
 
 -- All privileges. Only superusers have others.
 CREATE FUNCTION insforge_integrations.grant_to_insforge_roles() RETURNS void
@@ -113,7 +115,7 @@ BEGIN
     EXECUTE statement;
   END LOOP;
 
-  GRANT USAGE ON SCHEMA insforge_integrations TO PUBLIC;
+  GRANT USAGE ON SCHEMA insforge_integrations, insforge_integrations_internal TO PUBLIC;
   GRANT EXECUTE ON FUNCTION
     @extschema@.requesting_user_id(),
     @extschema@.requesting_org_id(),
@@ -177,7 +179,7 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
   'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again.';
 
-DROP FUNCTION insforge_integrations.watch_for_table_caches(regclass);
+DROP FUNCTION insforge_integrations_internal.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();
 -- Last, when all functions and views exist.
-SELECT insforge_integrations.note_installed_objects();
+SELECT insforge_integrations_internal.note_installed_objects();

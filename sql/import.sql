@@ -1,6 +1,6 @@
-CREATE FUNCTION insforge_integrations.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+CREATE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations.rows_of_ordinary_table(oid) IS
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
   'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
 
 CREATE FUNCTION insforge_integrations.import_x402_payments(source regclass)
@@ -17,10 +17,10 @@ DECLARE
   refused bigint := 0;
   differences text;
 BEGIN
-  FOR given IN SELECT * FROM insforge_integrations.rows_of_ordinary_table(source) LOOP
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
     id := given ->> 'id';
     tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations.read_x402_settlement(
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
       tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
       coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
     reason := CASE
@@ -29,7 +29,7 @@ BEGIN
       WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
     END;
     IF reason IS NULL THEN
-      differences := insforge_integrations.insert_x402_settlement(
+      differences := insforge_integrations_internal.insert_x402_settlement(
         read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
         id::uuid, read.created_at, NULL, NULL, NULL, false, true);
       IF differences IS NULL THEN

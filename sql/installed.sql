@@ -13,7 +13,7 @@ COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, vie
 COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
 
-CREATE FUNCTION insforge_integrations.compare_installed_objects(
+CREATE FUNCTION insforge_integrations_internal.compare_installed_objects(
     OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
   RETURNS SETOF record
   LANGUAGE sql STABLE
@@ -59,15 +59,15 @@ AS $$
          END AND p.objid IS NOT NULL, false)
   FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
 $$;
-COMMENT ON FUNCTION insforge_integrations.compare_installed_objects() IS
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
   'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
 
-CREATE FUNCTION insforge_integrations.note_installed_objects() RETURNS void
+CREATE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
   LANGUAGE sql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
   WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations.compare_installed_objects() c WHERE c.present IS NOT NULL
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
   ), gone AS (
     DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
   )
@@ -75,7 +75,7 @@ AS $$
   SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
   ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major
 $$;
-COMMENT ON FUNCTION insforge_integrations.note_installed_objects() IS
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
   'Notes the present functions, views and triggers of this extension as the installed ones. The install script and each upgrade script end with it.';
 
 CREATE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
@@ -86,13 +86,13 @@ DECLARE
   changed record;
 BEGIN
   FOR changed IN
-    SELECT c.* FROM insforge_integrations.compare_installed_objects() c
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
     WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
   LOOP
     EXECUTE changed.installed;
     -- In an upgrade script, created objects belong to the extension without this.
     IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations.compare_installed_objects() c
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
       WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
     ) THEN
       EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
@@ -107,7 +107,7 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
   'Restores the functions, views and triggers of this extension that somebody replaced, changed or disabled, and their privileges. Returns their names.';
 
-CREATE FUNCTION insforge_integrations.keep_installed_objects() RETURNS event_trigger
+CREATE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -123,7 +123,7 @@ BEGIN
   -- Checked only now: statements on other functions and views do not get here.
   IF changed IS NULL OR NOT EXISTS (
     SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
     WHERE NOT o.is_as_installed
   ) THEN
     RETURN;
@@ -135,12 +135,12 @@ BEGIN
     HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.keep_installed_objects() IS
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
   'Event trigger function: refuses a statement that changes a function or view of this extension.';
 
 CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
   WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations.keep_installed_objects();
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
 ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
   'Refuses a statement that changes a function or view of extension insforge_integrations.';

@@ -1,18 +1,18 @@
 -- A regular expression would take as long as the insertion itself.
-CREATE FUNCTION insforge_integrations.is_lower_hex(value text, digits integer) RETURNS boolean
+CREATE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
   LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
-COMMENT ON FUNCTION insforge_integrations.is_lower_hex(text, integer) IS
+COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
   'Whether a text is 0x and this number of lower-case hexadecimal digits.';
 
 -- tx_hash is the only unique key, so the table can be distributed by it.
 -- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
 -- INSERT, which takes longer than the insertion itself.
 CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
-  CHECK (insforge_integrations.is_lower_hex(VALUE, 64));
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
 COMMENT ON DOMAIN insforge_integrations.evm_hash IS
   '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
 CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
-  CHECK (insforge_integrations.is_lower_hex(VALUE, 40));
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
 COMMENT ON DOMAIN insforge_integrations.evm_address IS
   'An address: 0x and 40 lower-case hexadecimal digits.';
 CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
@@ -80,7 +80,7 @@ COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
 
-CREATE FUNCTION insforge_integrations.refuse_ledger_change() RETURNS trigger
+CREATE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
   LANGUAGE plpgsql
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -94,7 +94,7 @@ BEGIN
       ELSE 'To enter a refund, a reorganisation of the chain or a note, call insforge_integrations.correct_x402_settlement().' END;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
 
 DO $$
 DECLARE
@@ -103,16 +103,16 @@ BEGIN
   FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
     EXECUTE format(
       'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
        CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
        ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
       ledger);
   END LOOP;
 END
 $$;
 
-CREATE FUNCTION insforge_integrations.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
+CREATE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
   SET lock_timeout = '500ms'
@@ -128,7 +128,7 @@ BEGIN
     problem := 'The notification queue is nearly full.';
   ELSE
     BEGIN
-      PERFORM insforge_integrations.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
         (SELECT jsonb_build_object('new', jsonb_build_object(
            'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
            'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
@@ -148,10 +148,10 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.publish_x402_settlement(text, uuid) IS
+COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
   'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
 
-CREATE FUNCTION insforge_integrations.insert_x402_correction(
+CREATE FUNCTION insforge_integrations_internal.insert_x402_correction(
     tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)
   RETURNS insforge_integrations.x402_corrections
   LANGUAGE plpgsql VOLATILE
@@ -160,7 +160,7 @@ AS $$
 DECLARE
   corrected insforge_integrations.x402_corrections;
 BEGIN
-  PERFORM insforge_integrations.force_sync_commit();
+  PERFORM insforge_integrations_internal.force_sync_commit();
   -- With the lock, the count sees the corrections of earlier transactions.
   PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
   INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id)
@@ -175,7 +175,7 @@ EXCEPTION WHEN unique_violation THEN
     HINT = 'Try again in a new transaction.';
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.insert_x402_correction(text, text, numeric, text, text, uuid) IS
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid) IS
   'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
 
 CREATE FUNCTION insforge_integrations.correct_x402_settlement(
@@ -186,8 +186,8 @@ CREATE FUNCTION insforge_integrations.correct_x402_settlement(
 AS $$
 #variable_conflict use_variable
 DECLARE
-  hash text := insforge_integrations.x402_transaction_hash(tx_hash);
-  other text := insforge_integrations.x402_transaction_hash(other_hash);
+  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
   settled insforge_integrations.x402_settlements;
   known insforge_integrations.x402_corrections;
   another insforge_integrations.x402_corrections;
@@ -236,11 +236,11 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was recorded.';
   END IF;
-  known := insforge_integrations.insert_x402_correction(hash, kind, wanted, other, note, NULL);
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, NULL);
   IF kind = 'reorg' THEN
     FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
                    WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
     END LOOP;
   END IF;
   RETURN known;

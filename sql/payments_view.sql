@@ -72,7 +72,7 @@ COMMENT ON VIEW @extschema@.x402_payments IS
   'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. Read-only. publish_x402_payments() gives other roles than project_admin access.';
 
 CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations.refuse_ledger_change();
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
 
 CREATE FUNCTION @extschema@.record_x402_settlement(
     tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',

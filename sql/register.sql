@@ -1,4 +1,4 @@
-CREATE FUNCTION insforge_integrations.store_auth_provider(
+CREATE FUNCTION insforge_integrations_internal.store_auth_provider(
     provider text, preset text, arguments jsonb, session_secret text DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers
   LANGUAGE plpgsql VOLATILE
@@ -11,7 +11,7 @@ DECLARE
 BEGIN
   wanted := jsonb_populate_record(
     NULL::insforge_integrations.auth_providers,
-    insforge_integrations.provider_registration(preset, arguments));
+    insforge_integrations_internal.provider_registration(preset, arguments));
   LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
   SELECT p.name INTO other FROM insforge_integrations.auth_providers p
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
@@ -65,13 +65,13 @@ BEGIN
   RETURN wanted;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.store_auth_provider(text, text, jsonb, text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, text) IS
   'Stores the rules that a preset makes of its arguments, for the functions register_....';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
     frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'clerk', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
     'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences));
 COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text) IS
   'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens.';
@@ -79,7 +79,7 @@ COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], t
 CREATE FUNCTION insforge_integrations.register_auth0(
     domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'auth0', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
     'domain', domain, 'audience', audience, 'custom_domains', custom_domains));
 COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text) IS
   'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. custom_domains: other domains at which users sign in to the same tenant.';
@@ -87,7 +87,7 @@ COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], tex
 CREATE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'workos', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
     'client_id', client_id, 'issuers', issuers));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
   'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones.';
@@ -95,7 +95,7 @@ COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'kinde', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
     'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties));
 COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text) IS
   'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp").';
@@ -103,7 +103,7 @@ COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], tex
 CREATE FUNCTION insforge_integrations.register_stytch(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'stytch', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
   'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one.';
@@ -111,12 +111,12 @@ COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
     'project_id', project_id, 'base_url', base_url));
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) IS
   'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch().';
 
-CREATE FUNCTION insforge_integrations.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
+CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -125,7 +125,7 @@ DECLARE
   refused text;
   found jsonb;
 BEGIN
-  PERFORM insforge_integrations.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
+  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
   -- Somebody may have given a secret in place of a name, so the message does not show it.
   SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
     FROM jsonb_each_text(coalesce(names, '{}')) given
@@ -150,14 +150,14 @@ BEGIN
       DETAIL = refused,
       HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
   END IF;
-  FOREACH refused IN ARRAY insforge_integrations.better_auth_problems(schema_name, found) LOOP
+  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
     RAISE WARNING 'a table of Better Auth cannot be read: %', refused
       USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
   END LOOP;
   RETURN found;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.better_auth_names(text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb) IS
   'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
 
 CREATE FUNCTION insforge_integrations.register_better_auth(
@@ -166,14 +166,14 @@ CREATE FUNCTION insforge_integrations.register_better_auth(
     allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN (
-    SELECT insforge_integrations.store_auth_provider(name, 'better_auth', jsonb_build_object(
+    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
       'base_url', base_url, 'schema_name', schema_name, 'allow_bare_sessions', allow_bare_sessions,
       'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
       'id_type', (SELECT format_type(a.atttypid, NULL)
                   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                   WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
                     AND a.attname = coalesce(found.names ->> 'user.id', 'id'))), session_secret)
-    FROM insforge_integrations.better_auth_names(schema_name, names) AS found(names));
+    FROM insforge_integrations_internal.better_auth_names(schema_name, names) AS found(names));
 COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb) IS
   'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found.';
 
@@ -184,7 +184,7 @@ CREATE FUNCTION insforge_integrations.register_auth_provider(
     max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT 5, subject_pattern text DEFAULT NULL,
     subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations.store_auth_provider(name, 'custom', jsonb_build_object(
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
     'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
     'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
     'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,

@@ -1,7 +1,7 @@
--- A domain rather than a CHECK of the table, for the same reason as evm_hash.
+-- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'State of a payment: reserved, settled, pending, failed or conflict.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -33,7 +33,7 @@ CREATE TABLE insforge_integrations.x402_reservations (
   resolved_at           timestamptz,
   note                  text,
   delivered_at          timestamptz,
-  -- A payment with an unverified signature must not keep out a verified one: anybody can write the former.
+  -- A payment with an unverified signature must not block one with a verified signature: anybody can write the former.
   UNIQUE (network, asset, payer_address, nonce, is_signature_verified)
 );
 CREATE UNIQUE INDEX x402_reservations_idempotency_key
@@ -45,7 +45,7 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that were reserved before they settled, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -53,33 +53,33 @@ BEGIN
   FOR described IN SELECT * FROM (VALUES
     ('id', 'Id of the reservation.'),
     ('created_at', 'When the transaction that reserved it began.'),
-    ('state', 'reserved, settled (in the ledger), pending (it may have moved), failed (the facilitator moved nothing, or an operator found that it did not move), conflict (the answer is about another payment).'),
-    ('endpoint', 'What the payment is for.'),
-    ('idempotency_key', 'The buyer''s name for the request; NULL if there is none.'),
+    ('state', 'reserved, settled (in the ledger), pending (money may have moved), failed (the facilitator moved nothing, or an operator found that nothing moved), conflict (the answer is about another payment).'),
+    ('endpoint', 'The paid endpoint.'),
+    ('idempotency_key', 'The buyer''s key for the request; NULL if there is none.'),
     ('holds_key', 'Whether another authorization under the same key is refused.'),
     ('network', 'CAIP-2 identifier of the chain.'),
     ('asset', 'The token''s contract.'),
-    ('payer_address', 'Who signed.'),
-    ('pay_to', 'Who is paid.'),
-    ('amount', 'What was signed, in the token''s smallest unit.'),
+    ('payer_address', 'Address of the payer, who signed.'),
+    ('pay_to', 'Address of the recipient.'),
+    ('amount', 'The signed amount, in the token''s smallest unit.'),
     ('nonce', 'Nonce of the authorization (EIP-3009).'),
     ('valid_after', 'When the authorization begins.'),
     ('valid_before', 'When the authorization ends.'),
-    ('is_signature_verified', 'Whether the signature was verified here. Only a facilitator can verify a contract wallet''s signature.'),
-    ('payment', 'The payment as the buyer sent it, as JSON.'),
+    ('is_signature_verified', 'Whether the database verified the signature. Only a facilitator can verify a contract wallet''s.'),
+    ('payment', 'The buyer''s payment unchanged, as JSON.'),
     ('requirements', 'The requirement that the payment is for.'),
-    ('user_id', 'requesting_user_id() when it was reserved.'),
+    ('user_id', 'requesting_user_id() at the time of the reservation.'),
     ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
-    ('reason', 'Why it is not settled: the facilitator''s reason, or the extension''s.'),
-    ('message', 'A sentence on the reason.'),
+    ('reason', 'Why it is not settled: the facilitator''s reason, or this extension''s.'),
+    ('message', 'A sentence about the reason.'),
     ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
     ('response_summary', 'The app''s note on its answer.'),
-    ('is_mock', 'Whether mock_x402_settlement() settled it, without money.'),
-    ('is_batched', 'Whether the ledger has its transaction as another payment''s.'),
-    ('settled_at', 'When it was settled.'),
+    ('is_mock', 'mock_x402_settlement() settled it without money.'),
+    ('is_batched', 'Its transaction has a row in the ledger for another payment.'),
+    ('settled_at', 'Time of the settlement.'),
     ('resolved_at', 'When an operator entered what is on chain.'),
     ('note', 'The operator''s note.'),
-    ('delivered_at', 'When it was delivered to the buyer.')
+    ('delivered_at', 'Time of the delivery to the buyer.')
   ) AS column_comments (name, comment) LOOP
     EXECUTE format('COMMENT ON COLUMN insforge_integrations.x402_reservations.%I IS %L', described.name, described.comment);
   END LOOP;
@@ -92,10 +92,10 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text);
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The row that the functions on reservations return. is_new: whether this call reserved it, or marked it as delivered.';
+  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered.';
 
--- It has no SET clause, so that Postgres can inline it.
-CREATE FUNCTION insforge_integrations.x402_reservation_row(
+-- Without a SET clause, so Postgres can inline it.
+CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
     own insforge_integrations.x402_reservations, is_new boolean, chain text)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE sql STABLE
@@ -104,18 +104,18 @@ AS $$
              own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
              own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
 $$;
-COMMENT ON FUNCTION insforge_integrations.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
-  'Returns a reservation as the functions on reservations return it. chain: the name of its network.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
+  'Makes the row that the functions on reservations return. chain: the name of the network.';
 
--- Blocks can be late, and clocks differ.
+-- Five minutes more, because blocks can be late and clocks differ.
 CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  -- Times end with the year 294276.
+  -- Postgres' times end in the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Returns the last time at which a block may carry an authorization: 5 minutes after it ends, or infinity if Postgres has no such time.';
+  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
 
-CREATE FUNCTION insforge_integrations.lock_x402_reservation(reservation_id uuid)
+CREATE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -123,7 +123,7 @@ AS $$
 DECLARE
   own insforge_integrations.x402_reservations;
 BEGIN
-  PERFORM insforge_integrations.force_sync_commit();
+  PERFORM insforge_integrations_internal.force_sync_commit();
   SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION USING
@@ -135,7 +135,7 @@ BEGIN
   RETURN own;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.lock_x402_reservation(uuid) IS 'Returns a reservation and locks it until the transaction ends. Raises 22023 if there is none.';
+COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
@@ -154,12 +154,12 @@ BEGIN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
       MESSAGE = 'invalid x402 reservation',
-      DETAIL = 'An endpoint has 1 to 2000 bytes, an idempotency key 1 to 255.',
-      HINT = 'Give the address that the buyer asked for. Nothing was reserved.';
+      DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
+      HINT = 'Give the address that the buyer requested. Nothing was reserved.';
   END IF;
-  SELECT * INTO STRICT offered FROM insforge_integrations.read_x402_payment(payment, requirements);
+  SELECT * INTO STRICT offered FROM insforge_integrations_internal.read_x402_payment(payment, requirements);
   key := coalesce(key, offered.identifier);
-  PERFORM insforge_integrations.force_sync_commit();
+  PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
     SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
       WHERE r.network = offered.network AND r.asset = offered.asset
@@ -174,12 +174,12 @@ BEGIN
         FOR UPDATE;
     END IF;
     IF FOUND THEN
-      SELECT * INTO STRICT after FROM insforge_integrations.x402_reservation_after(known, 'offered', jsonb_build_object(
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
         'network', offered.network, 'asset', offered.asset, 'nonce', offered.nonce, 'endpoint', endpoint,
         'idempotency_key', key, 'delivered_at', known.delivered_at::text,
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
-        RETURN NEXT insforge_integrations.x402_reservation_row(known, false, offered.chain);
+        RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, false, offered.chain);
         RETURN;
       END IF;
       UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
@@ -194,19 +194,19 @@ BEGIN
     ON CONFLICT DO NOTHING
     RETURNING * INTO known;
     IF FOUND THEN
-      RETURN NEXT insforge_integrations.x402_reservation_row(known, true, offered.chain);
+      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain);
       RETURN;
     END IF;
   END LOOP;
   RAISE EXCEPTION USING
     ERRCODE = 'serialization_failure',
     MESSAGE = 'could not reserve the payment',
-    DETAIL = 'Another transaction is reserving it, or something on the table takes rows away.',
+    DETAIL = 'Another transaction is reserving it, or a trigger or rule on the table drops rows.',
     HINT = 'Try again in a new transaction.';
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
-  'Reserves a valid payment before a facilitator is asked to settle it. Commit, then call the facilitator only if is_new is true. payment: the header or its JSON; requirements: one requirement or a list. The same authorization again raises 23505; with the same endpoint and idempotency key (the argument, or extension payment-identifier) it returns its reservation. Another authorization under that key raises 23505 while the first may still land. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+  'Stores a valid payment before a facilitator settles it. Commit, then call the facilitator only if is_new is true. payment: header or JSON. requirements: the seller''s. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -218,13 +218,13 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
            'to', r.asset,
            'data', '0xe94a0102' || repeat('0', 24) || substr(r.payer_address, 3) || substr(r.nonce, 3)), 'latest'))
            AS authorization_state_call,
-         format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used; find its transaction by event AuthorizationUsed and resolve as settled. False after can_land_until means that it did not move: resolve as failed.',
+         format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used: find its transaction by event AuthorizationUsed, and resolve as settled. False after can_land_until means that no money moved: resolve as failed.',
                 r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network)) AS check_on_chain
   FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
   WHERE r.state <> 'settled' AND r.resolved_at IS NULL
     AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
-    -- A payment with an unverified signature cannot settle any more if the facilitator called the signature invalid, or
-    -- if another reservation of the same authorization settled.
+    -- A payment with a wrong signature cannot settle any more, nor can one whose authorization another reservation
+    -- has settled.
     AND (r.is_signature_verified OR NOT (
       (r.state = 'failed' AND r.reason IN (
          'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
@@ -233,7 +233,7 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.asset, s.payer_address, s.nonce) = (r.network, r.asset, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments that may have moved money, or still may, and have no row in the ledger; and what to look up on chain. authorization_state_call is a JSON-RPC request to the network''s node.';
+  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address, r.amount, r.network,
@@ -241,4 +241,4 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   FROM insforge_integrations.x402_reservations r
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
-  'Payments that settled and were not marked as delivered: paid, not served.';
+  'Payments that are settled and not marked as delivered.';

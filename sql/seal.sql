@@ -4,14 +4,14 @@ CREATE VIEW insforge_integrations.better_auth_tables AS
     SELECT c.oid, c.relname, c.relnamespace, n.nspname,
            (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'pg_catalog', 'information_schema', 'pg_toast')
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
   ), given AS (
     SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
     FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
     WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
     GROUP BY 1, 2
   ), shaped AS MATERIALIZED (
-    SELECT d.*, insforge_integrations.better_auth_table(d.relname, d.columns) AS shape FROM described d
+    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
   ), known AS (
     SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
            -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.

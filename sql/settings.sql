@@ -1,6 +1,6 @@
-CREATE FUNCTION insforge_integrations.invalidate_table_cache() RETURNS trigger
+CREATE FUNCTION insforge_integrations_internal.invalidate_table_cache() RETURNS trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'invalidate_table_cache';
-COMMENT ON FUNCTION insforge_integrations.invalidate_table_cache() IS
+COMMENT ON FUNCTION insforge_integrations_internal.invalidate_table_cache() IS
   'Trigger function: makes every session read the changed table again.';
 
 CREATE TABLE insforge_integrations.settings (
@@ -14,7 +14,7 @@ COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in every sessio
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
 
-CREATE FUNCTION insforge_integrations.token_role_problem(role text) RETURNS text
+CREATE FUNCTION insforge_integrations_internal.token_role_problem(role text) RETURNS text
   LANGUAGE sql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -30,25 +30,25 @@ AS $$
   END
   FROM (SELECT role) given(name) LEFT JOIN pg_roles r ON r.rolname = given.name
 $$;
-COMMENT ON FUNCTION insforge_integrations.token_role_problem(text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.token_role_problem(text) IS
   'Says in a sentence why a role cannot be token_role: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL if it can.';
 
 -- Adds the triggers that keep sessions' copies of a table up to date. Only the install script uses it, and drops it.
-CREATE FUNCTION insforge_integrations.watch_for_table_caches(watched regclass) RETURNS void
+CREATE FUNCTION insforge_integrations_internal.watch_for_table_caches(watched regclass) RETURNS void
   LANGUAGE plpgsql AS $$
 BEGIN
   -- ALWAYS: a logical replication worker applies rows as session_replication_role = replica.
   EXECUTE format(
     'CREATE TRIGGER invalidate_table_cache
        AFTER INSERT OR UPDATE OR DELETE ON %1$s
-       FOR EACH ROW EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+       FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.invalidate_table_cache();
      CREATE TRIGGER invalidate_table_cache_on_truncate
        AFTER TRUNCATE ON %1$s
-       FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations.invalidate_table_cache();
+       FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.invalidate_table_cache();
      ALTER TABLE %1$s
        ENABLE ALWAYS TRIGGER invalidate_table_cache,
        ENABLE ALWAYS TRIGGER invalidate_table_cache_on_truncate',
     watched);
 END
 $$;
-SELECT insforge_integrations.watch_for_table_caches('insforge_integrations.settings');
+SELECT insforge_integrations_internal.watch_for_table_caches('insforge_integrations.settings');

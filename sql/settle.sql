@@ -1,5 +1,5 @@
--- Locks the reservation, calls src/x402/reservation.rs, stores the result and raises its warning.
-CREATE FUNCTION insforge_integrations.advance_x402_reservation(
+-- This function locks, stores and warns. src/x402/reservation.rs decides.
+CREATE FUNCTION insforge_integrations_internal.advance_x402_reservation(
     reservation_id uuid, event text, said jsonb, response_summary text, note text)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE plpgsql VOLATILE
@@ -7,7 +7,7 @@ CREATE FUNCTION insforge_integrations.advance_x402_reservation(
 AS $$
 #variable_conflict use_variable
 DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations.lock_x402_reservation(reservation_id);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
   after record;
   known text;
   is_news boolean := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
@@ -15,18 +15,18 @@ BEGIN
   IF event = 'found' THEN
     said := said || jsonb_build_object(
       'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
-                      WHERE s.tx_hash = insforge_integrations.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
+                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
       'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
                          WHERE until > clock_timestamp()));
   END IF;
-  SELECT * INTO STRICT after FROM insforge_integrations.x402_reservation_after(own, event, said, NULL);
+  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
   IF after.entry = 'settlement' THEN
-    known := insforge_integrations.insert_settlement_of_x402_reservation(own, after.tx_hash, response_summary, after.is_mock);
+    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(own, after.tx_hash, response_summary, after.is_mock);
     IF known IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations.x402_reservation_after(own, event, said, known);
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
     END IF;
   ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations.insert_x402_correction(after.tx_hash, 'batched', own.amount, NULL, note, own.id);
+    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', own.amount, NULL, note, own.id);
   END IF;
   IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
     UPDATE insforge_integrations.x402_reservations r
@@ -43,19 +43,19 @@ BEGIN
   END IF;
   IF after.entry = 'correction' THEN
     IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
-      PERFORM insforge_integrations.publish_x402_settlement(own.tx_hash, own.id);
+      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
     END IF;
   END IF;
   IF after.warning IS NOT NULL THEN
     RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
   END IF;
-  RETURN insforge_integrations.x402_reservation_row(own, after.is_new, after.chain);
+  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.advance_x402_reservation(uuid, text, jsonb, text, text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
   'Enters an event of a reservation: answered, found, delivered or mocked. The functions on reservations use it.';
 
-CREATE FUNCTION insforge_integrations.insert_settlement_of_x402_reservation(
+CREATE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
     own insforge_integrations.x402_reservations, tx_hash text, response_summary text, is_mock boolean)
   RETURNS text
   LANGUAGE plpgsql VOLATILE
@@ -69,7 +69,7 @@ BEGIN
              WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
     RETURN 'reservation_id';
   END IF;
-  known := insforge_integrations.insert_x402_settlement(
+  known := insforge_integrations_internal.insert_x402_settlement(
     tx_hash, own.payer_address, own.endpoint, own.amount::text, own.network, response_summary, NULL, NULL, own.asset,
     own.user_id, own.id, is_mock, false);
   IF known IS NOT NULL THEN
@@ -83,8 +83,8 @@ BEGIN
   RETURN known;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, text, boolean) IS
-  'Adds the settlement of a reservation to the ledger and returns NULL. If the ledger already has the transaction: returns the columns in which its row differs, separated by commas.';
+COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, text, boolean) IS
+  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
 
 CREATE FUNCTION @extschema@.settle_x402_reservation(
     reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
@@ -93,12 +93,12 @@ CREATE FUNCTION @extschema@.settle_x402_reservation(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN NEXT insforge_integrations.advance_x402_reservation(
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
     reservation_id, 'answered', coalesce(facilitator_response, 'null'), response_summary, NULL);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters a facilitator''s answer as it came: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. Deliver only if it is settled. The same answer again changes nothing.';
+  'Enters the facilitator''s unchanged answer: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. Deliver only if it is settled. The same answer again changes nothing.';
 
 CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
     reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL)
@@ -107,12 +107,12 @@ CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN NEXT insforge_integrations.advance_x402_reservation(
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
     reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note), NULL, note);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
-  'Enters what an operator found on chain. outcome: settled (tx_hash goes into the ledger), failed (the payment did not move and can no longer move; note says why), or conflict (tx_hash is recorded for another payment and also carried this one; needs a note). After conflict the reservation is settled, and the ledger keeps its one row.';
+  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row.';
 
 CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -120,11 +120,11 @@ CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  RETURN NEXT insforge_integrations.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for one call only. Deliver only then: a payment that is sent again buys nothing twice. Raises 55000 for a reservation that is not settled.';
+  'Marks a reservation as delivered. is_new is true for only one call: deliver then, so that a payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
 
 CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -132,18 +132,18 @@ CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF NOT insforge_integrations.mock_settlements_are_allowed() THEN
+  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'mock settlements are not allowed',
-      DETAIL = 'Setting allow_mock_settlements is off: what is delivered here is paid for.',
+      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
       HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
   END IF;
-  RETURN NEXT insforge_integrations.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without money, if setting allow_mock_settlements is on. The row is marked is_mock and counts in no total.';
+  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
 
 CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
   RETURNS jsonb
@@ -151,13 +151,13 @@ CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uu
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations.lock_x402_reservation(reservation_id);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
 BEGIN
   RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'Returns the body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
 
 CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
   RETURNS text
@@ -165,18 +165,18 @@ CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_i
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations.lock_x402_reservation(reservation_id);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
 BEGIN
   IF own.state <> 'settled' THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = format('x402 reservation %s is not settled', own.id),
       DETAIL = format('It is %s.', own.state),
-      HINT = 'The header tells a buyer of a payment that has settled.';
+      HINT = 'The header is only for settled payments.';
   END IF;
   RETURN insforge_integrations.x402_payment_response_header(
     own.tx_hash, coalesce(own.requirements ->> 'network', own.network), own.payer_address);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Returns header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';

@@ -94,7 +94,7 @@ CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
 COMMENT ON VIEW insforge_integrations.x402_assets IS
   'Tokens for payments, with the EIP-712 domain under which each contract checks signatures. is_verified: the domain hashes to the separator that was read on chain. An operator''s row takes precedence over a built-in one.';
 
-SELECT insforge_integrations.watch_for_table_caches(watched)
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
 FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
 
 CREATE FUNCTION insforge_integrations.register_x402_network(

@@ -62,8 +62,11 @@ pub extern "C-unwind" fn _PG_init() {
 mod install_script {
     use pgrx::{extension_sql_file, pg_schema};
 
+    // sql/start.sql makes them first; pgrx wants to know of them.
     #[pg_schema]
     mod insforge_integrations {}
+    #[pg_schema]
+    mod insforge_integrations_internal {}
 
     /// Each file with its name, and the files and functions that must come before it.
     macro_rules! sql_files {
@@ -72,9 +75,9 @@ mod install_script {
         };
     }
 
-    extension_sql_file!("../sql/conflicts.sql", name = "conflicts", bootstrap);
+    extension_sql_file!("../sql/start.sql", name = "start", bootstrap);
     sql_files! {
-        "settings" = "../sql/settings.sql" after [insforge_integrations];
+        "settings" = "../sql/settings.sql" after [];
         "identity" = "../sql/identity.sql" after ["settings"];
         "adoption" = "../sql/adoption.sql" after ["identity"];
         "providers" = "../sql/providers.sql" after ["settings"];
@@ -95,7 +98,7 @@ mod install_script {
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
         "import" = "../sql/import.sql" after ["ledger", imports::read_x402_settlement];
         "ledger_guard" = "../sql/ledger_guard.sql" after ["reservations"];
-        "installed" = "../sql/installed.sql" after [insforge_integrations];
+        "installed" = "../sql/installed.sql" after ["settings"];
         "advisor_facts" = "../sql/advisor/facts.sql" after ["identity", "settings"];
         "advise" = "../sql/advisor/advise.sql" after ["advisor_facts"];
         "advisor_policies" = "../sql/advisor/policies.sql" after ["advise"];

@@ -31,7 +31,7 @@ fn assert_kept(client: &mut Client, statement: &str) {
 fn unlike_installed(client: &mut Client) -> Vec<String> {
     client
         .query(
-            "SELECT identity FROM insforge_integrations.compare_installed_objects() WHERE NOT is_as_installed",
+            "SELECT identity FROM insforge_integrations_internal.compare_installed_objects() WHERE NOT is_as_installed",
             &[],
         )
         .unwrap()
@@ -121,7 +121,7 @@ fn no_function_or_view_of_the_extension_is_changed() {
     }
     assert_kept(
         &mut client,
-        "CREATE OR REPLACE FUNCTION insforge_integrations.refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
     );
     let view: String = client
         .query_one(
@@ -197,9 +197,9 @@ fn alter_extension_update_mends_what_was_replaced() {
         .get(0);
     let script = "
         SELECT insforge_integrations.restore_installed_objects();
-        CREATE OR REPLACE FUNCTION insforge_integrations.rotation_steps() RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY['next'];
+        CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY['next'];
         SELECT insforge_integrations.grant_to_insforge_roles();
-        SELECT insforge_integrations.note_installed_objects();";
+        SELECT insforge_integrations_internal.note_installed_objects();";
     std::fs::write(
         format!("{directory}/extension/insforge_integrations--0.1.0--next.sql"),
         script,
@@ -218,8 +218,8 @@ fn alter_extension_update_mends_what_was_replaced() {
     let row = client
         .query_one(
             "SELECT requesting_user_id(), requesting_org_id(),
-                    (SELECT count(*) FROM insforge_integrations.compare_installed_objects() WHERE NOT is_as_installed),
-                    insforge_integrations.rotation_steps()",
+                    (SELECT count(*) FROM insforge_integrations_internal.compare_installed_objects() WHERE NOT is_as_installed),
+                    insforge_integrations_internal.rotation_steps()",
             &[],
         )
         .unwrap();

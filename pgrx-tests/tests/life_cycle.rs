@@ -48,7 +48,7 @@ fn a_session_survives_drop_and_create() {
     }
     let left: i64 = client
         .query_one(
-            "SELECT count(*) FROM pg_namespace WHERE nspname = 'insforge_integrations'",
+            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'insforge\\_integrations%'",
             &[],
         )
         .unwrap()
@@ -76,20 +76,27 @@ fn only_a_superuser_can_create_it() {
 #[test]
 fn a_schema_in_its_place_stops_create_extension() {
     let (_database, mut client) = empty();
-    client
-        .batch_execute("CREATE SCHEMA insforge_integrations AUTHORIZATION authenticated")
-        .unwrap();
-    let refused = client
-        .batch_execute("CREATE EXTENSION insforge_integrations")
-        .unwrap_err();
-    let error = refused.as_db_error().unwrap();
-    assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
-    assert!(
-        error
-            .message()
-            .contains("schema insforge_integrations is not a member"),
-        "{error:?}"
-    );
+    for schema in ["insforge_integrations", "insforge_integrations_internal"] {
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA {schema} AUTHORIZATION authenticated"
+            ))
+            .unwrap();
+        let refused = client
+            .batch_execute("CREATE EXTENSION insforge_integrations")
+            .unwrap_err();
+        let error = refused.as_db_error().unwrap();
+        assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+        assert!(
+            error
+                .message()
+                .contains(&format!("schema {schema} is not a member")),
+            "{error:?}"
+        );
+        client
+            .batch_execute(&format!("DROP SCHEMA {schema}"))
+            .unwrap();
+    }
 }
 
 #[test]
@@ -207,7 +214,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         assert_eq!(x402(&mut client), x402_before);
         let changed = client
             .query(
-                "SELECT FROM insforge_integrations.compare_installed_objects() WHERE NOT is_as_installed",
+                "SELECT FROM insforge_integrations_internal.compare_installed_objects() WHERE NOT is_as_installed",
                 &[],
             )
             .unwrap();

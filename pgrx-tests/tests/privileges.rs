@@ -55,6 +55,7 @@ const GRANTED: &[&str] = &[
     "SELECT ON view insforge_integrations.x402_totals TO project_admin",
     "SELECT ON view public.x402_payments TO project_admin",
     "USAGE ON schema insforge_integrations TO PUBLIC",
+    "USAGE ON schema insforge_integrations_internal TO PUBLIC",
     "USAGE ON type insforge_integrations.evm_address TO PUBLIC",
     "USAGE ON type insforge_integrations.evm_amount TO PUBLIC",
     "USAGE ON type insforge_integrations.evm_hash TO PUBLIC",

@@ -11,21 +11,21 @@ COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later fa
 COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.query IS 'The query.';
 
-CREATE FUNCTION insforge_integrations.flat_expression(expression text) RETURNS text
+CREATE FUNCTION insforge_integrations_internal.flat_expression(expression text) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
   -- The parentheses of calls stay.
   replace(replace(replace(replace(
     regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
       '::(text|uuid|character varying|varchar|integer|bigint|smallint)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
-COMMENT ON FUNCTION insforge_integrations.flat_expression(text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.flat_expression(text) IS
   'Removes parentheses, casts and SELECT around a call from an expression that pg_get_expr() wrote. The advisor then looks for a comparison in it.';
 
-CREATE FUNCTION insforge_integrations.steps(VARIADIC lines text[]) RETURNS text
+CREATE FUNCTION insforge_integrations_internal.steps(VARIADIC lines text[]) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
   -- A name can contain a line break. The text after it would be SQL.
   (SELECT pg_catalog.string_agg(pg_catalog.format('-- %s. %s', l.number, pg_catalog.regexp_replace(l.line, '[\n\r]+', ' ', 'g')), E'\n' ORDER BY l.number)
    FROM pg_catalog.unnest(lines) WITH ORDINALITY AS l(line, number));
-COMMENT ON FUNCTION insforge_integrations.steps(text[]) IS
+COMMENT ON FUNCTION insforge_integrations_internal.steps(text[]) IS
   'Steps for a person, as numbered SQL comments. Each step is one line, even if a name in it has line breaks.';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
@@ -119,15 +119,15 @@ $fact$),
 $fact$),
 (9, 'compared_columns', 'Columns that a policy compares with the requesting user. is_read: in USING, for existing rows.', $fact$
   WITH expression AS MATERIALIZED (
-    SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations.flat_expression(e.expression), ' ') AS flat
+    SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations_internal.flat_expression(e.expression), ' ') AS flat
     FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
     WHERE e.expression IS NOT NULL
   ), asking AS MATERIALIZED (
-    SELECT insforge_integrations.flat_expression(i.call) AS call, i.kind FROM identity_functions i
+    SELECT insforge_integrations_internal.flat_expression(i.call) AS call, i.kind FROM identity_functions i
     UNION ALL
     SELECT 'auth.jwt() ->> ''sub''', 'text'
   ), used AS MATERIALIZED (
-    SELECT DISTINCT p.oid, a.attnum, a.attname, a.atttypid, insforge_integrations.flat_expression(quote_ident(a.attname)) AS flat
+    SELECT DISTINCT p.oid, a.attnum, a.attname, a.atttypid, insforge_integrations_internal.flat_expression(quote_ident(a.attname)) AS flat
     FROM policies p
       JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0

@@ -7,7 +7,7 @@ $rule$
   SELECT format('%s %s', o.kind, o.identity) AS affected_object,
          CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
          'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
-  FROM insforge_integrations.compare_installed_objects() o
+  FROM insforge_integrations_internal.compare_installed_objects() o
   WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
 $rule$),
 ('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
@@ -16,7 +16,7 @@ $rule$),
 $rule$
   SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
          CASE
-           WHEN t.name <> 'authenticated' AND insforge_integrations.token_role_problem('authenticated') IS NULL THEN
+           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
              'SELECT insforge_integrations.configure(''token_role'', NULL);'
            WHEN r.oid IS NULL THEN
              format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
@@ -24,9 +24,9 @@ $rule$
              CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
              (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
               FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid AND insforge_integrations.token_role_problem(g.rolname) IS NOT NULL))
+              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
          END AS recommendation
-  FROM (SELECT w.name, w.is_chosen, insforge_integrations.token_role_problem(w.name) AS problem
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
         FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
               FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
     LEFT JOIN pg_roles r ON r.rolname = t.name
@@ -39,7 +39,7 @@ $rule$),
 'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
 $rule$
   SELECT 'setting identity_source' AS affected_object, NULL AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
            'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
            'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
@@ -66,7 +66,7 @@ $rule$
   GROUP BY i.oid
   UNION ALL
   SELECT format('%I on %s', p.name, p.table_name), NULL,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
            format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
   FROM policies p

@@ -98,7 +98,7 @@ $rule$
     -- A CHECK constraint of the table, or of the column's domain.
     AND NOT EXISTS (
       SELECT FROM (
-        SELECT ' ' || insforge_integrations.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
+        SELECT ' ' || insforge_integrations_internal.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
                CASE WHEN c.contypid = 0 THEN quote_ident(t.hash) ELSE 'VALUE' END AS subject
         FROM pg_constraint c
         WHERE c.contype = 'c' AND c.convalidated

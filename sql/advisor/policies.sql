@@ -1,7 +1,7 @@
 -- Policies: how they identify the user, and which rows they let through.
 
 -- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
-CREATE FUNCTION insforge_integrations.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
+CREATE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
     WITH calls AS (
       SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
@@ -17,7 +17,7 @@ CREATE FUNCTION insforge_integrations.with_text_user_id(expression text, uuid_ca
              coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
              cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
     FROM calls, cast_id);
-COMMENT ON FUNCTION insforge_integrations.with_text_user_id(text, text[]) IS
+COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
   'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
@@ -30,7 +30,7 @@ INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query)
                  WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
          OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
              AND concat(p.using_expression, p.check_expression)
-                 <> concat(insforge_integrations.with_text_user_id(p.using_expression, NULL), insforge_integrations.with_text_user_id(p.check_expression, NULL))))
+                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
 $fact$),
 (31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
   SELECT u.relation, u.attnum, u.name
@@ -76,8 +76,8 @@ $fact$),
            string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
                              CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
                              p.command,
-                             p.roles, ' USING (' || insforge_integrations.with_text_user_id(p.using_expression, c.calls) || ')',
-                             ' WITH CHECK (' || insforge_integrations.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
+                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
+                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
     FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
     GROUP BY p.relation
   ), referenced AS (
@@ -85,7 +85,7 @@ $fact$),
   )
   SELECT c.relation, c.name, c.policies, c.columns,
          CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations.steps(
+              ELSE insforge_integrations_internal.steps(
                 c.obstacle || ' Drop these objects, and keep their definitions.',
                 'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
                 format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
@@ -189,7 +189,7 @@ $rule$),
 'Says what to write instead of auth.uid().',
 $rule$
   SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
            'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
   FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')

@@ -15,7 +15,7 @@ $rule$
   -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
   -- which is right if sessions are exchanged.
   SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
            format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
                   p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
@@ -50,7 +50,7 @@ $rule$
          concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
                    -- An address can contain a password, and an error can repeat the address.
                    CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
            'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
            format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
@@ -68,7 +68,7 @@ $rule$),
 $rule$
   SELECT format('provider %I', p.name) AS affected_object,
          CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations.steps(CASE p.preset
+         insforge_integrations_internal.steps(CASE p.preset
            WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
                                     p.issuers[1], p.name)
            WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
@@ -85,7 +85,7 @@ $rule$),
 'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
 $rule$
   SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
                   CASE p.preset WHEN 'custom' THEN 'register_auth_provider' ELSE 'register_' || p.preset END, p.name),
            format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation

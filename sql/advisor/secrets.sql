@@ -1,10 +1,10 @@
 -- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE FUNCTION insforge_integrations.rotation_steps() RETURNS text[]
+CREATE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
     'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret.',
     'Set JWT_SECRET there to the output of: openssl rand -base64 32',
     'Restart InsForge with PostgREST and Postgres. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations.rotation_steps() IS
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
   'The steps that give InsForge a new JWT secret, for steps().';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
@@ -60,18 +60,18 @@ $rule$
     FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
                         '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
   ), told AS (
-    SELECT s.*, insforge_integrations.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
     FROM setting s
   )
   SELECT format('setting %s %s', s.name, s.place) AS affected_object,
          CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
          CASE
            WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations.steps(VARIADIC ARRAY[
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
                'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations.rotation_steps())
+               || insforge_integrations_internal.rotation_steps())
            WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations.steps(
+             insforge_integrations_internal.steps(
                'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
                CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
                     ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
@@ -79,7 +79,7 @@ $rule$
            WHEN s.reset = 'ALTER SYSTEM' THEN
              format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
            WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations.steps(
+           ELSE insforge_integrations_internal.steps(
              format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
              'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
          END AS recommendation
@@ -94,7 +94,7 @@ $rule$),
 $rule$
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
          format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
            'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
            'If PostgREST''s pre-request verifies tokens and no token is exchanged, no secret is needed. Then forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
@@ -138,7 +138,7 @@ $rule$
     SELECT c.classid, c.objid, c.objsubid, c.is_comment
     FROM code c
     WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
   ), named AS (
     SELECT p.is_comment, p.objid, o.type, o.identity
     FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
@@ -156,9 +156,9 @@ $rule$
              CASE WHEN n.type = 'domain constraint'
                   THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
                   ELSE n.identity END)
-         ELSE insforge_integrations.steps(VARIADIC ARRAY[
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
            concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations.rotation_steps())
+           || insforge_integrations_internal.rotation_steps())
          END AS recommendation
   FROM named n
 $rule$),
@@ -191,7 +191,7 @@ $rule$
     FROM stripped s
   )
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations.steps(VARIADIC insforge_integrations.rotation_steps()) AS recommendation
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
   FROM judged j
   WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
   HAVING count(*) > 0
@@ -201,7 +201,7 @@ $rule$),
 'Gives Better Auth its own secret. Its users must sign in again.',
 $rule$
   SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations.steps(
+         insforge_integrations_internal.steps(
            'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
            'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
              || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),

@@ -62,7 +62,7 @@ fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
 /// Refuses a role that tokens must not give to users.
 fn check_token_role(role: &str) -> Result<()> {
     let problem = Spi::get_one_with_args::<String>(
-        "SELECT insforge_integrations.token_role_problem($1)",
+        "SELECT insforge_integrations_internal.token_role_problem($1)",
         &[role.into()],
     )
     .map_err(Error::bug)?;
@@ -92,7 +92,7 @@ fn warn_of_exchanged_tokens() {
 }
 
 /// Setting `allow_mock_settlements`.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_unsafe)]
 fn mock_settlements_are_allowed() -> reported::Result<bool> {
     Ok(current()?.allow_mock_settlements)
 }

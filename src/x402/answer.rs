@@ -1,5 +1,5 @@
-//! What facilitators answer to a request to settle: the protocol's own answers, both of OKX's, and
-//! whatever else comes back from a server that was to move money.
+//! Facilitators' answers to a request to settle: the protocol's own, both of OKX's, and anything else that such a server
+//! can send.
 
 use std::borrow::Cow;
 
@@ -9,45 +9,45 @@ use crate::evm::integer::{U256, decimal, digits};
 use crate::evm::{Word, fixed_bytes, transaction_hash};
 use crate::json::{Json, Members};
 
-/// What an answer is held against.
+/// The payment that an answer must be about.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Where the payment is made.
+    /// The network of the payment.
     pub network: &'a Network,
-    /// Who signed it.
+    /// The payer, who signed.
     pub payer: Address,
-    /// How much, in the token's smallest unit.
+    /// The amount, in the token's smallest unit.
     pub amount: U256,
 }
 
-/// What an answer says of a payment.
+/// The outcome that an answer reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The money moved.
     Settled,
-    /// Nobody knows yet, or the answer does not say.
+    /// The outcome is not known, or the answer does not say.
     Pending,
     /// This request moved nothing. The authorization can still be used.
     Failed,
-    /// It is about another payment, or contradicts itself.
+    /// The answer is about another payment, or contradicts itself.
     Conflict,
 }
 
-/// An answer, understood.
+/// The content of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What it says.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The transaction it names.
+    /// The transaction that it names.
     pub transaction: Option<Word>,
-    /// The facilitator's reason, as it came, or ours for an answer that does not fit.
+    /// The facilitator's reason unchanged, or this extension's for an answer that does not fit.
     pub reason: Option<String>,
-    /// What it says besides, or what does not fit.
+    /// A sentence of the facilitator, or one on what does not fit.
     pub message: Option<String>,
 }
 
-/// Reasons that a facilitator gives before it sends anything to the chain: of the specification, of
-/// packages x402 1.2 and `@x402/evm` 2.27, of OKX. Any other may come after.
+/// Reasons that a facilitator gives before it sends anything to the chain: from the specification, from packages x402 1.2
+/// and `@x402/evm` 2.27, and from OKX. Any other reason may come after.
 const NOTHING_SENT: &[&str] = &[
     "amount_mismatch",
     "asset_not_deployed_contract",
@@ -101,7 +101,7 @@ const NOTHING_SENT: &[&str] = &[
     "unsupported_scheme",
 ];
 
-/// Members of an answer that are read and are strings.
+/// Members of an answer that are read and must be strings.
 const STRINGS: &[&str] = &[
     "transaction",
     "txHash",
@@ -113,17 +113,17 @@ const STRINGS: &[&str] = &[
     "errorMsg",
 ];
 
-/// Members that are read and are strings or numbers: OKX has sent both.
+/// Members that are read and must be strings or numbers. OKX has sent both.
 const STRINGS_OR_NUMBERS: &[&str] = &["chainIndex", "amount"];
 
-/// Codes of OKX for requests that it did not look into: limits, missing or wrong headers, keys.
+/// OKX's codes for requests that it refused at once: limits, missing or wrong headers, keys.
 const OKX_REFUSED: &[&str] = &[
     "400", "429", "50011", "50014", "50038", "50103", "50104", "50105", "50106", "50107", "50111",
     "50112", "50113", "50114", "50125", "51000",
 ];
 
 impl Answer {
-    /// Reads the JSON of an answer. Whatever it is, it becomes one.
+    /// Reads the JSON of an answer. Every text gives an answer.
     #[must_use]
     pub fn read(response: &str, expected: &Expected) -> Self {
         if response.trim_ascii() == "null" {
@@ -190,7 +190,7 @@ impl Answer {
         }
     }
 
-    /// Reads a `SettleResponse`; `None` when it is none.
+    /// Reads a `SettleResponse`; `None` for anything else.
     fn of_settlement(answer: &Members, expected: &Expected) -> Option<Self> {
         let is_success = present(answer, "success")?.boolean();
         let (transaction, problem) = match transaction(answer) {
@@ -216,7 +216,7 @@ impl Answer {
             ),
         };
         let status = text(answer, &["status"]);
-        // "Unexpected error: insufficient funds" is not that reason: what is named decides.
+        // "Unexpected error: insufficient funds" is not the reason "insufficient funds": only an exact name counts.
         let why = said.reason.as_deref().or(said.message.as_deref());
         let is_before_sending = why.is_some_and(is_before_sending)
             && matches!(status.as_deref(), None | Some("failed"));
@@ -244,7 +244,7 @@ fn transaction(answer: &Members) -> Result<Option<Word>, String> {
             continue;
         };
         let hash = transaction_hash(&text).ok_or_else(|| {
-            format!("{name}: It is not 0x and 64 hexadecimal digits, or it is all zeros.")
+            format!("{name}: It must be 0x and 64 hexadecimal digits, and not all zeros.")
         })?;
         if found.is_some_and(|other| other != hash) {
             return Err("transaction and txHash: They differ.".to_owned());
@@ -254,7 +254,7 @@ fn transaction(answer: &Members) -> Result<Option<Word>, String> {
     Ok(found)
 }
 
-/// What an answer says of another payment, and where.
+/// The first member that is about another payment, and what is wrong.
 fn mismatch(answer: &Members, expected: &Expected) -> Option<(&'static str, String)> {
     let differs = |name: &str, own: &str| format!("{name}: The payment's is {own}.");
     if let Some(payer) = text(answer, &["payer"])
@@ -288,7 +288,7 @@ fn mismatch(answer: &Members, expected: &Expected) -> Option<(&'static str, Stri
     None
 }
 
-/// The first member that is read and is of another kind than it must be.
+/// The first member that is read and has the wrong type.
 fn malformed(answer: &Members) -> Option<&'static str> {
     type Is = fn(Json) -> bool;
     let kinds: [(&[&'static str], Is); 3] = [
@@ -304,27 +304,27 @@ fn malformed(answer: &Members) -> Option<&'static str> {
 }
 
 fn another_kind(name: &str) -> String {
-    format!("{name}: It is of another kind of JSON than it must be.")
+    format!("{name}: It has the wrong JSON type.")
 }
 
-/// A member that says something: facilitators send null for nothing.
+/// A member that is not null. Facilitators send null for nothing.
 fn present<'a>(members: &Members<'a>, name: &str) -> Option<Json<'a>> {
     members.get(name).copied().filter(|value| !value.is_null())
 }
 
-/// Whether a reason is one that is given before anything is sent. Whoever checks addresses puts its own
-/// name before the reason; OKX writes some with spaces.
+/// Whether a reason is given before anything is sent. Address checks put their own name before the reason, and OKX writes
+/// some reasons with spaces.
 fn is_before_sending(reason: &str) -> bool {
     let reason = reason.trim().to_ascii_lowercase().replace(' ', "_");
     NOTHING_SENT.contains(&reason.as_str()) || reason.ends_with("_address_kyt")
 }
 
-/// The characters of a string, or a number as it is written.
+/// The characters of a string, or the digits of a number unchanged.
 fn scalar<'a>(json: Json<'a>) -> Option<Cow<'a, str>> {
     json.string().or_else(|| json.number().map(Cow::Borrowed))
 }
 
-/// The first of these members that says something: facilitators send null and "" for nothing.
+/// The first of these members with content. Facilitators send null and "" for nothing.
 fn text(members: &Members, names: &[&str]) -> Option<String> {
     names
         .iter()

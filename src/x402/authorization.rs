@@ -13,20 +13,20 @@ const TYPE_HASH: Word = [
     0x52, 0xed, 0x05, 0xcb, 0xed, 0x4c, 0xc5, 0x92, 0xe1, 0x3b, 0x44, 0x50, 0x1c, 0x1a, 0x22, 0x67,
 ];
 
-/// What a payer signs.
+/// The message that a payer signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorization {
-    /// Who pays.
+    /// The payer.
     pub from: Address,
-    /// Who is paid.
+    /// The recipient.
     pub to: Address,
-    /// How much, in the token's smallest unit.
+    /// The amount, in the token's smallest unit.
     pub value: U256,
-    /// Seconds since 1970 after which it can be used.
+    /// Start of validity, in seconds since 1970.
     pub valid_after: U256,
-    /// Seconds since 1970 before which it can be used.
+    /// End of validity, in seconds since 1970.
     pub valid_before: U256,
-    /// What makes it usable once.
+    /// The nonce, with which it can be used only once.
     pub nonce: Word,
 }
 

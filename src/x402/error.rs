@@ -16,7 +16,7 @@ pub enum Error {
     /// Text that is neither an x402 header nor the JSON of one.
     #[error("invalid x402 header")]
     InvalidHeader {
-        /// What else it is, a sentence.
+        /// What is wrong with it, a sentence.
         problem: String,
     },
 
@@ -41,7 +41,7 @@ pub enum Error {
         asset: String,
         /// The network's identifier.
         network: String,
-        /// The symbols that there are.
+        /// The known symbols.
         known: String,
     },
 
@@ -56,11 +56,11 @@ pub enum Error {
     #[error("payment rejected")]
     PaymentRejected(super::refusal::PaymentRefusal),
 
-    /// What happened to a reservation cannot be.
+    /// An event that a reservation cannot have.
     #[error(transparent)]
     Reservation(#[from] super::reservation::Refused),
 
-    /// Text that is no amount.
+    /// Text that is not an amount.
     #[error("invalid amount")]
     InvalidAmount,
 
@@ -233,12 +233,12 @@ impl Error {
             ),
             Self::SourceMissing => Report::new(
                 sqlstate::UNDEFINED_TABLE,
-                "No table of this database has the OID that was given.",
+                "This database has no table with the given OID.",
                 "Give the table's name: import_x402_payments('public.x402_payments_guide').",
             ),
             Self::FunctionMissing => Report::new(
                 sqlstate::UNDEFINED_FUNCTION,
-                "No function of this database has the OID that was given.",
+                "This database has no function with the given OID.",
                 "Create realtime.publish(text, text, jsonb) again, or switch the setting realtime off.",
             ),
             Self::Evm(error) => error.report(),

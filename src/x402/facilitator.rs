@@ -10,7 +10,7 @@ use super::requirements::offers;
 use crate::report::Bug;
 use crate::x402::Error;
 
-/// Members of a requirement that OKX's first interface documents: the network is `chainIndex`.
+/// Members of a requirement in OKX's documentation of its first interface. The network is in `chainIndex`.
 const OKX_V1_MEMBERS: [&str; 10] = [
     "scheme",
     "resource",
@@ -43,11 +43,11 @@ enum PaymentRequirements {
     Members(std::collections::BTreeMap<&'static str, Box<RawValue>>),
 }
 
-/// The body of a request to settle: the payment as it came, and the one requirement it is for.
-/// `facilitator`: `okx`, whose interface follows from the payment's version, or `x402`, any other.
+/// The body of a request to settle: the unchanged payment, and its requirement. `facilitator`: `okx`, or `x402` for any
+/// other. The payment's version decides on OKX's interface.
 ///
 /// # Errors
-/// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for a payment that is none, and those of the
+/// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for text that is not a payment, and the errors of the
 /// requirements.
 pub fn request(
     payment: &str,
@@ -70,19 +70,19 @@ pub fn request(
     let offers = offers(requirements, registry)?;
     let [offer] = offers.as_slice() else {
         return Err(Error::InvalidRequirements {
-            problem: "Give the one that the payment is for.".to_owned(),
+            problem: "Give only the requirement that the payment is for.".to_owned(),
         });
     };
     if offer.version.is_some_and(|version| version != read.version) {
         return Err(Error::InvalidRequirements {
             problem: format!(
-                "The payment is of version {}, and they are not.",
+                "The payment is of version {}, and the requirements are not.",
                 read.version as u8
             ),
         });
     }
     let is_okx_v1 = is_okx && read.version == Version::V1;
-    // Whoever settles a payment of a kind that is not known here needs no terms of ours.
+    // A facilitator that settles an unknown kind of payment needs no terms from this extension.
     let chain_index = match (&offer.terms, is_okx_v1) {
         (Ok(terms), true) => Some(terms.network.chain_id()),
         (Err(unknown), true) => {

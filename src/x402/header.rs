@@ -24,12 +24,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The JSON text of a header.
 ///
 /// # Errors
-/// A sentence: what else it is.
+/// A sentence on what is wrong.
 pub fn decode(header: &str) -> Result<String, &'static str> {
     if header.len() > MAX_TEXT {
         return Err("It has more than 64 KiB.");
     }
-    // Postgres' encode() and base64(1) break lines.
+    // Postgres' encode() and base64(1) write line breaks.
     let header: String = header.split_ascii_whitespace().collect();
     let bytes = BASE64.decode(header).map_err(|_| "It is not base64.")?;
     let text = String::from_utf8(bytes).map_err(|_| "It is not UTF-8 in base64.")?;
@@ -43,13 +43,13 @@ fn encode(json: &impl Serialize) -> Result<String, Error> {
     Ok(BASE64.encode(text))
 }
 
-/// What version 2 says of the thing that is sold.
+/// The resource that is sold, in version 2.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource<'a> {
     /// Its address.
     pub url: Option<&'a str>,
-    /// What it is.
+    /// The description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
     /// Its media type.
@@ -57,7 +57,7 @@ pub struct Resource<'a> {
     pub mime_type: Option<&'a str>,
 }
 
-/// What `PAYMENT-REQUIRED` says. Members that are not said are left out: parsers differ on null.
+/// The content of `PAYMENT-REQUIRED`. Missing members are left out, because parsers differ on null.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PaymentRequired<'a> {
@@ -87,7 +87,7 @@ pub fn payment_required(
     let version = versions.next().unwrap_or(Version::V1);
     if versions.any(|other| other != version) {
         return Err(invalid(
-            "They are of versions 1 and 2; one header has those of one version.",
+            "They are of versions 1 and 2, and a header can have only one version.",
         ));
     }
     let accepts = offers
@@ -98,12 +98,12 @@ pub fn payment_required(
         (Version::V1, None) => None,
         (Version::V1, Some(_)) => {
             return Err(invalid(
-                "In version 1 the resource is a member of each requirement, not one of the header.",
+                "In version 1 the resource is a member of each requirement, not of the header.",
             ));
         }
         (Version::V2, None) => {
             return Err(invalid(
-                "Version 2 names the resource in the header: give its address as resource.",
+                "Version 2 names the resource in the header. Give its address as resource.",
             ));
         }
         (Version::V2, Some(_)) => Some(resource),
@@ -130,7 +130,7 @@ pub fn payment_response(
     let hash = transaction_hash(transaction).ok_or(crate::evm::Error::InvalidTransactionHash)?;
     let payer =
         Address::parse(payer).map_err(|problem| crate::evm::Error::InvalidAddress { problem })?;
-    // A version 1 client knows its own name for the network.
+    // A version 1 client expects version 1's name for the network.
     let network = if network == found.v1_network {
         network
     } else {

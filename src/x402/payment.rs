@@ -1,4 +1,4 @@
-//! What a buyer sends (`PaymentPayload`): in a header, or as JSON.
+//! A buyer's payment (`PaymentPayload`), from a header or as JSON.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use crate::evm::integer::{U256, decimal};
 use crate::evm::{bytes, fixed_bytes};
 use crate::json::{Json, Members};
 
-/// The JSON text of a payment, which is a header's value or already JSON.
+/// The JSON text of a payment, from a header's value or from JSON.
 ///
 /// # Errors
-/// A sentence that says what is wrong.
+/// A sentence on what is wrong.
 fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
     if !payment.trim_ascii_start().starts_with('{') {
         return header::decode(payment).map(Cow::Owned);
@@ -22,7 +22,7 @@ fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
         return Err("It has more than 64 KiB.");
     }
     let json = Json::parse(payment).ok_or("It is neither JSON nor base64.")?;
-    // A facilitator is sent the payment as jsonb.
+    // An accepted payment goes to a facilitator as jsonb.
     json.check_jsonb()?;
     Ok(Cow::Borrowed(payment))
 }
@@ -32,26 +32,26 @@ fn document(payment: &str) -> Result<Cow<'_, str>, &'static str> {
 pub struct Payment<'a> {
     /// Its JSON text.
     pub document: Cow<'a, str>,
-    /// The version of the protocol.
+    /// The protocol's version.
     pub version: Version,
-    /// The scheme: `exact`, or an unknown one.
+    /// The scheme: `exact`, or another one.
     pub scheme: String,
     /// The network's name or identifier.
     pub network: String,
     /// The requirement that a buyer of version 2 accepts, as JSON.
     pub accepted: Option<String>,
-    /// The payload, or why it is not one of scheme `exact`.
+    /// The signed message, if the payload is that of scheme `exact`.
     pub signed: Result<Signed, PaymentRefusal>,
-    /// The buyer's name for the request that is paid for.
+    /// The buyer's key for the paid request.
     pub identifier: Result<Option<String>, PaymentRefusal>,
 }
 
-/// What was signed, and the signature.
+/// The signed message and its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
-    /// What the payer authorizes.
+    /// The payer's authorization.
     pub authorization: Authorization,
-    /// The signature's bytes. Any number is possible.
+    /// The signature, with any number of bytes.
     pub signature: Vec<u8>,
 }
 
@@ -66,11 +66,11 @@ impl<'a> Payment<'a> {
         Ok(Self { document, ..parts })
     }
 
-    /// Reads the JSON text.
+    /// Reads a document.
     fn of_document(document: &str) -> Result<Payment<'static>, PaymentRefusal> {
         let members = Json::unchecked(document).members();
         let members = members
-            .ok_or_else(|| invalid("A payment is a JSON object, each name in it given once."))?;
+            .ok_or_else(|| invalid("A payment must be a JSON object with no name twice."))?;
         let version = members
             .get("x402Version")
             .and_then(|version| version.number());
@@ -99,7 +99,7 @@ impl<'a> Payment<'a> {
             _ => {
                 return Err(PaymentRefusal::new(
                     InvalidReason::InvalidVersion,
-                    "x402Version: It is the number 1 or 2.",
+                    "x402Version: It must be the number 1 or 2.",
                 ));
             }
         };
@@ -115,8 +115,8 @@ impl<'a> Payment<'a> {
     }
 }
 
-/// `info.id` of extension `payment-identifier`: 16 to 128 letters, digits, hyphens and underscores. Any other name is
-/// refused, because the buyer relies on it.
+/// `info.id` of extension `payment-identifier`, 16 to 128 letters, digits, hyphens and underscores. Another form is
+/// refused, because the buyer relies on the key.
 fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal> {
     const PLACE: &str = "extensions.payment-identifier.info.id";
     let extensions = extensions.and_then(Json::members);
@@ -141,7 +141,7 @@ fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal
     match id.string().filter(|id| is_name(id)) {
         Some(id) => Ok(Some(id.into_owned())),
         None => Err(invalid(&format!(
-            "{PLACE}: It is a string of 16 to 128 letters, digits, hyphens and underscores."
+            "{PLACE}: It must be a string of 16 to 128 letters, digits, hyphens and underscores."
         ))),
     }
 }
@@ -150,7 +150,7 @@ fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal
 fn signed(payload: Json) -> Result<Signed, PaymentRefusal> {
     let payload = object(payload, "payload")?;
     if payload.contains_key("permit2Authorization") {
-        let message = "payload.permit2Authorization: EIP-3009 authorizations are the payments that are known here.";
+        let message = "payload.permit2Authorization: Only EIP-3009 authorizations are known here.";
         return Err(PaymentRefusal::new(
             InvalidReason::UnsupportedScheme,
             message,
@@ -158,7 +158,7 @@ fn signed(payload: Json) -> Result<Signed, PaymentRefusal> {
     }
     let Some(authorization) = payload.get("authorization") else {
         return Err(invalid(
-            "payload.authorization: It is missing: EIP-3009 authorizations are the payments that are known here.",
+            "payload.authorization: It is missing. Only EIP-3009 authorizations are known here.",
         ));
     };
     let members = object(*authorization, "payload.authorization")?;
@@ -179,11 +179,11 @@ fn signed(payload: Json) -> Result<Signed, PaymentRefusal> {
             valid_after: integer(&members, "validAfter")?,
             valid_before: integer(&members, "validBefore")?,
             nonce: nonce.ok_or_else(|| {
-                invalid("payload.authorization.nonce: It is 0x and 64 hexadecimal digits.")
+                invalid("payload.authorization.nonce: It must be 0x and 64 hexadecimal digits.")
             })?,
         },
         signature: signature.ok_or_else(|| {
-            invalid("payload.signature: It is 0x and hexadecimal digits, two for each byte.")
+            invalid("payload.signature: It must be 0x and two hexadecimal digits for each byte.")
         })?,
     })
 }
@@ -193,11 +193,8 @@ fn invalid(message: &str) -> PaymentRefusal {
 }
 
 fn object<'a>(json: Json<'a>, name: &str) -> Result<Members<'a>, PaymentRefusal> {
-    json.members().ok_or_else(|| {
-        invalid(&format!(
-            "{name}: It is an object, each name in it given once."
-        ))
-    })
+    json.members()
+        .ok_or_else(|| invalid(&format!("{name}: It must be an object with no name twice.")))
 }
 
 fn string<'a>(
@@ -206,17 +203,17 @@ fn string<'a>(
     path: &str,
 ) -> Result<Cow<'a, str>, PaymentRefusal> {
     let text = members.get(name).and_then(|value| value.string());
-    text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or no string.")))
+    text.ok_or_else(|| invalid(&format!("{path}{name}: It is missing, or not a string.")))
 }
 
-/// Decimal digits in a string, as in the specification, or a number, as some clients send times.
+/// Decimal digits, as a string as in the specification, or as a number, which some clients send for times.
 fn integer(members: &Members, name: &str) -> Result<U256, PaymentRefusal> {
     let value = members.get(name);
     let text = value.and_then(|value| value.string());
     let digits = text.as_deref().or_else(|| value?.number());
     digits.and_then(decimal).ok_or_else(|| {
         invalid(&format!(
-            "payload.authorization.{name}: It is a string of decimal digits below 2^256."
+            "payload.authorization.{name}: It must be a string of decimal digits below 2^256."
         ))
     })
 }

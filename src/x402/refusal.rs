@@ -1,31 +1,31 @@
-//! Reasons why a payment is refused, named as in the x402 specification (section 9).
+//! Why a payment is refused, by the names of the x402 specification (section 9).
 
 /// A reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidReason {
     /// It is not a payment.
     InvalidPayload,
-    /// It is of another version than the requirements.
+    /// Its version is not that of the requirements.
     InvalidVersion,
-    /// It is of another scheme than `exact`.
+    /// Its scheme is not `exact`.
     UnsupportedScheme,
     /// It is for another network.
     InvalidNetwork,
-    /// It accepts an offer that was not made.
+    /// It accepts something that was not offered.
     InvalidRequirements,
     /// The payer did not sign it.
     InvalidSignature,
-    /// It pays somebody else.
+    /// It pays another recipient.
     RecipientMismatch,
-    /// It ends too soon.
+    /// It has ended, or ends too soon.
     ValidBefore,
-    /// It has not begun.
+    /// It is not valid yet.
     ValidAfter,
     /// It pays less (version 1).
     Value,
     /// It pays another amount (version 2).
     ValueMismatch,
-    /// It has a contract wallet's signature. This is not in the specification, and no payment is refused for it.
+    /// It has a contract wallet's signature. This name is not in the specification, and no payment is refused for it.
     NeedsFacilitator,
 }
 
@@ -55,7 +55,7 @@ impl InvalidReason {
 pub struct PaymentRefusal {
     /// The reason.
     pub reason: InvalidReason,
-    /// A sentence that names the member and what is wrong.
+    /// What is wrong, with its place.
     pub message: String,
 }
 

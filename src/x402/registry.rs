@@ -1,4 +1,4 @@
-//! The networks and assets that payments are made in.
+//! The networks and assets for payments.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ pub struct Network {
     pub network: String,
     /// Its short name, `xlayer`.
     pub name: String,
-    /// What version 1 of the protocol calls it: its SDK's name, or the identifier where it has none.
+    /// Name in version 1 of the protocol: its SDK's name, or the identifier if the SDK has none.
     pub v1_network: String,
-    /// Address of a transaction's page, with `{hash}` in its place.
+    /// Address of a transaction's page, with `{hash}` in place of the hash.
     pub explorer_url: Option<String>,
     is_builtin: bool,
 }
@@ -30,7 +30,7 @@ impl Network {
         self.network.strip_prefix("eip155:").unwrap_or_default()
     }
 
-    /// Whether this is one of its names, in any case.
+    /// Whether this is one of its names. Upper and lower case are equal.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         [&self.network, &self.name, &self.v1_network]
@@ -45,7 +45,7 @@ impl Network {
     }
 }
 
-/// Networks by identifier. An operator's rows come before the built-in ones.
+/// Networks by identifier. An operator's rows take precedence over built-in ones.
 #[derive(Debug, Default)]
 pub struct Networks(Vec<Network>);
 
@@ -60,7 +60,7 @@ impl Networks {
         Self(rows)
     }
 
-    /// The network of an identifier or of one of its names.
+    /// The network with this identifier or name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Network> {
         self.0.iter().find(|row| {
@@ -70,7 +70,7 @@ impl Networks {
         })
     }
 
-    /// As [`Networks::find`].
+    /// The same as [`Networks::find`].
     ///
     /// # Errors
     /// [`Error::UnknownNetwork`].
@@ -95,27 +95,27 @@ pub struct AssetRow {
     is_builtin: bool,
 }
 
-/// A token's contract, and the domain that it checks signatures under.
+/// A token's contract, and the domain under which it checks signatures.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asset {
     /// Its network's CAIP-2 identifier.
     pub network: String,
     /// Its contract.
     pub address: Address,
-    /// What people call it.
+    /// Symbol, such as USDC.
     pub symbol: String,
     /// The domain's name.
     pub name: String,
     /// The domain's version.
     pub version: String,
-    /// The domain's salt, which few have.
+    /// The domain's salt. Most domains have none.
     pub salt: Option<String>,
     /// The domain's hash.
     pub separator: Word,
 }
 
 impl AssetRow {
-    /// The asset, if the row is one and its domain hashes to the separator that was read on chain.
+    /// The asset, if the row is valid and its domain hashes to the separator that was read on chain.
     fn asset(self) -> Option<Asset> {
         let address = Address::parse(&self.address).ok()?;
         let mut domain = serde_json::json!({
@@ -147,16 +147,15 @@ impl AssetRow {
     }
 }
 
-/// Assets by network and contract. An operator's rows come before the built-in ones.
+/// Assets by network and contract. An operator's rows take precedence over built-in ones.
 #[derive(Debug, Default)]
 pub struct Assets(HashMap<(String, Address), Asset>);
 
 impl Assets {
-    /// The assets of table `x402_asset_entries`. A row that somebody spoiled by hand is as if it were
-    /// not there.
+    /// The assets of table `x402_asset_entries`. A row that somebody made invalid by hand does not count.
     #[must_use]
     pub fn new(mut rows: Vec<AssetRow>) -> Self {
-        // What is inserted last stays.
+        // The last insertion wins.
         rows.sort_by_key(|row| !row.is_builtin);
         let assets = rows.into_iter().filter_map(AssetRow::asset);
         Self(
@@ -194,7 +193,7 @@ impl Assets {
             })
     }
 
-    /// The network of a contract that is an asset of one network alone.
+    /// The network of a contract, if it is an asset of only one network.
     pub(super) fn only_network_of(&self, address: Address) -> Option<&str> {
         let mut networks = self
             .0
@@ -206,7 +205,7 @@ impl Assets {
     }
 }
 
-/// What there is to pay with.
+/// The known networks and assets.
 #[derive(Debug, Clone, Copy)]
 pub struct Registry<'a> {
     /// The chains.

@@ -1,4 +1,4 @@
-//! What a seller asks for (`PaymentRequirements`).
+//! A seller's requirements (`PaymentRequirements`).
 
 use std::borrow::Cow;
 
@@ -14,46 +14,46 @@ use crate::json::{Json, Members};
 use crate::report::Bug;
 use crate::x402::Error;
 
-/// Where a requirement says how the token is moved, and the one way that is known here.
+/// The member for the way to move the token, and the only known way.
 const TRANSFER_METHOD: &str = "assetTransferMethod";
 const EIP_3009: &str = "eip3009";
 
-/// The terms that a payment is checked against.
+/// The terms that a payment must fit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PaymentTerms<'r> {
-    /// The version, told by the name of the amount.
+    /// The version, from the name of the amount.
     pub version: Version,
     /// The chain.
     pub network: &'r Network,
     /// The token.
     pub asset: &'r Asset,
-    /// Who is paid.
+    /// The recipient.
     pub pay_to: Address,
-    /// How much, in the token's smallest unit.
+    /// The amount, in the token's smallest unit.
     pub amount: U256,
-    /// Seconds that the seller waits, as the offer spells them.
+    /// Seconds that the seller waits, unchanged.
     max_timeout_seconds: Option<String>,
 }
 
-/// One thing that is offered.
+/// One offer.
 #[derive(Debug)]
 pub struct Offer<'a, 'r> {
-    /// As it was given.
+    /// The JSON text, unchanged.
     pub json: Json<'a>,
-    /// The version, told by the name of the amount. `None` if there is no amount, as in unknown schemes.
+    /// The version, from the name of the amount; `None` if there is no such name, as in unknown schemes.
     pub version: Option<Version>,
-    /// Its terms, if they are known here.
+    /// The terms.
     pub terms: Result<PaymentTerms<'r>, Unknown>,
 }
 
-/// An offer that others may know. Buyers see it, and a payment that takes it is refused.
+/// An offer that is not known here. Buyers see it, and a payment for it is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// Why a payment that takes it is refused.
+    /// The refusal of a payment for it.
     pub refusal: PaymentRefusal,
-    /// The chain, as the offer spells it.
+    /// The chain, in the words of the offer.
     pub network: Option<String>,
-    /// The token, as the offer spells it.
+    /// The token, in the words of the offer.
     pub asset: Option<String>,
 }
 
@@ -96,9 +96,9 @@ pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer
 
 impl<'a, 'r> Offer<'a, 'r> {
     pub(super) fn read(json: Json<'a>, registry: Registry<'r>) -> Result<Self, Error> {
-        let members = json.members().ok_or_else(|| {
-            invalid("A requirement is a JSON object, each name in it given once.")
-        })?;
+        let members = json
+            .members()
+            .ok_or_else(|| invalid("A requirement must be a JSON object with no name twice."))?;
         let version = match (members.get("maxAmountRequired"), members.get("amount")) {
             (Some(_), None) => Some(Version::V1),
             (None, Some(_)) => Some(Version::V2),
@@ -126,14 +126,14 @@ impl<'a, 'r> Offer<'a, 'r> {
         with_network(self.json, self.terms.as_ref().ok())
     }
 
-    /// The value of a member, as it was given.
+    /// The value of a member, unchanged.
     pub(super) fn member(&self, name: &str) -> Option<Box<RawValue>> {
         let member = *self.json.members()?.get(name)?;
         RawValue::from_string(member.text().to_owned()).ok()
     }
 }
 
-/// An offer as it was given, with the name of its network added if it has none.
+/// The unchanged offer, with the network added if it was missing.
 pub(super) fn with_network(
     offer: Json,
     terms: Option<&PaymentTerms>,
@@ -162,7 +162,7 @@ impl<'r> PaymentTerms<'r> {
         if scheme != EXACT {
             return Err(unknown(
                 InvalidReason::UnsupportedScheme,
-                "scheme: The one scheme that is known here is \"exact\".",
+                "scheme: Only \"exact\" is known here.",
             ));
         }
         let address = || {
@@ -176,12 +176,12 @@ impl<'r> PaymentTerms<'r> {
                     "network: View x402_networks does not have it.",
                 )
             })?,
-            // The guide's object names no network.
+            // The guide's object has no network.
             None => match registry.assets.only_network_of(address()?) {
                 Some(network) => registry.networks.get(network)?,
                 None => {
                     return Err(
-                        invalid("network: It is missing, and the asset does not say it.").into(),
+                        invalid("network: It is missing, and the asset does not tell it.").into(),
                     );
                 }
             },
@@ -190,7 +190,7 @@ impl<'r> PaymentTerms<'r> {
             None => Members::new(),
             Some(extra) => extra
                 .members()
-                .ok_or_else(|| invalid("extra: It is an object, each name in it given once."))?,
+                .ok_or_else(|| invalid("extra: It must be an object with no name twice."))?,
         };
         match extra.get(TRANSFER_METHOD).map(|method| method.string()) {
             None => {}
@@ -198,9 +198,7 @@ impl<'r> PaymentTerms<'r> {
             Some(Some(_)) => {
                 return Err(unknown(
                     InvalidReason::UnsupportedScheme,
-                    format!(
-                        "extra.{TRANSFER_METHOD}: The one method that is known here is \"{EIP_3009}\"."
-                    ),
+                    format!("extra.{TRANSFER_METHOD}: Only \"{EIP_3009}\" is known here."),
                 ));
             }
             Some(None) => {
@@ -226,7 +224,7 @@ impl<'r> PaymentTerms<'r> {
             Some(Version::V2) => (Version::V2, "amount"),
             None => {
                 return Err(invalid(
-                    "A requirement has maxAmountRequired (version 1) or amount (version 2).",
+                    "A requirement must have maxAmountRequired (version 1) or amount (version 2).",
                 )
                 .into());
             }
@@ -237,9 +235,10 @@ impl<'r> PaymentTerms<'r> {
             Some(seconds) => match seconds.number().filter(|number| decimal(number).is_some()) {
                 Some(number) => Some(number.to_owned()),
                 None => {
-                    return Err(
-                        invalid("maxTimeoutSeconds: It is a number of whole seconds.").into(),
-                    );
+                    return Err(invalid(
+                        "maxTimeoutSeconds: It must be a whole number of seconds.",
+                    )
+                    .into());
                 }
             },
         };
@@ -249,13 +248,13 @@ impl<'r> PaymentTerms<'r> {
             asset,
             pay_to: Address::parse(&pay_to).map_err(|problem| invalid(&format!("payTo: {problem}")))?,
             amount: amount.ok_or_else(|| {
-                invalid(&format!("{name}: An amount is a string of decimal digits, in the token's smallest unit, below 2^256."))
+                invalid(&format!("{name}: It must be a string of decimal digits, in the token's smallest unit, below 2^256."))
             })?,
             max_timeout_seconds,
         })
     }
 
-    /// What the version calls the network.
+    /// The network's name in this version.
     pub(super) fn network_name(&self) -> &'r str {
         match self.version {
             Version::V1 => &self.network.v1_network,
@@ -264,7 +263,8 @@ impl<'r> PaymentTerms<'r> {
     }
 }
 
-/// Checks that the offer tells buyers the contract's own domain: a signature under another domain cannot settle.
+/// Checks that the buyer gets the contract's own domain. A payment with a signature under another domain cannot be
+/// settled.
 fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
     for (name, own) in [
         ("name", Some(&asset.name)),
@@ -277,7 +277,7 @@ fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
         if value.as_deref() != own.map(String::as_str) {
             let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
             return Err(invalid(&format!(
-                "extra.{name}: The asset {} on {} has {own}; buyers who sign anything else cannot be settled.",
+                "extra.{name}: The asset {} on {} has {own}. Payments that buyers sign with anything else cannot be settled.",
                 asset.symbol, asset.network
             )));
         }
@@ -304,21 +304,21 @@ fn invalid(problem: &str) -> Error {
 /// The arguments of `x402_payment_requirements()`.
 #[derive(Debug)]
 pub struct RequirementsArguments<'a> {
-    /// Who is paid.
+    /// The recipient.
     pub pay_to: &'a str,
-    /// How much, in the token's smallest unit.
+    /// The amount, in the token's smallest unit.
     pub amount: &'a str,
-    /// The address of what is sold.
+    /// The address of the resource.
     pub resource: Option<&'a str>,
-    /// What it is.
+    /// The description.
     pub description: &'a str,
-    /// A symbol or a contract.
+    /// The token's symbol or contract.
     pub asset: &'a str,
-    /// An identifier or a name.
+    /// The network's identifier or name.
     pub network: &'a str,
     /// Seconds that the seller waits.
     pub max_timeout_seconds: i32,
-    /// The media type of what is sold.
+    /// The media type of the resource.
     pub mime_type: &'a str,
     /// 1 or 2.
     pub version: i32,
@@ -336,15 +336,17 @@ impl RequirementsArguments<'_> {
             .map_err(|problem| invalid(&format!("pay_to: {problem}")))?;
         if pay_to == Address::ZERO {
             return Err(invalid(
-                "pay_to: It is the zero address: what is paid there is lost.",
+                "pay_to: It is the zero address, and money that is sent there is lost.",
             ));
         }
         let amount = decimal(self.amount).filter(|amount| *amount != U256::ZERO);
         let amount = amount.ok_or_else(|| {
-            invalid("amount: It is a whole number of the token's smallest unit, above zero and below 2^256.")
+            invalid("amount: It must be a whole number of the token's smallest unit, above zero and below 2^256.")
         })?;
         if self.max_timeout_seconds < 1 {
-            return Err(invalid("max_timeout_seconds: It is one second or more."));
+            return Err(invalid(
+                "max_timeout_seconds: It must be at least one second.",
+            ));
         }
         let (pay_to, amount, address) = (
             pay_to.to_string(),
@@ -370,7 +372,7 @@ impl RequirementsArguments<'_> {
             }),
             (1, None) => {
                 return Err(invalid(
-                    "resource: Version 1 wants the address of what is sold.",
+                    "resource: Version 1 needs the address of the resource that is sold.",
                 ));
             }
             (2, _) => json!({
@@ -382,7 +384,7 @@ impl RequirementsArguments<'_> {
                 "maxTimeoutSeconds": self.max_timeout_seconds,
                 "extra": extra,
             }),
-            _ => return Err(invalid("version: It is 1 or 2.")),
+            _ => return Err(invalid("version: It must be 1 or 2.")),
         };
         Ok(requirements.to_string())
     }

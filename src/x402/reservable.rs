@@ -1,4 +1,4 @@
-//! A payment that can be reserved: it is valid, or only a facilitator can tell.
+//! A payment that can be reserved: it fits, or only a facilitator can tell whether it does.
 
 use super::authorization::Authorization;
 use super::refusal::{InvalidReason, PaymentRefusal};
@@ -9,31 +9,32 @@ use crate::evm::address::Address;
 use crate::evm::integer::U256;
 use crate::x402::Error;
 
-/// Seconds since 1970. A block may carry the payment five minutes later, which is the end of `timestamptz`.
+/// The last valid end of an authorization, in seconds since 1970. A block may be five minutes late, and that is the last
+/// time of `timestamptz`.
 const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 
-/// The content of a new reservation.
+/// The parts of a payment that a reservation stores.
 #[derive(Debug)]
 pub struct Reservable<'r> {
     /// The payment's JSON text.
     pub payment: String,
-    /// The requirement that it pays, with the network's name, as JSON.
+    /// The requirement that it is for, with its network, as JSON.
     pub requirement: String,
-    /// What was signed.
+    /// The signed message.
     pub authorization: Authorization,
-    /// The chain.
+    /// The network.
     pub network: &'r Network,
     /// The token.
     pub asset: &'r Asset,
-    /// Whether the signature was verified here. A contract wallet's signature cannot be.
+    /// Whether the database verified the signature. It cannot verify a contract wallet's.
     pub is_signature_verified: bool,
-    /// The buyer's name for the request (extension `payment-identifier`).
+    /// The buyer's key for the request (extension `payment-identifier`).
     pub identifier: Option<String>,
 }
 
 impl<'r> Reservable<'r> {
-    /// Reads a payment (a header's value, or JSON) and checks it against one requirement or a list. `now`: seconds since
-    /// 1970.
+    /// Reads a payment, a header's value or JSON, and checks it against one requirement or a list.
+    /// `now`: seconds since 1970.
     ///
     /// # Errors
     /// [`Error::PaymentRejected`], and the errors of the requirements.
@@ -57,13 +58,13 @@ impl<'r> Reservable<'r> {
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
             return Err(Error::PaymentRejected(PaymentRefusal::new(
                 InvalidReason::ValidBefore,
-                "payload.authorization.validBefore: It is beyond the last time that Postgres computes with, in the year 294276.",
+                "payload.authorization.validBefore: It is after the end of Postgres' times, in the year 294276.",
             )));
         }
         if authorization.from == Address::ZERO {
             return Err(Error::PaymentRejected(PaymentRefusal::new(
                 InvalidReason::InvalidSignature,
-                "payload.authorization.from: It is nobody's address.",
+                "payload.authorization.from: It is the zero address, which nobody has.",
             )));
         }
         Ok(Self {

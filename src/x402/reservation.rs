@@ -1,5 +1,5 @@
-//! The state machine of a reserved payment. SQL locks the reservation, calls [`Reservation::after`], stores the
-//! result and raises its warning (sql/reservations.sql, sql/settle.sql).
+//! The state machine of a reservation. SQL locks the reservation, asks this module for the next state, and stores it
+//! (sql/reservations.sql and sql/settle.sql).
 
 use serde::Deserialize;
 
@@ -16,9 +16,9 @@ pub use refused::Refused;
 pub enum State {
     /// The facilitator has not answered yet.
     Reserved,
-    /// The payment is in the ledger.
+    /// The ledger has it.
     Settled,
-    /// The money may have moved.
+    /// Money may have moved.
     Pending,
     /// The facilitator moved nothing, or an operator found that nothing moved.
     Failed,
@@ -47,14 +47,14 @@ impl State {
         }
     }
 
-    /// The state of this name.
+    /// The state with this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 
-/// The columns of table `x402_reservations` that a decision needs.
+/// A row of table `x402_reservations`, without columns that do not matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Reservation {
@@ -68,9 +68,9 @@ pub struct Reservation {
     pub asset: String,
     /// The authorization's nonce.
     pub nonce: String,
-    /// What is paid for.
+    /// The paid endpoint.
     pub endpoint: String,
-    /// The buyer's name for the request.
+    /// The buyer's key for the request.
     pub idempotency_key: Option<String>,
     /// Whether another authorization under the key is refused.
     pub holds_key: bool,
@@ -78,15 +78,15 @@ pub struct Reservation {
     pub tx_hash: Option<String>,
     /// Why it is not settled.
     pub reason: Option<String>,
-    /// A sentence on the reason.
+    /// A sentence about the reason.
     pub message: Option<String>,
-    /// Whether it settled without money.
+    /// Settled without money.
     pub is_mock: bool,
-    /// Whether the ledger has its transaction as another payment's.
+    /// Its transaction has a row in the ledger for another payment.
     pub is_batched: bool,
     /// Whether an operator entered what is on chain.
     pub is_resolved: bool,
-    /// Whether it was delivered to the buyer.
+    /// Whether it was delivered.
     pub is_delivered: bool,
 }
 
@@ -97,30 +97,30 @@ pub enum Event {
     Answered(Answer),
     /// An operator looked at the chain.
     Found(Finding),
-    /// The server is about to deliver to the buyer.
+    /// The server is about to deliver.
     Delivered,
     /// A developer settles it without money.
     Mocked,
-    /// A buyer sent a payment with the same authorization, or with the same payer, endpoint and idempotency key.
+    /// A buyer offers a payment with the same authorization, or with the same payer, endpoint and idempotency key.
     Offered(Offered),
 }
 
-/// The arguments of an operator who looked at the chain.
+/// An operator's finding on chain, unchecked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Finding {
     /// `settled`, `failed` or `conflict`.
     pub outcome: Option<String>,
     /// The transaction.
     pub tx_hash: Option<String>,
-    /// What the operator saw.
+    /// The operator's note.
     pub note: Option<String>,
-    /// The chain of the transaction's row in the ledger. `None` if there is no row, or only a mock.
+    /// The chain of the transaction's row in the ledger, if that row is not a mock.
     pub recorded_on: Option<String>,
-    /// The last time at which a block may carry the authorization, as text. `None` if it has passed.
+    /// Until when a block may still carry the authorization, as a text; `None` if that time is past.
     pub can_land_until: Option<String>,
 }
 
-/// A payment that a buyer sent.
+/// An offered payment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Offered {
     /// CAIP-2 identifier of its chain.
@@ -129,13 +129,13 @@ pub struct Offered {
     pub asset: String,
     /// Its authorization's nonce.
     pub nonce: String,
-    /// What it is for.
+    /// The endpoint.
     pub endpoint: String,
-    /// The buyer's name for the request.
+    /// The buyer's key for the request.
     pub idempotency_key: Option<String>,
     /// Whether a block may still carry the authorization of the reservation.
     pub can_land: bool,
-    /// When the reservation was delivered, as text.
+    /// When the reservation was delivered, as a text.
     pub delivered_at: Option<String>,
 }
 
@@ -144,26 +144,26 @@ pub struct Offered {
 pub struct Next {
     /// The reservation to store.
     pub reservation: Reservation,
-    /// The row that the ledger needs first.
+    /// The entry that the ledger needs first.
     pub entry: Option<Entry>,
-    /// Whether this event is the first that delivers.
+    /// Whether this event is the first that marks it as delivered.
     pub is_new: bool,
     /// A warning to raise.
     pub warning: Option<Warning>,
 }
 
-/// A row that a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
+/// An entry that a reservation needs in the ledger. Its transaction is `tx_hash` of the reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// A row for this payment. If the ledger already has the transaction, call [`Reservation::after`] again with the
-    /// differences.
+    /// A row for this payment. If the ledger already has the transaction, [`Reservation::after`] is called once
+    /// more.
     Settlement,
-    /// A correction of another payment's row: the transaction also carried this payment.
+    /// A correction of another payment's row, because its transaction carried this payment, too.
     Correction,
 }
 
 impl Entry {
-    /// Its name.
+    /// The name of its kind.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -173,25 +173,25 @@ impl Entry {
     }
 }
 
-/// A warning.
+/// A warning beside an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// The primary message.
     pub message: String,
-    /// Its DETAIL.
+    /// What was found.
     pub detail: String,
-    /// Its HINT.
+    /// What to do.
     pub hint: &'static str,
 }
 
 impl Reservation {
-    /// Decides what an event changes.
+    /// The reservation after an event.
     ///
-    /// `known`: the columns in which the ledger's row of the transaction differs from this payment, separated by commas.
-    /// `None` if the ledger had no row.
+    /// `known`: if the ledger already has the transaction, the columns in which its row differs from this payment,
+    /// separated by commas.
     ///
     /// # Errors
-    /// [`Refused`]: nothing changes.
+    /// [`Refused`]. Nothing changes then.
     pub fn after(&self, event: &Event, known: Option<&str>) -> Result<Next, Refused> {
         let taken = known.and_then(taken);
         match event {
@@ -221,13 +221,13 @@ impl Reservation {
         let warning = is_conflict.then(|| Warning {
             message: format!("the facilitator's answer does not fit x402 reservation {}", self.id),
             detail: message.clone().or_else(|| reason.clone()).unwrap_or_default(),
-            hint: "Nothing was recorded as paid. The answer is kept; look the payment up on chain and call insforge_integrations.resolve_x402_reservation().",
+            hint: "Nothing was recorded as paid. The answer is kept. Look up the payment on chain, and call insforge_integrations.resolve_x402_reservation().",
         });
         Next {
             reservation: Self {
                 state: match (self.state, outcome) {
                     (State::Conflict, _) | (_, Outcome::Conflict) => State::Conflict,
-                    // A later answer does not prove that money did not move, and does not replace an operator's finding.
+                    // If money may have moved, a later answer cannot undo that. Neither can it undo an operator's finding.
                     (State::Pending, _) => State::Pending,
                     (state, _) if self.is_resolved => state,
                     (_, Outcome::Failed) => State::Failed,
@@ -244,7 +244,7 @@ impl Reservation {
         }
     }
 
-    /// A later answer does not change a settled payment.
+    /// The ledger has it. No later answer changes that.
     fn after_late_answer(&self, answer: &Answer, named: Option<String>) -> Next {
         let names_another = named.is_some() && named != self.tx_hash;
         let is_other = names_another || answer.outcome == Outcome::Conflict;
@@ -260,7 +260,7 @@ impl Reservation {
                     self.id
                 ),
                 detail: detail(),
-                hint: "The answer is kept with the reservation; the ledger is as it was.",
+                hint: "The answer is kept with the reservation. The ledger is unchanged.",
             }),
             ..self.unchanged()
         }
@@ -276,22 +276,22 @@ impl Reservation {
         let has_note = finding.note.as_ref().is_some_and(|note| !note.is_empty());
         let outcome = match finding.outcome.as_deref().and_then(State::of_name) {
             Some(outcome @ (State::Settled | State::Failed | State::Conflict)) => outcome,
-            _ => return Err(invalid("outcome: It is settled, failed or conflict.")),
+            _ => return Err(invalid("outcome: It must be settled, failed or conflict.")),
         };
         let hash = match (outcome, hash) {
             (State::Failed, _) if finding.tx_hash.is_some() => {
-                return Err(invalid("tx_hash: What did not move has none."));
+                return Err(invalid("tx_hash: Give none, because no money moved."));
             }
             (State::Failed, _) => None,
             (_, None) => {
                 return Err(invalid(
-                    "tx_hash: It is 0x and 64 hexadecimal digits, and not all zeros.",
+                    "tx_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.",
                 ));
             }
             (_, hash) => hash,
         };
         if outcome != State::Settled && !has_note {
-            return Err(invalid("note: It says what is on chain."));
+            return Err(invalid("note: Say what is on chain."));
         }
         let is_recorded = finding.recorded_on.as_ref() == Some(&self.network);
         if outcome == State::Conflict && !is_settled && !is_recorded {
@@ -342,14 +342,14 @@ impl Reservation {
             },
             warning: finding.can_land_until.as_ref().map(|until| Warning {
                 message: format!("the authorization of x402 reservation {} can still be used", self.id),
-                detail: format!("It can land until {until}."),
-                hint: "Unless its nonce is used on chain, the buyer may come to pay twice under the same idempotency key.",
+                detail: format!("It can still be settled until {until}."),
+                hint: "The buyer may pay twice under the same idempotency key, unless the nonce is used on chain.",
             }),
             ..self.unchanged()
         }
     }
 
-    /// Settled by a transaction that the ledger has as another payment's.
+    /// Settled by a transaction that has a row in the ledger for another payment.
     fn carried(&self, hash: String) -> Next {
         let next = self.settled(hash, false);
         Next {
@@ -395,7 +395,7 @@ impl Reservation {
         })
     }
 
-    /// The same payment gets its reservation. Another payment gets the key, or is refused.
+    /// The reservation is the offered payment's own, or gives up its key, or blocks the offered payment.
     fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
         let is_own = (&self.network, &self.asset, &self.nonce)
             == (&offered.network, &offered.asset, &offered.nonce);
@@ -451,7 +451,7 @@ impl Reservation {
     }
 }
 
-/// Why the ledger's row is not this payment. The app's note (`response_summary`) does not count.
+/// Why a transaction in the ledger is not this payment's. The app's note on its answer does not count.
 fn taken(columns: &str) -> Option<&'static str> {
     let mut facts = columns
         .split(", ")

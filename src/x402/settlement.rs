@@ -1,35 +1,35 @@
-//! A settlement as the ledger holds it.
+//! A settlement in the ledger's form.
 
 use super::registry::{Network, Networks};
 use crate::evm::integer::{Integer, decimal, without_leading_zeros};
 use crate::evm::{address, fixed_bytes, hexadecimal, transaction_hash};
 use crate::x402::Error;
 
-/// A settlement, each part in the ledger's spelling.
+/// A settled payment to record, each part in the ledger's only spelling.
 #[derive(Debug)]
 pub struct Settlement<'r> {
     /// The transaction, `0x` and 64 lower-case digits.
     pub tx_hash: String,
-    /// Who paid, `0x` and 40 lower-case digits.
+    /// The payer, `0x` and 40 lower-case digits.
     pub payer: String,
-    /// How much, in the token's smallest unit: decimal digits.
+    /// The amount in the token's smallest unit, in decimal digits.
     pub amount: String,
-    /// The chain.
+    /// The network.
     pub network: &'r Network,
 }
 
-/// A settlement as the caller spelled it.
+/// A settlement before it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct UnreadSettlement<'a> {
-    /// The transaction, in any case, with or without `0x`.
+    /// The transaction's hash in any case, with `0x` or without.
     pub tx_hash: &'a str,
-    /// The payer's address, in any case: facilitators write it with and without the checksum, and in upper case.
+    /// The payer's address in any case. Facilitators write addresses with the checksum, without, and in upper case.
     pub payer: &'a str,
     /// The amount in decimal digits.
     pub amount: &'a str,
     /// The network's name or identifier.
     pub chain: &'a str,
-    /// `settled`: the ledger takes nothing else.
+    /// The status. It must be `settled`.
     pub status: &'a str,
 }
 
@@ -65,8 +65,8 @@ impl UnreadSettlement<'_> {
     }
 }
 
-/// The id of a transaction's row: a UUID of version 8 (RFC 9562), made of the first bits of its hash. The same
-/// transaction always gets the same id.
+/// The id of a transaction's row: a UUID of version 8 (RFC 9562) from the first bits of its hash. The same transaction
+/// always gets the same id.
 #[must_use]
 pub fn row_id(tx_hash: &str) -> [u8; 16] {
     let hash: [u8; 32] = fixed_bytes(tx_hash).unwrap_or_default();

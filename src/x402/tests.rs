@@ -1,4 +1,4 @@
-//! Payments from the x402 specification, and requirements to hold them against.
+//! Payments from the x402 specification, and their requirements.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -24,7 +24,7 @@ mod reservable;
 mod sellers;
 
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
-/// A second at which the specification's payment can be used.
+/// A time at which the specification's payment is valid.
 const THEN: u64 = 1_740_672_100;
 
 /// Base Sepolia and X Layer with a token each.
@@ -323,7 +323,7 @@ fn the_guides_requirements_name_no_network() {
 fn requirements_that_make_no_sense_are_the_sellers_error() {
     let mut offer = requirements();
     offer["amount"] = json!("1");
-    invalid_requirements(&offer, "A requirement has maxAmountRequired");
+    invalid_requirements(&offer, "A requirement must have maxAmountRequired");
     for (name, wrong, place) in [
         ("scheme", json!(7), "scheme:"),
         ("scheme", Value::Null, "scheme:"),
@@ -396,6 +396,6 @@ fn a_v_that_the_chain_refuses_is_refused() {
         payment["payload"]["signature"] = json!(format!("{}{v}", &signature[..130]));
         let (reason, message) = verdict(&payment.to_string(), &requirements(), THEN);
         assert_eq!(reason, expected, "{v}");
-        assert_eq!(message.contains("add 27 to it"), v.starts_with('0'));
+        assert_eq!(message.contains("Add 27 to it"), v.starts_with('0'));
     }
 }

@@ -1,4 +1,4 @@
-//! Checks a payment against the requirements, as far as possible without the chain.
+//! Whether a payment fits the requirements, as far as can be seen without the chain.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,19 @@ use crate::evm::signature::Signature;
 use crate::json::Json;
 use crate::x402::Error;
 
-/// Seconds that an authorization must still be valid. The reference implementation allows as much for getting it into a
+/// Seconds for which an authorization must still be valid. The reference implementation allows this time to get it into a
 /// block.
 const MARGIN_SECONDS: u64 = 6;
 
-/// What only the chain knows.
+/// Facts that a database cannot see.
 pub const UNCHECKED: [&str; 3] = ["balance", "code_at_payer", "nonce_on_chain"];
 
 /// The result of a check.
 #[derive(Debug)]
 pub enum Verdict<'a, 'r> {
-    /// The payment was checked against an offer.
+    /// It was checked against an offer.
     Judged(Box<Judged<'a, 'r>>),
-    /// The payment was refused before that.
+    /// It was refused before that.
     Refused(Early),
 }
 
@@ -34,29 +34,29 @@ pub enum Verdict<'a, 'r> {
 pub struct Judged<'a, 'r> {
     /// The payment's JSON text.
     pub document: Cow<'a, str>,
-    /// What was signed.
+    /// The signed message.
     pub signed: Signed,
-    /// The buyer's name for the request.
+    /// The buyer's key for the request.
     pub identifier: Result<Option<String>, PaymentRefusal>,
-    /// The offer, as it was given.
+    /// The offer, unchanged.
     pub offer: Json<'a>,
-    /// The offer's terms.
+    /// The terms.
     pub terms: PaymentTerms<'r>,
-    /// Why the payment is refused or undecided. `None` if it is valid.
+    /// Why the payment is refused, or not decided; `None`: it is valid.
     pub refusal: Option<PaymentRefusal>,
 }
 
-/// A payment that was refused before it was checked against an offer.
+/// Why a payment is refused before it is checked against an offer.
 #[derive(Debug)]
 pub struct Early {
-    /// The reason.
+    /// Why.
     pub refusal: PaymentRefusal,
     network: Option<String>,
     asset: Option<String>,
 }
 
 impl Verdict<'_, '_> {
-    /// Whether the payment is valid. `None` if only a facilitator can tell.
+    /// `None`: only a facilitator can tell.
     #[must_use]
     pub fn is_valid(&self) -> Option<bool> {
         match self {
@@ -65,7 +65,7 @@ impl Verdict<'_, '_> {
         }
     }
 
-    /// Why the payment is refused or undecided. `None` if it is valid.
+    /// Why the payment is refused, or not decided; `None`: it is valid.
     #[must_use]
     pub fn refusal(&self) -> Option<&PaymentRefusal> {
         match self {
@@ -83,7 +83,7 @@ impl Verdict<'_, '_> {
         }
     }
 
-    /// The chain of the offer that it takes.
+    /// The chain of the chosen offer.
     #[must_use]
     pub fn network(&self) -> Option<&str> {
         match self {
@@ -103,7 +103,7 @@ impl Verdict<'_, '_> {
 }
 
 impl Judged<'_, '_> {
-    /// Whether the payment is valid. `None` if only a facilitator can tell.
+    /// `None`: only a facilitator can tell.
     #[must_use]
     pub fn is_valid(&self) -> Option<bool> {
         is_valid(self.refusal.as_ref())
@@ -128,7 +128,7 @@ impl From<PaymentRefusal> for Early {
     }
 }
 
-/// A payment that takes an unknown offer.
+/// From an offer that is not known here.
 impl From<&Unknown> for Early {
     fn from(taken: &Unknown) -> Self {
         Self {
@@ -139,11 +139,11 @@ impl From<&Unknown> for Early {
     }
 }
 
-/// Checks a payment (a header's value, or JSON) against one requirement or a list, in the order of the reference
+/// Checks a payment, a header's value or JSON, against one requirement or a list, in the order of the reference
 /// implementation. `now`: seconds since 1970.
 ///
 /// # Errors
-/// Invalid requirements, which are the seller's fault. An invalid payment is a [`Verdict`].
+/// The errors of the requirements, which are the seller's. Faults of the payment are in the verdict.
 pub fn verify<'a, 'r>(
     payment: &'a str,
     requirements: &'a str,
@@ -166,7 +166,7 @@ fn judge<'a, 'r>(
     let payment = Payment::read(payment)?;
     let matching = matching(&payment, offers, registry)?;
     let signed = payment.signed?;
-    // A payment of version 1 does not name its asset, so it may fit a later offer.
+    // A payment of version 1 does not name its asset, so it may fit a later offer than the first.
     let mut best = None;
     for (offer, terms) in matching {
         let refusal = check(&signed, &terms, now).err();
@@ -189,7 +189,7 @@ fn judge<'a, 'r>(
     })
 }
 
-/// The offers that a payment can take, at least one.
+/// The offers that a payment can be for; at least one.
 fn matching<'a, 'r>(
     payment: &Payment,
     mut offers: Vec<Offer<'a, 'r>>,
@@ -201,7 +201,7 @@ fn matching<'a, 'r>(
         let version = payment.version as u8;
         return refused(
             InvalidReason::InvalidVersion,
-            &format!("x402Version: It is {version}, and nothing was offered in that version."),
+            &format!("x402Version: It is {version}, and there is no offer in that version."),
         );
     }
     let accepted = payment.accepted.as_deref();
@@ -211,8 +211,8 @@ fn matching<'a, 'r>(
         if let Some(taken) = unknown().find(|offered| *offered == accepted) {
             return Err(taken.into());
         }
-        // An offer that the seller did not make is refused for the same reason, and is not shown. If only the token is
-        // unknown, the checks below tell more.
+        // A payment for something that was not offered is refused for the same reason, and no offer is shown. An
+        // unknown token says less than a network without offers.
         if accepted.refusal.reason != InvalidReason::InvalidRequirements {
             return Err(accepted.refusal.clone().into());
         }
@@ -221,7 +221,7 @@ fn matching<'a, 'r>(
     let is_taken = |offered: &&Unknown| offered.network.as_deref() == Some(&payment.network);
     let taken = unknown().find(is_taken).map(Early::from);
     if payment.scheme != EXACT {
-        let message = "scheme: The one scheme that is known here is \"exact\".";
+        let message = "scheme: Only \"exact\" is known here.";
         let refusal = PaymentRefusal::new(InvalidReason::UnsupportedScheme, message);
         return Err(Early {
             refusal: refusal.clone(),
@@ -235,7 +235,7 @@ fn matching<'a, 'r>(
         .filter(|(_, terms)| terms.version == payment.version && Some(terms.network) == network)
         .collect();
     if of_network.is_empty() {
-        let message = "network: Nothing was offered on this network.";
+        let message = "network: There is no offer on this network.";
         return Err(taken.unwrap_or_else(|| {
             PaymentRefusal::new(InvalidReason::InvalidNetwork, message).into()
         }));
@@ -252,7 +252,7 @@ fn matching<'a, 'r>(
         (true, Err(refusal)) => Err(refusal.into()),
         (true, Ok(_)) => refused(
             InvalidReason::InvalidRequirements,
-            "accepted: It is not what was offered.",
+            "accepted: It does not equal any offer.",
         ),
     }
 }
@@ -286,7 +286,7 @@ fn check(signed: &Signed, terms: &PaymentTerms, now: u64) -> Result<(), PaymentR
         if let [.., 0 | 1] = signature[..] {
             return refused(
                 InvalidReason::InvalidSignature,
-                "payload.signature: Its last byte, v, is 0 or 1, and tokens' contracts take 27 and 28: add 27 to it.",
+                "payload.signature: Its last byte, v, is 0 or 1, and tokens' contracts accept only 27 and 28. Add 27 to it.",
             );
         }
         let signature = Signature::from_bytes(signature).map_err(|not_one| {
@@ -298,7 +298,7 @@ fn check(signed: &Signed, terms: &PaymentTerms, now: u64) -> Result<(), PaymentR
         let signer = signature.signer(&authorization.digest(&terms.asset.separator));
         if signer != Some(authorization.from) {
             let message = format!(
-                "payload.signature: It is not that of authorization.from for the domain of {} on {}, name \"{}\" and version \"{}\".",
+                "payload.signature: authorization.from did not sign this for the domain of {} on {}, name \"{}\" and version \"{}\".",
                 terms.asset.symbol, terms.network.network, terms.asset.name, terms.asset.version
             );
             return refused(InvalidReason::InvalidSignature, &message);
@@ -313,13 +313,13 @@ fn check(signed: &Signed, terms: &PaymentTerms, now: u64) -> Result<(), PaymentR
     if authorization.valid_before < U256::from_u64(now.saturating_add(MARGIN_SECONDS)) {
         return refused(
             InvalidReason::ValidBefore,
-            "payload.authorization.validBefore: It has passed, or will within 6 seconds.",
+            "payload.authorization.validBefore: It is past, or less than 6 seconds away.",
         );
     }
     if authorization.valid_after > U256::from_u64(now) {
         return refused(
             InvalidReason::ValidAfter,
-            "payload.authorization.validAfter: It has not come yet.",
+            "payload.authorization.validAfter: It is not past yet.",
         );
     }
     match terms.version {
@@ -332,7 +332,7 @@ fn check(signed: &Signed, terms: &PaymentTerms, now: u64) -> Result<(), PaymentR
         Version::V2 if authorization.value != terms.amount => {
             return refused(
                 InvalidReason::ValueMismatch,
-                "payload.authorization.value: It is not the amount.",
+                "payload.authorization.value: It does not equal the amount.",
             );
         }
         _ => {}
@@ -340,7 +340,7 @@ fn check(signed: &Signed, terms: &PaymentTerms, now: u64) -> Result<(), PaymentR
     if is_of_a_contract {
         return refused(
             InvalidReason::NeedsFacilitator,
-            "payload.signature: It is a contract wallet's (ERC-1271, ERC-6492), which only the chain can check; all else fits.",
+            "payload.signature: It is a contract wallet's (ERC-1271, ERC-6492), and only the chain can check it. Everything else fits.",
         );
     }
     Ok(())

@@ -23,7 +23,7 @@ fn extension_object_changed() {
             CREATE OR REPLACE FUNCTION public.requesting_user_id() RETURNS text LANGUAGE sql STABLE
               AS $$ SELECT nullif(current_setting('request.jwt.claims', true)::jsonb ->> 'sub', '')::text $$;
             ALTER FUNCTION public.requesting_org_id() VOLATILE;
-            CREATE OR REPLACE FUNCTION insforge_integrations.steps(VARIADIC lines text[]) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
+            CREATE OR REPLACE FUNCTION insforge_integrations_internal.steps(VARIADIC lines text[]) RETURNS text LANGUAGE sql AS 'SELECT 1::text';
             ALTER EXTENSION insforge_integrations DROP FUNCTION insforge_integrations.keccak256(bytea);
             DROP FUNCTION insforge_integrations.keccak256(bytea);
             ALTER EXTENSION insforge_integrations DROP FUNCTION public.requesting_org_role();
@@ -38,7 +38,7 @@ fn extension_object_changed() {
         affected: &[
             "event trigger keep_insforge_integrations",
             "function insforge_integrations.keccak256(pg_catalog.bytea)",
-            "function insforge_integrations.steps(pg_catalog.text[])",
+            "function insforge_integrations_internal.steps(pg_catalog.text[])",
             "function public.requesting_org_id()",
             "function public.requesting_org_role()",
             "function public.requesting_user_id()",

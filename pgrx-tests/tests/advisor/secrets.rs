@@ -354,7 +354,7 @@ fn secrets_are_compared_by_digest_alone() {
         .query(
             "SELECT name, query FROM insforge_integrations.advisor_facts
              UNION ALL SELECT rule_id, findings FROM insforge_integrations.advisor_rules
-             UNION ALL SELECT p.proname::text, p.prosrc FROM pg_proc p WHERE p.pronamespace = 'insforge_integrations'::regnamespace",
+             UNION ALL SELECT p.proname::text, p.prosrc FROM pg_proc p WHERE p.pronamespace IN ('insforge_integrations'::regnamespace, 'insforge_integrations_internal'::regnamespace)",
             &[],
         )
         .unwrap();

@@ -29,11 +29,11 @@ fn a_credential_in_the_place_of_a_name_does_not_stand_in_the_error() {
         ("SELECT insforge_integrations.refresh_provider_jwks($1)".to_owned(), format!("There is no provider {hidden}.")),
         ("SELECT insforge_integrations.configure($1, 'on')".to_owned(), format!("There is no setting {hidden}.")),
         ("SELECT insforge_integrations.configure('identity_source', $1)".to_owned(), "The setting \"identity_source\" does not accept this value. Nothing was changed.".to_owned()),
-        ("SELECT insforge_integrations.provider_registration($1, '{}')".to_owned(), format!("There is no preset {hidden}.")),
+        ("SELECT insforge_integrations_internal.provider_registration($1, '{}')".to_owned(), format!("There is no preset {hidden}.")),
         (format!("{REGISTER}, algorithms => ARRAY[$1])"), format!("{hidden} is not a known algorithm.")),
         (format!("{REGISTER}, audience_rule => $1)"), "An argument is missing or of the wrong type: expected one of `required`, `if_present`, `ignored`.".to_owned()),
         (
-            "SELECT insforge_integrations.provider_registration('clerk', pg_catalog.jsonb_build_object('frontend_api', 'a.example', 'audiences', $1))".to_owned(),
+            "SELECT insforge_integrations_internal.provider_registration('clerk', pg_catalog.jsonb_build_object('frontend_api', 'a.example', 'audiences', $1))".to_owned(),
             "An argument is missing or of the wrong type: expected a sequence.".to_owned(),
         ),
         (

@@ -483,6 +483,7 @@ fn the_extension_is_not_dropped_with_its_ledger() {
         "DROP EXTENSION insforge_integrations",
         "DROP EXTENSION IF EXISTS insforge_integrations CASCADE",
         "DROP SCHEMA insforge_integrations CASCADE",
+        "DROP SCHEMA insforge_integrations_internal CASCADE",
         "DROP SCHEMA public CASCADE",
         "DROP EXTENSION plpgsql CASCADE",
         "DROP LANGUAGE plpgsql CASCADE",

@@ -217,7 +217,7 @@ fn a_v_of_0_or_1_is_refused_as_the_chain_refuses_it() {
         verdict.reason.as_deref(),
         Some("invalid_exact_evm_payload_signature")
     );
-    assert!(verdict.message.unwrap().contains("add 27 to it"));
+    assert!(verdict.message.unwrap().contains("Add 27 to it"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::x402::NETWORKS;
 use crate::pg::error::reported;
 use crate::x402::settlement::UnreadSettlement;
 
-/// A settlement in the ledger's spelling, or what is wrong with it.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_unsafe)]
+/// Reads a settlement in the ledger's spelling, or says what is wrong with it.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn read_x402_settlement(
     tx_hash: Option<&str>,
@@ -68,7 +68,7 @@ mod tests {
     fn a_settlement_is_read_or_its_problem_is_told() {
         let problem = |hash: &str, created_at: &str| {
             text(&format!(
-                "SELECT problem FROM insforge_integrations.read_x402_settlement({hash}, '0x' || repeat('ab', 20), '1', 'xlayer', 'settled', {created_at})"
+                "SELECT problem FROM insforge_integrations_internal.read_x402_settlement({hash}, '0x' || repeat('ab', 20), '1', 'xlayer', 'settled', {created_at})"
             ))
         };
         let hash = "repeat('ab', 32)";

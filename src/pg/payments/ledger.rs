@@ -249,7 +249,7 @@ pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
 
 /// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on reservations and the
 /// import. If the ledger already has the transaction, returns the columns in which its row differs.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 #[allow(clippy::too_many_arguments)]
 fn insert_x402_settlement(
     tx_hash: Option<&str>,
@@ -309,13 +309,13 @@ fn insert_x402_settlement(
 }
 
 /// Makes the commit of this transaction wait for the disk, even if `synchronous_commit` is off.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 fn force_sync_commit() {
     transaction::force_sync_commit();
 }
 
 /// A transaction's hash in the ledger's spelling.
-#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+#[pg_extern(schema = "insforge_integrations_internal", immutable, parallel_safe)]
 fn x402_transaction_hash(hash: &str) -> Option<String> {
     transaction_hash(hash).map(|hash| hexadecimal(&hash))
 }
@@ -347,7 +347,7 @@ mod tests {
             ("repeat('ab', 31)", None),
             ("NULL", None),
         ] {
-            let hash = format!("insforge_integrations.x402_transaction_hash({given})");
+            let hash = format!("insforge_integrations_internal.x402_transaction_hash({given})");
             assert_eq!(text(&hash), expected, "{given}");
         }
     }

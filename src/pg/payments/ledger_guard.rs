@@ -57,7 +57,7 @@ fn reaches_extension(kind: &str, names: Vec<String>) -> Result<bool> {
         "SELECT pg_catalog.bool_or(CASE $1
            WHEN 'extension' THEN name OPERATOR(pg_catalog.=) ANY ('{insforge_integrations,plpgsql}'::pg_catalog.text[])
            WHEN 'language' THEN name OPERATOR(pg_catalog.=) 'plpgsql'
-           ELSE name OPERATOR(pg_catalog.=) 'insforge_integrations'
+           ELSE name OPERATOR(pg_catalog.=) ANY ('{insforge_integrations,insforge_integrations_internal}'::pg_catalog.text[])
                 OR name OPERATOR(pg_catalog.=) (
                      SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_extension e
                      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace

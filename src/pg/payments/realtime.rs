@@ -15,7 +15,7 @@ pub fn publish(tx_hash: &str) -> Result<()> {
         return Ok(());
     }
     Spi::run_with_args(
-        "SELECT insforge_integrations.publish_x402_settlement($1)",
+        "SELECT insforge_integrations_internal.publish_x402_settlement($1)",
         &[tx_hash.into()],
     )
     .map_err(Error::bug)
@@ -23,7 +23,7 @@ pub fn publish(tx_hash: &str) -> Result<()> {
 
 /// Calls a function (text, text, jsonb) with only the rights of its owner, in a state in which it can leave nothing
 /// behind in the session. An error of the function is raised.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 fn call_as_its_owner(
     function: pg_sys::Oid,
     channel: &str,

@@ -1,4 +1,4 @@
-//! What the functions on reservations (sql/reservations.sql) leave to the pure modules.
+//! Calls from the functions on reservations (sql/reservations.sql) to the pure modules.
 
 use pgrx::AllocatedByRust;
 use pgrx::datum::UnboxDatum;
@@ -21,8 +21,8 @@ use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
 
-/// A payment that fits, taken apart; raises for any other.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
+/// Reads the parts of a payment that fits. Raises an error for any other.
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
 #[allow(clippy::type_complexity)]
 fn read_x402_payment(
     payment: Option<&str>,
@@ -73,9 +73,9 @@ fn read_x402_payment(
     )))
 }
 
-/// What becomes of a reservation after an event; see `x402::reservation`.
+/// The new state of a reservation after an event; see `x402::reservation`.
 #[pg_extern(
-    schema = "insforge_integrations",
+    schema = "insforge_integrations_internal",
     volatile,
     parallel_unsafe,
     requires = ["reservations"]
@@ -119,7 +119,7 @@ fn x402_reservation_after(
         Some("offered") => Event::Offered(parsed(&said)?),
         _ => {
             return Err(x402::Error::from(Refused::Invalid {
-                problem: "event: It is answered, found, delivered, mocked or offered.",
+                problem: "event: It must be answered, found, delivered, mocked or offered.",
             })
             .into());
         }
@@ -155,7 +155,7 @@ fn x402_reservation_after(
 }
 
 const NO_RESERVATION: x402::Error = x402::Error::Reservation(Refused::Invalid {
-    problem: "own: It is a row of table x402_reservations.",
+    problem: "own: It must be a row of table x402_reservations.",
 });
 
 type Row<'a> = PgHeapTuple<'a, AllocatedByRust>;
@@ -209,7 +209,7 @@ fn answer(row: &Row, own: &Reservation, networks: &Networks, said: &str) -> Resu
 fn parsed<'a, T: Deserialize<'a>>(said: &'a str) -> Result<T> {
     serde_json::from_str(said).map_err(|_| {
         x402::Error::from(Refused::Invalid {
-            problem: "said: It is not what the event has.",
+            problem: "said: It does not fit the event.",
         })
         .into()
     })
@@ -225,7 +225,7 @@ mod tests {
     /// A column of what becomes of a reservation in a state.
     fn after(state: &str, event: &str, said: &str, known: &str, column: &str) -> Option<String> {
         Spi::get_one(&format!(
-            "SELECT a.{column}::text FROM insforge_integrations.x402_reservation_after(
+            "SELECT a.{column}::text FROM insforge_integrations_internal.x402_reservation_after(
                jsonb_populate_record(NULL::insforge_integrations.x402_reservations, jsonb_build_object(
                  'id', '00000000-0000-0000-0000-000000000001', 'state', {state}, 'network', 'eip155:196', 'endpoint', '/r',
                  'asset', '0x' || repeat('ab', 20), 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,

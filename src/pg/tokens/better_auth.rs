@@ -58,14 +58,14 @@ fn jwk(row: Row) -> Option<Map<String, Value>> {
 }
 
 /// Better Auth's own name for a table with this name and these columns.
-#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+#[pg_extern(schema = "insforge_integrations_internal", immutable, parallel_safe)]
 fn better_auth_table(name: &str, columns: Vec<Option<String>>) -> Option<&'static str> {
     let columns: Vec<&str> = columns.iter().flatten().map(String::as_str).collect();
     tables::recognise(name, &columns)
 }
 
 /// Why the named tables cannot be read, one sentence for each problem.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
 fn better_auth_problems(schema_name: &str, names: Jsonb) -> reported::Result<Vec<String>> {
     let place = Place {
         schema: schema_name.to_owned(),
@@ -89,7 +89,7 @@ mod tests {
     fn a_table_is_known_by_its_name_and_columns() {
         let is = |arguments: &str| {
             Spi::get_one::<String>(&format!(
-                "SELECT insforge_integrations.better_auth_table({arguments})"
+                "SELECT insforge_integrations_internal.better_auth_table({arguments})"
             ))
         };
         assert_eq!(
@@ -105,7 +105,7 @@ mod tests {
         Spi::run("CREATE TABLE public.jwkss (id text, public_key json, private_key text)").unwrap();
         let problems = |names: &str| {
             Spi::get_one::<Vec<String>>(&format!(
-                "SELECT insforge_integrations.better_auth_problems('public', '{names}')"
+                "SELECT insforge_integrations_internal.better_auth_problems('public', '{names}')"
             ))
         };
         assert_eq!(problems(r#"{"account": "x"}"#), Ok(Some(Vec::new())));

@@ -180,7 +180,7 @@ fn load_secrets(rows: &Rows) -> Result<Secrets> {
 }
 
 /// The rules that a preset makes of the arguments of its `register_…` function.
-#[pg_extern(schema = "insforge_integrations", immutable, parallel_safe)]
+#[pg_extern(schema = "insforge_integrations_internal", immutable, parallel_safe)]
 #[search_path(pg_catalog, pg_temp)]
 fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jsonb> {
     let registration = register(preset, &arguments.0)?;

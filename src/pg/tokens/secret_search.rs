@@ -12,7 +12,7 @@ use crate::secret_search::{constants, search};
 #[pg_extern(
     schema = "insforge_integrations",
     sql = r#"
-CREATE FUNCTION insforge_integrations.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+CREATE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
   IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#
 )]
@@ -47,7 +47,7 @@ mod tests {
     fn a_secret_is_found_in_each_kind_of_place() {
         let holds = |arguments: &str| {
             Spi::get_one::<bool>(&format!(
-                "SELECT insforge_integrations.holds_secret({arguments})"
+                "SELECT insforge_integrations_internal.holds_secret({arguments})"
             ))
             .unwrap()
             .unwrap()

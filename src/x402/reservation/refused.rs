@@ -1,73 +1,73 @@
-//! Refused events of a reservation.
+//! Why an event does not change a reservation.
 
 use thiserror::Error;
 
 use super::State;
 use crate::report::{Report, sqlstate};
 
-/// Why an event is refused.
+/// A refused event, with SQLSTATE, DETAIL and HINT.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
-    /// An operator's arguments are invalid.
+    /// An operator's finding that makes no sense.
     #[error("invalid resolution of an x402 reservation")]
     InvalidFinding {
-        /// A sentence that names the argument and what is wrong.
+        /// What is wrong, with its place, a sentence.
         problem: String,
     },
-    /// An operator contradicts the ledger.
+    /// An operator's finding that contradicts the ledger.
     #[error("x402 reservation {id} is settled, and that is final")]
     Final {
-        /// The reservation's id.
+        /// Id of the reservation.
         id: String,
         /// The transaction that settled it.
         tx_hash: String,
     },
-    /// The ledger has the transaction as another payment's.
+    /// The ledger has the transaction for another payment.
     #[error("transaction {tx_hash} is recorded already")]
     Recorded {
         /// Its hash.
         tx_hash: String,
-        /// A sentence that says whose it is.
+        /// The transaction's payment, a sentence.
         problem: String,
     },
-    /// Nothing was paid yet.
+    /// The payment is not settled yet.
     #[error("x402 reservation {id} is not settled")]
     NotSettled {
-        /// The reservation's id.
+        /// Id of the reservation.
         id: String,
         /// Its state.
         state: State,
     },
-    /// Money moved, or may have moved.
+    /// A mock settlement of a payment that has moved money, or may have.
     #[error("x402 reservation {id} cannot be settled without money")]
     NotMocked {
-        /// The reservation's id.
+        /// Id of the reservation.
         id: String,
-        /// A sentence that says why.
+        /// Why, a sentence.
         problem: String,
     },
-    /// The reservation keeps another payment out.
+    /// The reservation blocks another payment.
     #[error("{message}")]
     Reserved {
         /// The primary message.
         message: &'static str,
-        /// The reservation's id.
+        /// Id of the reservation.
         id: String,
         /// Its state.
         state: State,
-        /// When it was delivered.
+        /// Time of its delivery.
         delivered_at: Option<String>,
     },
-    /// The arguments are not a reservation and an event.
+    /// Arguments that are not a reservation and an event.
     #[error("invalid event of an x402 reservation")]
     Invalid {
-        /// A sentence that names the argument and what is wrong.
+        /// What is wrong, with its place, a sentence.
         problem: &'static str,
     },
 }
 
 impl Refused {
-    /// What Postgres reports with it.
+    /// SQLSTATE, DETAIL and HINT.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
@@ -84,12 +84,12 @@ impl Refused {
             Self::Recorded { problem, .. } => Report::new(
                 sqlstate::UNIQUE_VIOLATION,
                 problem.as_str(),
-                "If it carried both payments, resolve this one with outcome conflict and the same hash: it is then shown and counted beside the other.",
+                "If the transaction carried both payments, resolve this one with outcome conflict and the same hash. It is then shown and counted beside the other.",
             ),
             Self::NotSettled { state, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("It is {}.", state.name()),
-                "Deliver what is paid, and nothing before.",
+                "Deliver only after the payment has settled.",
             ),
             Self::NotMocked { problem, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -110,9 +110,9 @@ impl Refused {
                     sqlstate::UNIQUE_VIOLATION,
                     format!("Reservation {id} is {}, {delivered}.", state.name()),
                     match state {
-                        State::Settled => "It is paid: do not ask the buyer to pay again.",
+                        State::Settled => "It is paid. Do not ask the buyer to pay again.",
                         _ => {
-                            "It may still be settled: do not ask the buyer to pay again. The same payment under the same endpoint and idempotency key is given its reservation."
+                            "It may still be settled. Do not ask the buyer to pay again. The same payment with the same endpoint and idempotency key returns its reservation."
                         }
                     },
                 )
@@ -120,7 +120,7 @@ impl Refused {
             Self::Invalid { problem } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 *problem,
-                "Call reserve_x402_payment(), settle_x402_reservation() and the functions beside them, which ask for it.",
+                "Call reserve_x402_payment(), settle_x402_reservation() and their family instead. They call this function.",
             ),
         }
     }

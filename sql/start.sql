@@ -1,5 +1,5 @@
 -- Runs first. Refuses an encoding that cannot hold all texts, and a database that followed the guides and already
--- has objects with our names.
+-- has objects with our names. Then it makes the schemas.
 DO $$
 BEGIN
   IF current_setting('server_encoding') <> 'UTF8' THEN
@@ -29,3 +29,7 @@ BEGIN
   END IF;
 END
 $$;
+
+-- A schema that somebody else made stops CREATE EXTENSION: it is no member of the extension.
+CREATE SCHEMA IF NOT EXISTS insforge_integrations;
+CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal;
