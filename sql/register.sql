@@ -16,7 +16,7 @@ BEGIN
   SELECT p.name INTO other FROM insforge_integrations.auth_providers p
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := CASE
-    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: a token could be held against the laxer of two policies.', other)
+    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
     -- register_better_auth() makes this pattern for users with integer ids.
     WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
       SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)

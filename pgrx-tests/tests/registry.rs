@@ -117,7 +117,10 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         (custom("algorithms='{HS256}'"), "shared secret"),
         (custom("algorithms='{RS256,HS256}'"), "shared secret"),
         (custom("audiences='{}'"), "none is named"),
-        (custom(r#"audiences='{""}'"#), "empty string is no audience"),
+        (
+            custom(r#"audiences='{""}'"#),
+            "empty string is not a valid audience",
+        ),
         (
             custom("audience_rule='ignored'"),
             "every token of the issuer",
@@ -148,7 +151,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         ),
         (
             "SELECT insforge_integrations.register_auth0('t.eu.auth0.com', '')".into(),
-            "empty string is no audience",
+            "empty string is not a valid audience",
         ),
         (
             "SELECT insforge_integrations.register_workos('client_1', '{}')".into(),

@@ -378,8 +378,8 @@ fn an_operators_row_stands_before_a_built_in_one_and_a_spoiled_row_is_none() {
     assert_eq!(spoiled.1.get(network, address).unwrap().name, "USDC");
 }
 
-/// v is 27 or 28 to `ecrecover` (Ethereum's Yellow Paper, appendix F), and so to Circle's FiatToken
-/// (contracts/util/ECRecover.sol); facilitators hand it on as it is (`@x402/evm` 2.27).
+/// `ecrecover` accepts only 27 and 28 as v (Ethereum's Yellow Paper, appendix F), and so does Circle's FiatToken
+/// (contracts/util/ECRecover.sol). Facilitators send v on unchanged (`@x402/evm` 2.27).
 #[test]
 fn a_v_that_the_chain_refuses_is_refused() {
     let signature = payment()["payload"]["signature"]

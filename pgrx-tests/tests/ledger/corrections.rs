@@ -123,7 +123,7 @@ fn no_more_is_paid_back_than_the_transaction_brought() {
             refused(&error)
                 .detail()
                 .unwrap()
-                .contains(&format!("more than {left} is"))
+                .contains(&format!("Only {left} of"))
         );
     };
     beyond("1001", "1000");

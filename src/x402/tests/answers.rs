@@ -1,6 +1,6 @@
-//! Facilitators' answers. What is expected is the x402 specification's (section 5.3, `SettlementResponse`)
-//! and OKX's documentation of its two interfaces; the reasons are those of the specification (section 9),
-//! of packages x402 1.2 and `@x402/evm` 2.27, and of OKX.
+//! Facilitators' answers. Expected values are from the x402 specification (section 5.3, `SettlementResponse`) and from
+//! OKX's documentation of its two interfaces. The reasons are from the specification (section 9), from packages x402 1.2
+//! and `@x402/evm` 2.27, and from OKX.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::evm::{Word, fixed_bytes};
 use crate::x402::answer::Outcome::{Conflict, Failed, Pending, Settled};
 use crate::x402::answer::{Answer, Expected, Outcome};
 
-/// Who signed the payment that the answers are about: 10000 of something on X Layer.
+/// The signer of the payment in the answers: 10000 of some token on X Layer.
 pub(super) const PAYER: &str = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
 /// From the specification's example of a settlement.
 pub(super) const HASH: &str = "0x1234567890abcdef1234567890abcdef1234567890abcdef1234567890abcdef";
@@ -43,8 +43,8 @@ pub(super) fn failure(reason: &str) -> Value {
     json!({"success": false, "errorReason": reason, "transaction": "", "network": "eip155:196", "payer": PAYER})
 }
 
-/// The answer in each of OKX's envelopes: `code` is documented as a string and sent as a number, `data`
-/// is a list in the first interface and an object in the second.
+/// The answer in each of OKX's envelopes. `code` is a string in the documentation and a number in practice. `data` is a
+/// list in the first interface and an object in the second.
 pub(super) fn enveloped(answer: &Value) -> [Value; 4] {
     [
         json!({"code": "0", "msg": "", "data": [answer]}),
@@ -73,7 +73,7 @@ fn a_settlement_is_found_under_both_names_and_in_every_envelope() {
         message: None,
     };
     for answer in [
-        // The specification's, versions 1 and 2; facilitators send null for what they leave out.
+        // From the specification, versions 1 and 2. Facilitators send null for missing members.
         success(),
         json!({"success": true, "transaction": HASH, "network": "eip155:196", "payer": PAYER, "amount": "10000"}),
         json!({"success": true, "transaction": HASH, "network": "eip155:196", "payer": null, "amount": null,
@@ -220,13 +220,13 @@ fn a_failure_that_does_not_say_that_nothing_was_sent_is_pending() {
         json!({"success": false}),
         json!({"success": false, "errorReason": null}),
         json!({"success": false, "errorReason": "", "transaction": ""}),
-        // It contradicts itself: a transaction, or a status that says otherwise.
+        // The answer contradicts itself: it has a transaction, or another status.
         json!({"success": false, "errorReason": "insufficient_funds", "transaction": HASH}),
         json!({"success": false, "errorReason": "insufficient_funds", "txHash": HASH}),
         json!({"success": false, "errorReason": "insufficient_funds", "status": "pending"}),
         json!({"success": false, "errorReason": "insufficient_funds", "status": "timeout"}),
         json!({"success": false, "errorReason": "insufficient_funds", "status": "success"}),
-        // A settlement that failed with this message has been sent: the facilitator may be the one without funds.
+        // A settlement that failed with this message was sent. Maybe the facilitator has no funds.
         json!({"success": false, "errorReason": "unexpected_settle_error", "errorMessage": "insufficient funds"}),
     ] {
         assert_eq!(outcome(&answer), Pending, "{answer}");
@@ -281,7 +281,7 @@ fn an_envelope_with_an_error_is_failed_if_the_request_was_not_looked_into() {
         let envelope = json!({"code": "1", "msg": message, "data": null});
         assert_eq!(read(&envelope).outcome, expected, "{message}");
     }
-    // With an answer beside the error, neither is believed.
+    // If there is an answer beside the error, neither counts.
     for data in [success(), failure("insufficient_funds"), json!([success()])] {
         assert_eq!(
             read(&json!({"code": 50011, "data": data})).outcome,
@@ -307,7 +307,7 @@ fn what_is_no_answer_to_a_settlement_is_pending() {
         "{\"success\": null}",
         "{\"isValid\": false, \"invalidReason\": \"insufficient_funds\"}",
         "{\"x402Version\": 1, \"error\": \"payment required\", \"accepts\": []}",
-        // Which of them is it?
+        // It is not clear which one counts.
         "{\"success\": true, \"success\": false, \"errorReason\": \"insufficient_funds\"}",
         "{\"success\": false, \"success\": true}",
         "{\"code\": \"0\"}",
@@ -364,7 +364,7 @@ fn an_answer_about_another_payment_is_a_conflict_that_says_where() {
             assert_eq!(outcome(&answer), Conflict, "{answer}");
             let found = read(&answer);
             assert_eq!(found.reason.as_deref(), Some(reason), "{answer}");
-            // The hash is kept, for whoever looks it up.
+            // The hash is kept for the operator.
             let is_kept = reason != "transaction_mismatch";
             assert_eq!(found.transaction, word(HASH).filter(|_| is_kept));
             let message = found.message.unwrap();
@@ -373,7 +373,7 @@ fn an_answer_about_another_payment_is_a_conflict_that_says_where() {
     }
 }
 
-/// PyPI's x402 facilitator up to 2.20 writes hashes so.
+/// PyPI's x402 facilitator up to 2.20 writes hashes in this form.
 #[test]
 fn a_transaction_without_0x_is_the_same_transaction() {
     let bare = HASH.strip_prefix("0x").unwrap();
@@ -388,7 +388,7 @@ fn a_transaction_without_0x_is_the_same_transaction() {
     }
 }
 
-/// The kinds of the specification's SettleResponse, and of OKX's envelope.
+/// The JSON types in the specification's SettleResponse and in OKX's envelope.
 #[test]
 fn a_member_of_another_kind_is_a_conflict_that_names_it() {
     let (strings, others) = (

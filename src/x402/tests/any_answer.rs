@@ -1,4 +1,4 @@
-//! Answers that nobody has thought of.
+//! Random answers.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::evm::{Word, fixed_bytes, hexadecimal};
 use crate::json::tests::any_scalar;
 use crate::x402::answer::Outcome::{Failed, Pending, Settled};
 
-/// Any case, as facilitators write hashes and addresses.
+/// Random case, because facilitators write hashes and addresses in any case.
 fn in_any_case(digits: String) -> impl Strategy<Value = String> {
     prop::collection::vec(any::<bool>(), digits.len()).prop_map(move |upper| {
         let cased = digits.chars().zip(upper).map(|(digit, upper)| match upper {
@@ -22,7 +22,7 @@ fn in_any_case(digits: String) -> impl Strategy<Value = String> {
     })
 }
 
-/// What an answer may say in these places, from what fits to what is none of it.
+/// Values of an answer in these places, from fitting ones to nonsense.
 fn any_member() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!(true)),
@@ -75,7 +75,7 @@ fn any_answer() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Whether a member says nothing, or what it should.
+/// A member that is missing, or has its right value.
 fn is_nothing_or(answer: &Value, name: &str, right: impl Fn(&Value) -> bool) -> bool {
     answer
         .get(name)
@@ -107,7 +107,7 @@ proptest! {
         }
     }
 
-    /// The one thing that an answer must never do by mistake, in words of the specification alone.
+    /// The most important rule for answers, in the words of the specification only.
     #[test]
     fn money_counts_as_moved_only_by_an_answer_that_says_so_of_this_payment(answer in any_answer()) {
         let found = read(&answer);

@@ -1,4 +1,4 @@
-//! Payments to which anything happens, in any order.
+//! Random events of payments, in any order.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::x402::reservation::{Entry, Event, Finding, Next, Offered, Refused, Re
 
 const NETWORK: &str = "eip155:196";
 
-/// What happens to one of a few payments, under one of a few keys.
+/// An event of one of a few payments, under one of a few keys.
 #[derive(Debug, Clone)]
 enum Step {
-    /// It is offered.
+    /// The payment is offered.
     Offer { payment: usize, key: Option<usize> },
-    /// Something happens to the reservation at this place.
+    /// An event of the reservation with this index.
     Happens(usize, Event),
     /// No block can carry its authorization any more.
     TimePasses(usize),
@@ -38,7 +38,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Outcome::Failed,
         Outcome::Conflict,
     ];
-    // As `Answer::read` makes them: what settled has a transaction, all else a reason.
+    // As from `Answer::read`: a settled answer has a transaction, every other one a reason.
     let answer = (prop::sample::select(outcomes), any_hash(), any::<bool>());
     let answer = answer.prop_map(|(outcome, number, has_hash)| {
         let is_settled = outcome == Outcome::Settled;
@@ -82,7 +82,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A reservation, and what was seen of it from outside.
+/// A reservation, and its events as seen from outside.
 #[derive(Debug, Clone)]
 struct Seen {
     stored: Reservation,
@@ -92,14 +92,14 @@ struct Seen {
     deliveries: usize,
 }
 
-/// What the ledger has of a transaction.
+/// A transaction's row in the ledger.
 #[derive(Debug, Clone)]
 struct Row {
     reservation: Option<usize>,
     is_fitting: bool,
 }
 
-/// What SQL keeps, and does with what is decided.
+/// SQL's tables, and its handling of decisions.
 #[derive(Debug, Default)]
 struct Database {
     reservations: Vec<Seen>,
@@ -171,7 +171,7 @@ impl Database {
         Ok(())
     }
 
-    /// As reserve_x402_payment() does; all payments are one payer's, for one endpoint.
+    /// Does the same as reserve_x402_payment(). All payments have one payer and one endpoint.
     fn offer(&mut self, payment: usize, key: Option<usize>) -> Result<(), Refused> {
         let key = key.map(|key| format!("key {key}"));
         let nonce = hash(payment as u8);
@@ -200,7 +200,7 @@ impl Database {
                 assert_eq!(seen.stored.idempotency_key, key);
                 return Ok(());
             }
-            // It makes place. What may still land does not, nor what has settled.
+            // It gives up its key. A payment that is settled or may still settle does not.
             assert!(!seen.can_land && seen.stored.state != State::Settled);
             assert!(seen.stored.holds_key && !next.reservation.holds_key);
             let freed = Reservation {
@@ -236,7 +236,7 @@ impl Database {
         Ok(())
     }
 
-    /// What holds whatever happened.
+    /// Rules that hold after every event.
     fn check(&self) {
         for (place, seen) in self.reservations.iter().enumerate() {
             let Seen {
@@ -276,7 +276,7 @@ impl Database {
                 "{self:?}"
             );
             assert!(!stored.is_batched || self.ledger.contains_key(&hash));
-            // What may have moved is not lost: it is settled, or an operator is to look at it, or did.
+            // A payment that may have moved money is not lost: it is settled, or an operator must look at it, or has.
             let may_have_moved = answers
                 .iter()
                 .any(|answer| answer.outcome != Outcome::Failed);
@@ -309,8 +309,8 @@ impl Database {
                 .iter()
                 .filter(|seen| seen.stored.idempotency_key.as_deref() == Some(key))
                 .collect();
-            // A buyer does not pay twice for a request: of all authorizations under a key, no more than one can land
-            // that no operator has found failed.
+            // A buyer does not pay twice for a request: of all authorizations under a key, at most one can settle that
+            // no operator has found failed.
             let landing = of_key
                 .iter()
                 .filter(|seen| seen.can_land && !seen.was_found_failed);
@@ -321,7 +321,7 @@ impl Database {
     }
 }
 
-/// What an event does, and what it cannot.
+/// The effects of an event, and their limits.
 fn check_step(seen: &Seen, event: &Event, next: &Next) {
     let (before, after) = (&seen.stored, &next.reservation);
     if before.state == State::Settled {
@@ -352,7 +352,7 @@ fn check_step(seen: &Seen, event: &Event, next: &Next) {
         assert!(says_so && hash.is_some(), "{event:?} {after:?}");
         assert!(next.entry.is_some());
     }
-    // A key is given up by an operator alone, who is told when the payment can still land.
+    // Only an operator gives up a key, and gets a warning if the payment can still settle.
     let is_found_failed =
         matches!(event, Event::Found(finding) if finding.outcome.as_deref() == Some("failed"));
     if !is_found_failed {
@@ -373,13 +373,13 @@ fn check_step(seen: &Seen, event: &Event, next: &Next) {
             _ => false,
         };
         assert_eq!(next.warning.is_some(), is_warned, "{event:?}");
-        // What an operator found stands, but for what cannot be: an operator is to look at that again.
+        // An operator's finding stands, unless a later answer contradicts it: then an operator must look again.
         if before.is_resolved && matches!(answer.outcome, Outcome::Failed | Outcome::Pending) {
             assert_eq!((after.state, after.is_resolved), (before.state, true));
         }
         let is_conflict = is_warned && after.state == State::Conflict;
         assert!(!(is_conflict && after.is_resolved), "{event:?}");
-        // Said again, it is nothing new.
+        // A repeated event changes nothing.
         let again = after.after(event, None).unwrap();
         if next.entry.is_none() && answer.outcome != Outcome::Settled {
             assert_eq!(&again.reservation, after, "{event:?}");

@@ -1,4 +1,4 @@
-//! No text can make anything here panic.
+//! No text causes a panic.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use crate::x402::facilitator;
 use crate::x402::header::{Resource, payment_required, payment_response};
 use crate::x402::verify::verify;
 
-/// JSON in which any member of a payment or a requirement may be anything.
+/// Random JSON with the members of a payment or a requirement.
 fn mutated(whole: Value) -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any_scalar(),

@@ -1,4 +1,4 @@
-//! Offers that are not known here: carried, shown, and refused when a payment takes one.
+//! Unknown offers: the header carries them, the verdict shows them, and a payment for one is refused.
 
 use serde_json::{Value, json};
 
@@ -16,8 +16,8 @@ fn second() -> Value {
     offer
 }
 
-/// Offers of version 2 that sellers make beside one that is known here, and the reason for which a payment
-/// that takes one is refused.
+/// Unknown offers of version 2 that sellers make beside a known one, each with the reason for which its payment is
+/// refused.
 fn unknown() -> Vec<(Value, &'static str)> {
     let with = |changes: &[(&str, Value)]| {
         let mut offer = second();
@@ -94,7 +94,7 @@ fn a_payment_that_takes_an_unknown_offer_is_refused_and_the_offer_is_shown() {
         let mut paid = payment();
         paid["x402Version"] = json!(2);
         paid["accepted"] = offer.clone();
-        // What a payment of that scheme has is nothing that is known here.
+        // The payload of that scheme is not known here.
         paid["payload"] = json!({"transaction": "AAAAAAAAAAAAA"});
         for (offers, is_shown) in [
             (json!([offer, second()]), true),
@@ -152,7 +152,7 @@ fn a_payment_of_version_1_takes_an_offer_by_its_scheme_and_network() {
             (found.network(), found.asset().as_deref()),
             (Some(network), Some("x"))
         );
-        // Who pays the known one beside it is not concerned.
+        // A payment for the known offer beside it is not affected.
         let offers = json!([offer, requirements()]);
         assert_eq!(
             verdict(&payment().to_string(), &offers, THEN).0,

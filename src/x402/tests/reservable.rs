@@ -1,5 +1,5 @@
-//! What can be reserved. The payment is the specification's; the reasons are its section 9's, in the order
-//! of the checks in specs/schemes/exact/scheme_exact_evm.md.
+//! Payments that can be reserved. The payment is the specification's. The reasons are from its section 9, in the order of
+//! the checks in specs/schemes/exact/scheme_exact_evm.md.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::reservable::Reservable;
 
-/// What is kept of a payment, or the reason's name and its sentence.
+/// The stored parts of a payment, or the reason's name and its sentence.
 fn read<T>(
     payment: &str,
     requirements: &Value,
@@ -146,7 +146,7 @@ fn what_does_not_fit_is_refused_with_the_specifications_reason() {
         *payment.pointer_mut(place).unwrap() = wrong;
         assert_eq!(reason(&payment, THEN), expected, "{place}");
     }
-    // A contract's signature is nothing to go by, and all else is checked.
+    // A contract's signature proves nothing here. Everything else is checked.
     for (place, wrong, expected) in [
         (
             "to",
@@ -190,7 +190,7 @@ fn what_does_not_fit_is_refused_with_the_specifications_reason() {
         let (reason, _) = read(text, &requirements(), THEN, |_| ()).unwrap_err();
         assert_eq!(reason, "invalid_payload", "{text}");
     }
-    // Requirements are the seller's, and are no reason of a payment.
+    // Faults of the requirements are the seller's, and not a reason to refuse a payment.
     let mut wrong = requirements();
     wrong["extra"]["name"] = json!("USD Coin");
     let (error, _) = read(&payment().to_string(), &wrong, THEN, |_| ()).unwrap_err();
@@ -248,8 +248,8 @@ fn the_buyers_name_for_the_request_is_read_or_refused() {
     }
 }
 
-/// A payment of `value` to PAY_TO, signed as wallets do: over the typed data, whose hash the tests of
-/// `eip712` hold against viem's.
+/// A payment of `value` to PAY_TO, signed like a wallet over the typed data. The tests of `eip712` compare its hash with
+/// viem's.
 fn signed(key: &SigningKey, value: u64, valid_before: u64, nonce: [u8; 32]) -> Value {
     let public = key.verifying_key().to_sec1_point(false);
     let from = Address::of_public_key(&public.as_bytes()[1..]).checksummed();
@@ -297,8 +297,8 @@ proptest! {
         prop_assert_eq!(kept.map_err(|(reason, _)| reason), expected);
     }
 
-    /// Whatever stands in a part that nobody reads, a facilitator's body is made of what was reserved, and
-    /// `jsonb` holds it.
+    /// Every reserved payment makes a facilitator's body that `jsonb` can hold, with any content in the parts
+    /// that are not read.
     #[test]
     fn what_is_reserved_can_be_sent_on(
         text in r#"[a-z\\u08cd0"]{0,12}"#,
@@ -320,7 +320,7 @@ proptest! {
         }
     }
 
-    /// What is kept is all that is looked at later.
+    /// Later calls use only the stored parts.
     #[test]
     fn what_is_kept_can_be_reserved_again_from_what_is_kept(
         place in 0usize..4, has_network in any::<bool>(), as_header in any::<bool>(),
@@ -362,7 +362,7 @@ fn a_time_beyond_what_can_be_computed_with_is_refused() {
     }
 }
 
-/// Whatever else a payment holds, a facilitator's body can be made of what was reserved, and `jsonb` holds it.
+/// Every reserved payment makes a facilitator's body that `jsonb` can hold, with any other content.
 #[test]
 fn what_jsonb_does_not_hold_is_refused() {
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));

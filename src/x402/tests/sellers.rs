@@ -1,4 +1,4 @@
-//! What a seller makes: requirements, headers, and requests to facilitators.
+//! A seller's requirements, headers, and requests to facilitators.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -80,7 +80,7 @@ fn requirements_are_built_for_both_versions() {
         .requirements(rows.registry())
     };
     let resource = Some("https://api.example.com/report");
-    // As the guide's buildPaymentRequirements() has them, and the network.
+    // The same as from the guide's buildPaymentRequirements(), plus the network.
     assert_eq!(
         serde_json::from_str::<Value>(&wanted(1, "1", PAY_TO, resource).unwrap()).unwrap(),
         json!({"scheme": "exact", "network": "eip155:196", "maxAmountRequired": "1", "resource": "https://api.example.com/report",
@@ -121,7 +121,7 @@ fn facilitators_get_the_payment_unchanged() {
         )?;
         Ok::<Value, Error>(serde_json::from_str(&text).unwrap())
     };
-    // A member that we do not know, and a number that a float would round.
+    // An unknown member, and a number that a float would round.
     let payment = payment()
         .to_string()
         .replacen('{', "{\"more\": 9007199254740993,", 1);
