@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::{eip712, evm, providers, settings, x402};
 
 /// The type that all functions in the glue return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(super) type Result<T> = std::result::Result<T, Error>;
 
 /// The boundary.
-pub mod reported {
+pub(super) mod reported {
     /// The type that a `#[pg_extern]` returns. An `Err` keeps its SQLSTATE only as exactly this
     /// type, and pgrx finds the rows of a set only in a type named `Result`.
-    pub type Result<T> = std::result::Result<T, super::ErrorReport>;
+    pub(crate) type Result<T> = std::result::Result<T, super::ErrorReport>;
 }
 
 impl From<Error> for ErrorReport {
@@ -46,7 +46,7 @@ reports!(
 );
 
 /// A SQLSTATE in Postgres' packed form, six bits for each character.
-pub fn packed(sqlstate: &[u8]) -> i32 {
+pub(super) fn packed(sqlstate: &[u8]) -> i32 {
     sqlstate.iter().rev().fold(0, |packed, byte| {
         packed << 6 | i32::from(byte.wrapping_sub(b'0') & 0x3f)
     })

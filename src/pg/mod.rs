@@ -5,12 +5,12 @@
 #![deny(ffi_unwind_calls)]
 
 mod error;
-pub mod payments;
+pub(crate) mod payments;
 mod settings;
 mod sys;
-pub mod tokens;
+pub(crate) mod tokens;
 
 /// Runs when a session loads the library.
-pub fn init() {
+pub(crate) fn init() {
     sys::bound_identity::define();
 }

@@ -26,7 +26,7 @@ fn load(rows: &Rows) -> Result<Settings> {
 }
 
 /// The present settings, in every snapshot and for every role.
-pub fn current() -> Result<Rc<Settings>> {
+pub(super) fn current() -> Result<Rc<Settings>> {
     CACHE.current()
 }
 

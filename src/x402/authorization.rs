@@ -6,9 +6,8 @@ use crate::evm::address::Address;
 use crate::evm::integer::{U256, word};
 use crate::evm::keccak::keccak256_of;
 
-/// keccak256 of
-/// `TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)`,
-/// the constant of the tokens' contracts.
+/// keccak256 of `TransferWithAuthorization(address from,address to,uint256 value,uint256
+/// validAfter,uint256 validBefore,bytes32 nonce)`, the constant of the tokens' contracts.
 const TYPE_HASH: Word = [
     0x7c, 0x7c, 0x6c, 0xdb, 0x67, 0xa1, 0x87, 0x43, 0xf4, 0x9e, 0xc6, 0xfa, 0x9b, 0x35, 0xf5, 0x0d,
     0x52, 0xed, 0x05, 0xcb, 0xed, 0x4c, 0xc5, 0x92, 0xe1, 0x3b, 0x44, 0x50, 0x1c, 0x1a, 0x22, 0x67,

@@ -5,39 +5,39 @@ use serde_json::Value as Json;
 use crate::world::World;
 
 /// Numbers that follow from a seed (SplitMix64).
-pub struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    pub fn one_in(&mut self, many: usize) -> bool {
+    pub(crate) fn one_in(&mut self, many: usize) -> bool {
         self.below(many) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len())]
     }
 }
 
 /// An argument: a text that is cast to the argument's type, or an expression.
 #[derive(Clone)]
-pub enum Argument {
+pub(crate) enum Argument {
     Text(String),
     Expression(String),
 }
 
 /// An argument of a function, from the catalog.
 #[derive(Debug)]
-pub struct Parameter {
+pub(crate) struct Parameter {
     pub name: String,
     pub of_type: String,
     /// `typtype` of pg_type.
@@ -355,7 +355,7 @@ fn text(random: &mut Random, world: &World) -> String {
 }
 
 /// An argument for a parameter: sometimes a valid one, mostly not.
-pub fn argument(
+pub(crate) fn argument(
     random: &mut Random,
     parameter: &Parameter,
     world: &World,

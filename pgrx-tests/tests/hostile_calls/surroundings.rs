@@ -71,7 +71,7 @@ const SUPERUSERS: &[(&str, &[&str])] = &[
     ("zero_damaged_pages", &["on"]),
 ];
 
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     pub beginning: &'static str,
     settings: Vec<(&'static str, String)>,
     superusers: Vec<(&'static str, String)>,
@@ -108,7 +108,7 @@ fn headers(random: &mut Random, world: &World) -> String {
 }
 
 impl Surroundings {
-    pub fn new(random: &mut Random, world: &World) -> Self {
+    pub(crate) fn new(random: &mut Random, world: &World) -> Self {
         let mut settings = vec![
             ("request.jwt.claims", claims(random, world)),
             ("request.headers", headers(random, world)),
@@ -130,7 +130,7 @@ impl Surroundings {
     }
 
     /// Names and values of the settings, by turns.
-    pub fn settings(&self, is_superuser: bool) -> Vec<&str> {
+    pub(crate) fn settings(&self, is_superuser: bool) -> Vec<&str> {
         let more = self.superusers.iter().filter(|_| is_superuser);
         let all = self.settings.iter().chain(more);
         all.flat_map(|(name, value)| [*name, value.as_str()])
@@ -138,7 +138,7 @@ impl Surroundings {
     }
 
     /// Whether a call may be ended for the time it takes.
-    pub fn is_impatient(&self) -> bool {
+    pub(crate) fn is_impatient(&self) -> bool {
         self.settings
             .iter()
             .any(|(name, _)| *name == "statement_timeout")

@@ -10,7 +10,7 @@ use crate::Call;
 /// A message may not have this number of a secret's characters in a row.
 const WINDOW: usize = 16;
 
-pub struct Verdicts {
+pub(crate) struct Verdicts {
     /// Every part of what is planted, in lower case.
     secrets: HashSet<Vec<u8>>,
     /// Faults, each with the first call that showed it.
@@ -26,7 +26,7 @@ fn is_ours(error: &DbError) -> bool {
 }
 
 impl Verdicts {
-    pub fn new(planted: &[String]) -> Self {
+    pub(crate) fn new(planted: &[String]) -> Self {
         let windows = planted.iter().flat_map(|text| {
             let text = text.to_ascii_lowercase().into_bytes();
             text.windows(WINDOW).map(<[u8]>::to_vec).collect::<Vec<_>>()
@@ -61,7 +61,7 @@ impl Verdicts {
         });
     }
 
-    pub fn error(&mut self, call: &Call, role: &str, error: &DbError) {
+    pub(crate) fn error(&mut self, call: &Call, role: &str, error: &DbError) {
         let code = error.code().code();
         if code.starts_with("XX") {
             self.fault("an internal error", call, role, error);
@@ -111,13 +111,13 @@ impl Verdicts {
         }
     }
 
-    pub fn notices(&mut self, call: &Call, role: &str, notices: &Receiver<DbError>) {
+    pub(crate) fn notices(&mut self, call: &Call, role: &str, notices: &Receiver<DbError>) {
         for notice in notices.try_iter() {
             self.message(call, role, &notice);
         }
     }
 
-    pub fn log(&mut self, log: &str) {
+    pub(crate) fn log(&mut self, log: &str) {
         // Without the time and the process.
         let lines = log
             .lines()
@@ -135,7 +135,7 @@ impl Verdicts {
 
     /// # Panics
     /// When something was wrong.
-    pub fn report(self, seed: u64) {
+    pub(crate) fn report(self, seed: u64) {
         let faults: Vec<String> = self
             .faults
             .iter()

@@ -13,13 +13,13 @@ use postgres::types::Type;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 
-pub const SECRET: &str = "kX9vQ2mZ7tR4wY1pLs8dF3gHjNb6cVaE0uTi5oKq";
+pub(crate) const SECRET: &str = "kX9vQ2mZ7tR4wY1pLs8dF3gHjNb6cVaE0uTi5oKq";
 const SESSION_SECRET: &str = "Zr4Wn8Yb1Qk7Vt3Xs6Pm0Jd5Hg2Lf9Cc";
 const SESSION_TOKEN: &str = "q7Rk2Xv9Tn4Lm8Wb3Zc6Yd1Hs5Gf0JpA";
 const PRIVATE_JWK: &str = "870MB6gfuTJ4HtUnUvYMyJpr5eUZNP4Bk43bVdj3eAE";
 const SELLER: &str = "0x209693bc6afc0c5328ba36faf03c514ef312287c";
 const USDG: &str = "0x4ae46a509f6b1d9056937ba4500cb143933d2dc8";
-pub const ROLES: [&str; 5] = [
+pub(crate) const ROLES: [&str; 5] = [
     "anon",
     "authenticated",
     "plain_role",
@@ -53,7 +53,7 @@ GRANT ALL ON SCHEMA evil TO PUBLIC;
 "#;
 
 /// The database, and arguments for its functions.
-pub struct World<'a> {
+pub(crate) struct World<'a> {
     pub database: Database<'a>,
     /// Texts that no message may contain.
     pub planted: Vec<String>,
@@ -193,7 +193,7 @@ fn texts(list: &[&str]) -> Vec<String> {
 }
 
 impl<'a> World<'a> {
-    pub fn new(cluster: &'a Cluster) -> Self {
+    pub(crate) fn new(cluster: &'a Cluster) -> Self {
         let database = cluster.database(Fixture::Extension).unwrap();
         let mut client = database.connect().unwrap();
         client

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub struct Shop {
+pub(crate) struct Shop {
     database: Database<'static>,
     pub superuser: Client,
     pub client: Client,
@@ -11,14 +11,14 @@ pub struct Shop {
 }
 
 #[derive(Debug, PartialEq)]
-pub struct State {
+pub(crate) struct State {
     pub state: String,
     pub tx_hash: Option<String>,
     pub reason: Option<String>,
 }
 
 impl Shop {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (database, mut client) = database();
         Self {
             superuser: database.connect().unwrap(),
@@ -29,7 +29,7 @@ impl Shop {
         }
     }
 
-    pub fn reserve(
+    pub(crate) fn reserve(
         &mut self,
         payment: &str,
         key: Option<&str>,
@@ -42,17 +42,17 @@ impl Shop {
     }
 
     /// Reserves a new payment, and returns its signer.
-    pub fn reserved(&mut self) -> (String, String) {
+    pub(crate) fn reserved(&mut self) -> (String, String) {
         let (payment, payer) = self.buyer.pay();
         (self.reserve(&payment, None).unwrap().0, payer)
     }
 
-    pub fn new_hash(&mut self) -> String {
+    pub(crate) fn new_hash(&mut self) -> String {
         self.transactions += 1;
         hash(self.transactions)
     }
 
-    pub fn settle(&mut self, id: &str, answer: &Value) -> State {
+    pub(crate) fn settle(&mut self, id: &str, answer: &Value) -> State {
         let row = self
             .client
             .query_one(
@@ -67,17 +67,17 @@ impl Shop {
         }
     }
 
-    pub fn config(&self) -> postgres::Config {
+    pub(crate) fn config(&self) -> postgres::Config {
         self.database.config()
     }
 
     /// The payment in a header.
-    pub fn decoded(&mut self, header: &str) -> Value {
+    pub(crate) fn decoded(&mut self, header: &str) -> Value {
         let decode = "SELECT insforge_integrations.x402_decode_header($1)";
         self.client.query_one(decode, &[&header]).unwrap().get(0)
     }
 
-    pub fn resolve(
+    pub(crate) fn resolve(
         &mut self,
         id: &str,
         outcome: &str,
@@ -90,14 +90,14 @@ impl Shop {
         Ok(row.get(0))
     }
 
-    pub fn ledger(&mut self, hash: &str) -> usize {
+    pub(crate) fn ledger(&mut self, hash: &str) -> usize {
         self.client
             .query("SELECT FROM x402_payments WHERE tx_hash = $1", &[&hash])
             .unwrap()
             .len()
     }
 
-    pub fn is_listed(&mut self, id: &str) -> bool {
+    pub(crate) fn is_listed(&mut self, id: &str) -> bool {
         let rows = self.client.query(
             "SELECT FROM insforge_integrations.unsettled_x402_reservations WHERE reservation_id::text = $1",
             &[&id],
@@ -106,7 +106,7 @@ impl Shop {
     }
 
     /// Sets the end of an authorization so far back that it cannot land any more.
-    pub fn expire(&mut self, id: &str) {
+    pub(crate) fn expire(&mut self, id: &str) {
         self.superuser
             .execute(
                 "UPDATE insforge_integrations.x402_reservations SET valid_before = now() - interval '301 seconds' WHERE id::text = $1",

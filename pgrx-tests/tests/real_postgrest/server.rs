@@ -13,10 +13,10 @@ use ureq::Agent;
 use ureq::http::Request;
 
 /// The secret with which the extension signs and PostgREST verifies.
-pub const SECRET: &str = "insforge's JWT_SECRET, 32 bytes or more";
+pub(crate) const SECRET: &str = "insforge's JWT_SECRET, 32 bytes or more";
 
 /// A PostgREST that this machine has.
-pub struct Program {
+pub(crate) struct Program {
     path: PathBuf,
     /// As `postgrest --version` says it, `PostgREST 12.2.12` for example.
     pub version: String,
@@ -24,7 +24,7 @@ pub struct Program {
 
 /// The programs that POSTGREST names, separated by colons, or else the one on PATH. Without any, a
 /// line on stderr says so, which the test runner does not hide.
-pub fn programs() -> &'static [Program] {
+pub(crate) fn programs() -> &'static [Program] {
     static PROGRAMS: OnceLock<Vec<Program>> = OnceLock::new();
     PROGRAMS.get_or_init(|| {
         let named = std::env::var_os("POSTGREST").filter(|value| !value.is_empty());
@@ -58,7 +58,7 @@ pub fn programs() -> &'static [Program] {
 }
 
 /// Writes a line that is shown whether the tests pass or not.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "real PostgREST: {line}");
 }
 
@@ -68,7 +68,7 @@ const KEEPER: &str =
     r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill -KILL "$server"; wait 2>/dev/null"#;
 
 /// A running PostgREST, which ends with its owner.
-pub struct Server {
+pub(crate) struct Server {
     url: String,
     agent: Agent,
     keeper: Child,
@@ -78,13 +78,13 @@ pub struct Server {
 
 /// Additional settings of the server.
 #[derive(Clone, Copy)]
-pub struct Setup<'a> {
+pub(crate) struct Setup<'a> {
     pub pre_request: Option<&'a str>,
     pub pool: u32,
 }
 
 impl Server {
-    pub fn start(program: &Program, database: &Database, setup: Setup) -> Self {
+    pub(crate) fn start(program: &Program, database: &Database, setup: Setup) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let port = {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -141,15 +141,15 @@ impl Server {
         answer.is_ok_and(|answer| answer.status() == 200)
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap_or_default()
     }
 
-    pub fn answer(&self, call: &Call) -> Answer {
+    pub(crate) fn answer(&self, call: &Call) -> Answer {
         let answer = self.agent.run(call.build(&self.url));
         let mut answer = answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
         let challenge = answer.headers().get("www-authenticate");
@@ -174,7 +174,7 @@ impl Drop for Server {
 
 /// The response.
 #[derive(Debug, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     /// The header WWW-Authenticate.
     pub challenge: Option<String>,
@@ -183,14 +183,14 @@ pub struct Answer {
 
 impl Answer {
     /// The status, and the SQLSTATE in PostgREST's error.
-    pub fn error(&self) -> (u16, &str) {
+    pub(crate) fn error(&self) -> (u16, &str) {
         (self.status, self.body["code"].as_str().unwrap_or_default())
     }
 }
 
 /// One HTTP request.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub(crate) struct Call {
     method: &'static str,
     path: String,
     headers: Vec<(&'static str, String)>,
@@ -198,7 +198,7 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn get(path: impl Into<String>) -> Self {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
         Self {
             method: "GET",
             path: path.into(),
@@ -207,7 +207,7 @@ impl Call {
         }
     }
 
-    pub fn post(path: impl Into<String>, body: &Value) -> Self {
+    pub(crate) fn post(path: impl Into<String>, body: &Value) -> Self {
         Self {
             method: "POST",
             body: body.to_string(),
@@ -217,7 +217,7 @@ impl Call {
     }
 
     /// A form, as a browser without JavaScript sends it.
-    pub fn form(path: impl Into<String>, body: &str) -> Self {
+    pub(crate) fn form(path: impl Into<String>, body: &str) -> Self {
         Self {
             method: "POST",
             body: body.to_owned(),
@@ -226,18 +226,18 @@ impl Call {
         .header("content-type", "application/x-www-form-urlencoded")
     }
 
-    pub fn method(mut self, method: &'static str) -> Self {
+    pub(crate) fn method(mut self, method: &'static str) -> Self {
         self.method = method;
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
     /// With an InsForge token.
-    pub fn bearer(self, token: &str) -> Self {
+    pub(crate) fn bearer(self, token: &str) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 

@@ -182,7 +182,7 @@ fn enter<'conn>(
 }
 
 /// The arguments of SQL function `record_x402_settlement`.
-pub struct Arguments<'a> {
+pub(crate) struct Arguments<'a> {
     pub tx_hash: Option<&'a str>,
     pub payer_address: Option<&'a str>,
     pub endpoint: Option<&'a str>,
@@ -194,7 +194,7 @@ pub struct Arguments<'a> {
 }
 
 /// Records a settlement. Returns a row of the function's type.
-pub fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
+pub(crate) fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Datum> {
     let networks = NETWORKS.current()?;
     let settlement = UnreadSettlement {
         tx_hash: arguments.tx_hash.unwrap_or_default(),
@@ -326,7 +326,7 @@ fn x402_transaction_hash(hash: &str) -> Option<String> {
 }
 
 /// Whether a text is `0x` and so many lower-case hexadecimal digits.
-pub fn is_lower_hex(value: &[u8], digits: i32) -> bool {
+pub(crate) fn is_lower_hex(value: &[u8], digits: i32) -> bool {
     let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     value
         .strip_prefix(b"0x")

@@ -9,7 +9,7 @@ use crate::pg::sys::drop_statement::Dropped;
 use crate::x402;
 
 /// The body of event trigger function `keep_x402_ledger`, before a DROP.
-pub fn check(dropped: Dropped) -> Result<()> {
+pub(crate) fn check(dropped: Dropped) -> Result<()> {
     let drops_extension = match dropped {
         Dropped::Named { kind, names } => reaches_extension(kind, names)?,
         Dropped::OwnedBy(roles) => own_ledger(&roles)?,

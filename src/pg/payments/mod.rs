@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-pub mod evm;
-pub mod imports;
-pub mod ledger;
-pub mod ledger_guard;
-pub mod realtime;
-pub mod reservations;
-pub mod x402;
+pub(crate) mod evm;
+pub(crate) mod imports;
+pub(crate) mod ledger;
+pub(crate) mod ledger_guard;
+pub(crate) mod realtime;
+pub(crate) mod reservations;
+pub(crate) mod x402;

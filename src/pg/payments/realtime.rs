@@ -10,7 +10,7 @@ use crate::pg::sys::security_context::restricted_to;
 use crate::x402;
 
 /// Publishes a recorded settlement if the setting is on; see sql/ledger.sql.
-pub fn publish(tx_hash: &str) -> Result<()> {
+pub(crate) fn publish(tx_hash: &str) -> Result<()> {
     if !settings::current()?.realtime {
         return Ok(());
     }

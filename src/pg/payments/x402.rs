@@ -19,13 +19,14 @@ use crate::x402::registry::{Assets, Networks, Registry};
 use crate::x402::requirements::RequirementsArguments;
 use crate::x402::verify::{UNCHECKED, verify};
 
-pub static NETWORKS: TableCache<Networks> =
+pub(crate) static NETWORKS: TableCache<Networks> =
     TableCache::new(c"x402_network_entries", |rows: &Rows| {
         Ok(Networks::new(rows.parse()?))
     });
-pub static ASSETS: TableCache<Assets> = TableCache::new(c"x402_asset_entries", |rows: &Rows| {
-    Ok(Assets::new(rows.parse()?))
-});
+pub(crate) static ASSETS: TableCache<Assets> =
+    TableCache::new(c"x402_asset_entries", |rows: &Rows| {
+        Ok(Assets::new(rows.parse()?))
+    });
 
 /// The present networks and assets.
 pub(super) struct CurrentRegistry {

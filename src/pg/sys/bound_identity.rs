@@ -31,14 +31,14 @@ const NAME: &CStr = c"insforge_integrations.verified_claims";
 static VALUE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 
 /// The settings that PostgREST writes for each request and that can identify the user.
-pub struct RequestSettings {
+pub(crate) struct RequestSettings {
     pub claims: Setting,
     pub headers: Setting,
     pub cookies: Setting,
 }
 
 impl RequestSettings {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             claims: Setting::new(c"request.jwt.claims"),
             headers: Setting::new(c"request.headers"),
@@ -58,7 +58,7 @@ impl RequestSettings {
 
 /// A bound identity and its end.
 #[derive(Serialize, Deserialize)]
-pub struct BoundIdentity {
+pub(crate) struct BoundIdentity {
     pub provider: String,
     #[serde(flatten)]
     pub identity: Identity,
@@ -76,7 +76,7 @@ struct Stored<T> {
 }
 
 /// Defines the setting. Called once, when the library is loaded.
-pub fn define() {
+pub(crate) fn define() {
     // SAFETY: name, description and value live as long as the process.
     unsafe {
         pg_sys::DefineCustomStringVariable(
@@ -101,7 +101,7 @@ pub fn define() {
 
 /// Whether the setting's text is `other`. The text is "" while no identity is bound.
 #[inline(always)]
-pub fn is(other: &CStr) -> bool {
+pub(crate) fn is(other: &CStr) -> bool {
     let text = VALUE.load(Ordering::Relaxed);
     if text.is_null() {
         return other.is_empty();
@@ -111,7 +111,7 @@ pub fn is(other: &CStr) -> bool {
 }
 
 /// A copy of the setting's text.
-pub fn copy() -> CString {
+pub(crate) fn copy() -> CString {
     let text = VALUE.load(Ordering::Relaxed);
     if text.is_null() {
         return CString::default();
@@ -122,7 +122,7 @@ pub fn copy() -> CString {
 
 /// The identity that is bound to the present request. An identity of another request does not
 /// count.
-pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
+pub(crate) fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
     let text = copy();
     let text = utf8(&text)?;
     if text.is_empty() {
@@ -133,13 +133,13 @@ pub fn current(request: &RequestSettings) -> Result<Option<BoundIdentity>> {
 }
 
 /// Binds an identity to the request with its present settings.
-pub fn bind(bound: &BoundIdentity) -> Result<()> {
+pub(crate) fn bind(bound: &BoundIdentity) -> Result<()> {
     let request = RequestSettings::new().digest();
     set(&serde_json::to_string(&Stored { request, bound }).map_err(Error::bug)?)
 }
 
 /// Removes the bound identity, if there is one, whichever request it belongs to.
-pub fn unbind() -> Result<()> {
+pub(crate) fn unbind() -> Result<()> {
     match is(c"") {
         true => Ok(()),
         false => set(""),

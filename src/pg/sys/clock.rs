@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 const POSTGRES_EPOCH: i64 = 946_684_800;
 
 /// Seconds since 1970.
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| {
         i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
@@ -16,23 +16,23 @@ pub fn now() -> i64 {
 }
 
 /// Converts seconds since 1970 into microseconds since 2000.
-pub fn microseconds(seconds: f64) -> pg_sys::TimestampTz {
+pub(crate) fn microseconds(seconds: f64) -> pg_sys::TimestampTz {
     ((seconds - POSTGRES_EPOCH as f64) * 1e6) as i64
 }
 
 /// Converts microseconds since 2000 into seconds since 1970.
-pub const fn seconds(microseconds: pg_sys::TimestampTz) -> i64 {
+pub(crate) const fn seconds(microseconds: pg_sys::TimestampTz) -> i64 {
     microseconds.div_euclid(1_000_000) + POSTGRES_EPOCH
 }
 
 /// Converts seconds since 1970 into an SQL value.
-pub fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
+pub(crate) fn timestamp(seconds: f64) -> Option<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(microseconds(seconds)).ok()
 }
 
 /// Reads a time as Postgres writes it in JSON, in seconds since 1970. A time without an offset is
 /// in UTC; the session's time zone does not count, because anybody can set it.
-pub fn parse(time: &str) -> Option<i64> {
+pub(crate) fn parse(time: &str) -> Option<i64> {
     use std::str::FromStr;
     let has_offset = time
         .split_once('T')

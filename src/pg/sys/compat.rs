@@ -2,12 +2,12 @@
 
 use pgrx::pg_sys;
 
-pub use setting::{Place, text as setting};
+pub(crate) use setting::{Place, text as setting};
 
 /// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the
 /// end of the (sub)transaction restores the path.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
-pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     let mut path = pg_sys::OverrideSearchPath {
         addCatalog: true,
         ..Default::default()
@@ -74,14 +74,14 @@ mod setting {
     use crate::pg::sys::fmgr::unguarded;
 
     /// Index of the setting in Postgres' array, and the array's length at the last search.
-    pub struct Place {
+    pub(crate) struct Place {
         index: Cell<usize>,
         count: Cell<usize>,
     }
 
     impl Place {
         #[allow(clippy::declare_interior_mutable_const)]
-        pub const NOWHERE: Self = Self {
+        pub(crate) const NOWHERE: Self = Self {
             index: Cell::new(usize::MAX),
             count: Cell::new(0),
         };
@@ -93,7 +93,7 @@ mod setting {
     /// `place` belongs to this name. With `missing_ok` and without `restrict_privileged`, Postgres
     /// raises no error.
     #[inline(always)]
-    pub unsafe fn text(name: &'static CStr, place: &Place) -> *const c_char {
+    pub(crate) unsafe fn text(name: &'static CStr, place: &Place) -> *const c_char {
         // SAFETY: the index is inside the array as it is now. Its element is whatever setting
         // stands there now: it is ours if the name is, and text if the type is.
         unsafe {

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 /// The objects that a statement drops.
-pub enum Dropped {
+pub(crate) enum Dropped {
     /// Extensions, schemas or languages.
     Named {
         /// `extension`, `schema` or `language`.
@@ -20,7 +20,7 @@ pub enum Dropped {
 
 /// # Safety
 /// `statement` is a statement's parse tree.
-pub unsafe fn read(statement: *mut pg_sys::Node) -> Dropped {
+pub(crate) unsafe fn read(statement: *mut pg_sys::Node) -> Dropped {
     // SAFETY: the node is what its tag says. Objects of these kinds are given as one String node
     // each, and the roles of DROP OWNED as a RoleSpec each.
     unsafe {

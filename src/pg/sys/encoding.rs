@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::pg::error::Result;
 
 /// A text from Postgres as a Rust string.
-pub fn utf8(text: &CStr) -> Result<&str> {
+pub(crate) fn utf8(text: &CStr) -> Result<&str> {
     text.to_str().map_err(|error| Error::NotUtf8 {
         problem: error.to_string(),
     })

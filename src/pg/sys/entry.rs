@@ -25,7 +25,7 @@ fn or_raise(answer: Result<Datum>) -> Datum {
 /// # Safety
 /// Called by Postgres' function manager.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
+pub(crate) unsafe extern "C-unwind" fn exchange_provider_token(call: FunctionCallInfo) -> Datum {
     fn body(call: FunctionCallInfo) -> Result<Option<Datum>> {
         // SAFETY: both arguments are declared as text.
         let (token, provider): (Option<&str>, Option<&str>) = unsafe {
@@ -46,7 +46,7 @@ function_info!(pg_finfo_exchange_provider_token);
 /// # Safety
 /// Called by Postgres' function manager.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
+pub(crate) unsafe extern "C-unwind" fn pre_request(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function manager gives a valid call, and this frame owns nothing.
     unsafe { answer(call, |_| pre_request::apply_provider_token().map(|()| None)) }
 }

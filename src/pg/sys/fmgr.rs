@@ -9,7 +9,7 @@ macro_rules! function_info {
     ($info:ident) => {
         #[doc = "Declares a function to the function manager."]
         #[unsafe(no_mangle)]
-        pub extern "C" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
+        pub(crate) extern "C" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
             const RECORD: pgrx::pg_sys::Pg_finfo_record =
                 pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
             &RECORD
@@ -21,28 +21,28 @@ pub(in crate::pg) use function_info;
 /// Postgres' own functions without pgrx's guard. The guard takes longer than these calls.
 ///
 /// They may leave by `longjmp`, so a frame that calls one must own nothing that needs dropping.
-pub mod unguarded {
+pub(crate) mod unguarded {
     use super::{c_char, c_void};
 
     unsafe extern "C-unwind" {
-        pub fn GetConfigOption(
+        pub(crate) fn GetConfigOption(
             name: *const c_char,
             missing_ok: bool,
             restrict_privileged: bool,
         ) -> *const c_char;
         #[cfg(feature = "pg15")]
-        pub fn GetNumConfigOptions() -> i32;
+        pub(crate) fn GetNumConfigOptions() -> i32;
         #[cfg(feature = "pg15")]
-        pub fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
-        pub fn AcceptInvalidationMessages();
-        pub fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;
-        pub fn palloc(size: usize) -> *mut c_void;
-        pub fn strcmp(left: *const c_char, right: *const c_char) -> i32;
-        pub fn errstart(level: i32, domain: *const c_char) -> bool;
-        pub fn errcode(code: i32) -> i32;
-        pub fn errmsg(format: *const c_char, ...) -> i32;
-        pub fn errdetail(format: *const c_char, ...) -> i32;
-        pub fn errhint(format: *const c_char, ...) -> i32;
-        pub fn errfinish(file: *const c_char, line: i32, function: *const c_char);
+        pub(crate) fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
+        pub(crate) fn AcceptInvalidationMessages();
+        pub(crate) fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;
+        pub(crate) fn palloc(size: usize) -> *mut c_void;
+        pub(crate) fn strcmp(left: *const c_char, right: *const c_char) -> i32;
+        pub(crate) fn errstart(level: i32, domain: *const c_char) -> bool;
+        pub(crate) fn errcode(code: i32) -> i32;
+        pub(crate) fn errmsg(format: *const c_char, ...) -> i32;
+        pub(crate) fn errdetail(format: *const c_char, ...) -> i32;
+        pub(crate) fn errhint(format: *const c_char, ...) -> i32;
+        pub(crate) fn errfinish(file: *const c_char, line: i32, function: *const c_char);
     }
 }

@@ -27,7 +27,7 @@ type Found<T> = std::result::Result<T, String>;
 
 /// The rows of a provider's table, or those with a given value in a column. Rows with NULL in a
 /// required column are left out.
-pub fn read<T: DeserializeOwned>(
+pub(crate) fn read<T: DeserializeOwned>(
     provider: &str,
     place: &Place,
     table: &Table,
@@ -48,7 +48,7 @@ pub fn read<T: DeserializeOwned>(
 }
 
 /// Why a table cannot be read.
-pub fn problem_with(place: &Place, table: &Table) -> Option<String> {
+pub(crate) fn problem_with(place: &Place, table: &Table) -> Option<String> {
     in_table(place, table, None, |_, _| ()).err()
 }
 

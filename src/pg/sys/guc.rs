@@ -15,14 +15,14 @@ use super::fmgr::unguarded;
 use crate::pg::error::Result;
 
 /// The text of a setting; `None` while it is empty or not set.
-pub fn get(name: &'static CStr) -> Result<Option<String>> {
+pub(crate) fn get(name: &'static CStr) -> Result<Option<String>> {
     let text = Setting::new(name).copy();
     let text = utf8(&text)?;
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 /// Sets a setting for the rest of the transaction, with the rights of `context`.
-pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) -> Result<()> {
+pub(crate) fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) -> Result<()> {
     let value = CString::new(value).map_err(Error::bug)?;
     // SAFETY: both texts end with NUL and are copied by the call.
     unsafe {
@@ -41,13 +41,13 @@ pub fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::Type) ->
 }
 
 /// A setting that is read often.
-pub struct Setting {
+pub(crate) struct Setting {
     name: &'static CStr,
     place: compat::Place,
 }
 
 impl Setting {
-    pub const fn new(name: &'static CStr) -> Self {
+    pub(crate) const fn new(name: &'static CStr) -> Self {
         Self {
             name,
             place: compat::Place::NOWHERE,
@@ -55,7 +55,7 @@ impl Setting {
     }
 
     /// A copy of the text; "" while it is not set.
-    pub fn copy(&self) -> CString {
+    pub(crate) fn copy(&self) -> CString {
         let text = self.pointer();
         if text.is_null() {
             return CString::default();
@@ -66,7 +66,7 @@ impl Setting {
 
     /// Whether the text is `other`. It compares without measuring the text first.
     #[inline(always)]
-    pub fn is(&self, other: &CStr) -> bool {
+    pub(crate) fn is(&self, other: &CStr) -> bool {
         let text = self.pointer();
         if text.is_null() {
             return other.is_empty();

@@ -16,7 +16,7 @@ use crate::pg::error::Result;
 ///
 /// # Safety
 /// Called in a transaction.
-pub unsafe fn relation_in_schema(schema: &CStr, name: &CStr) -> pg_sys::Oid {
+pub(crate) unsafe fn relation_in_schema(schema: &CStr, name: &CStr) -> pg_sys::Oid {
     // SAFETY: these lookups raise no error, and find nothing in a schema that does not exist.
     unsafe {
         let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
@@ -25,16 +25,16 @@ pub unsafe fn relation_in_schema(schema: &CStr, name: &CStr) -> pg_sys::Oid {
 }
 
 /// The first OID of objects that users made.
-pub const FIRST_USER_OID: u32 = 16_384;
+pub(crate) const FIRST_USER_OID: u32 = 16_384;
 /// The OID of the access method `heap`.
-pub const HEAP: u32 = 2;
+pub(crate) const HEAP: u32 = 2;
 
 /// Whether a relation is an ordinary table with only built-in column types. A scan of it then runs
 /// no code of its owner.
 ///
 /// # Safety
 /// The relation is open.
-pub unsafe fn is_ordinary(opened: pg_sys::Relation) -> bool {
+pub(crate) unsafe fn is_ordinary(opened: pg_sys::Relation) -> bool {
     // SAFETY: an open relation has both.
     unsafe {
         let class = (*opened).rd_rel;
@@ -50,21 +50,21 @@ pub unsafe fn is_ordinary(opened: pg_sys::Relation) -> bool {
 ///
 /// # Safety
 /// The relation is open.
-pub unsafe fn name_of(opened: pg_sys::Relation) -> String {
+pub(crate) unsafe fn name_of(opened: pg_sys::Relation) -> String {
     // SAFETY: a name ends with NUL.
     let name = unsafe { CStr::from_ptr((*(*opened).rd_rel).relname.data.as_ptr()) };
     name.to_string_lossy().into_owned()
 }
 
 /// Rows of a table, each as a JSON object.
-pub struct Rows(Vec<String>);
+pub(crate) struct Rows(Vec<String>);
 
 impl Rows {
     /// Reads the table's present rows, even if the transaction's snapshot is older.
     ///
     /// # Safety
     /// `table` is an open table with only built-in column types.
-    pub unsafe fn scan(table: pg_sys::Relation) -> Result<Self> {
+    pub(crate) unsafe fn scan(table: pg_sys::Relation) -> Result<Self> {
         let mut rows = Vec::new();
         let mut push = |row: &CStr| {
             rows.push(utf8(row)?.to_owned());
@@ -80,7 +80,7 @@ impl Rows {
     ///
     /// # Safety
     /// The same as for [`Rows::scan`].
-    pub unsafe fn each(
+    pub(crate) unsafe fn each(
         table: pg_sys::Relation,
         mut visit: impl FnMut(&CStr) -> Result<()>,
     ) -> Result<()> {
@@ -119,12 +119,12 @@ impl Rows {
     }
 
     /// The rows as JSON text.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
     /// The rows as `T`. The members of `T` are named like the columns.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let parse = |row: &String| serde_json::from_str(row).map_err(Error::bug);
         self.0.iter().map(parse).collect()
     }

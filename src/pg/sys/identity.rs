@@ -70,7 +70,7 @@ macro_rules! sql_function {
         /// # Safety
         /// Called by Postgres' function manager.
         #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(call: FunctionCallInfo) -> Datum {
+        pub(crate) unsafe extern "C-unwind" fn $name(call: FunctionCallInfo) -> Datum {
             // SAFETY: the function manager gives a valid call.
             unsafe { answer(Question::$question, call) }
         }
@@ -89,7 +89,7 @@ sql_function!(
 );
 
 /// The answer of `requesting_user_id()`, for other code of this library.
-pub fn user_id() -> Result<Option<String>> {
+pub(crate) fn user_id() -> Result<Option<String>> {
     Ok(STATE.with(|state| who(&state.request))?.0.user_id)
 }
 

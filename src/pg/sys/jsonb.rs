@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use super::encoding::utf8;
 
 /// A `jsonb` value, written as JSON.
-pub struct Jsonb(pub String);
+pub(crate) struct Jsonb(pub String);
 
 impl IntoDatum for Jsonb {
     fn into_datum(self) -> Option<pg_sys::Datum> {

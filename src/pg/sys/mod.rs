@@ -5,23 +5,23 @@
 
 #![allow(ffi_unwind_calls)]
 
-pub mod bound_identity;
-pub mod clock;
-pub mod compat;
-pub mod drop_statement;
-pub mod encoding;
-pub mod entry;
-pub mod fmgr;
-pub mod foreign_rows;
-pub mod guc;
-pub mod heap_scan;
-pub mod identity;
-pub mod jsonb;
-pub mod ordinary_table;
-pub mod security_context;
-pub mod statement;
-pub mod status_error;
-pub mod table_cache;
+pub(super) mod bound_identity;
+pub(super) mod clock;
+pub(super) mod compat;
+pub(super) mod drop_statement;
+pub(super) mod encoding;
+pub(super) mod entry;
+pub(super) mod fmgr;
+pub(super) mod foreign_rows;
+pub(super) mod guc;
+pub(super) mod heap_scan;
+pub(super) mod identity;
+pub(super) mod jsonb;
+pub(super) mod ordinary_table;
+pub(super) mod security_context;
+pub(super) mod statement;
+pub(super) mod status_error;
+pub(super) mod table_cache;
 #[cfg(feature = "jwks-fetch")]
-pub mod threads;
-pub mod transaction;
+pub(super) mod threads;
+pub(super) mod transaction;

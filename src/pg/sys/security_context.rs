@@ -9,7 +9,7 @@ use super::encoding::utf8;
 use crate::pg::error::Result;
 
 /// The name of the current role.
-pub fn current_role() -> Result<String> {
+pub(crate) fn current_role() -> Result<String> {
     // SAFETY: the name of the current role, a new text.
     unsafe {
         let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
@@ -20,7 +20,7 @@ pub fn current_role() -> Result<String> {
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
 /// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in
 /// pg_catalog. After an error, the end of the (sub)transaction restores all of it.
-pub fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn restricted_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (mut user, mut context) = (pg_sys::Oid::INVALID, 0);
     // SAFETY: after an error, the end of the (sub)transaction restores both. Postgres copies the
     // path.

@@ -16,7 +16,7 @@ use pgrx::spi::SpiClient;
 use crate::pg::error::Result;
 
 /// A statement, with its plan after the session has made it. It belongs into a `thread_local!`.
-pub struct Statement {
+pub(crate) struct Statement {
     text: fn() -> Result<String>,
     types: &'static [pg_sys::Oid],
     plan: Cell<pg_sys::SPIPlanPtr>,
@@ -24,7 +24,7 @@ pub struct Statement {
 
 /// The rows that a statement sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Sees {
+pub(crate) enum Sees {
     /// The same as every statement of the transaction. The statement may write.
     Usual,
     /// All committed rows, at every isolation level. The statement may only read.
@@ -33,7 +33,7 @@ pub enum Sees {
 
 impl Statement {
     /// `types`: the types of the parameters `$1`, `$2` and so on.
-    pub const fn new(text: fn() -> Result<String>, types: &'static [pg_sys::Oid]) -> Self {
+    pub(crate) const fn new(text: fn() -> Result<String>, types: &'static [pg_sys::Oid]) -> Self {
         Self {
             text,
             types,
@@ -59,7 +59,7 @@ impl Statement {
     }
 
     /// Runs the statement and returns its first row, which lives as long as the connection.
-    pub fn first_row<'conn>(
+    pub(crate) fn first_row<'conn>(
         &self,
         _connection: &'conn SpiClient<'_>,
         values: &[DatumWithOid],
@@ -119,7 +119,7 @@ impl Statement {
 }
 
 /// A row that a statement returned.
-pub struct Row<'conn> {
+pub(crate) struct Row<'conn> {
     columns: pg_sys::TupleDesc,
     row: pg_sys::HeapTuple,
     connection: PhantomData<&'conn ()>,
@@ -127,7 +127,7 @@ pub struct Row<'conn> {
 
 impl Row<'_> {
     /// The text in a column, counted from 1.
-    pub fn text(&self, column: i32) -> Result<Option<String>> {
+    pub(crate) fn text(&self, column: i32) -> Result<Option<String>> {
         let (value, of_type) = self.value(column);
         if of_type != pg_sys::TEXTOID {
             return Err(Error::bug("a column is not text"));
@@ -138,7 +138,7 @@ impl Row<'_> {
 
     /// A copy of the value in a column, in the memory of SPI's caller, if the value has the type
     /// `wanted`.
-    pub fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
+    pub(crate) fn copy(&self, column: i32, wanted: pg_sys::Oid) -> Result<Option<Datum>> {
         let (value, of_type) = self.value(column);
         if of_type != wanted {
             return Err(Error::bug("a column is of another type"));
@@ -165,7 +165,7 @@ impl Row<'_> {
 
 /// Runs `work` in a subtransaction. An error with SQLSTATE `code` undoes the work and is returned.
 /// Any other is raised.
-pub fn in_subtransaction<T>(
+pub(crate) fn in_subtransaction<T>(
     code: PgSqlErrorCode,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<std::result::Result<T, CaughtError>> {

@@ -36,7 +36,7 @@ const fn status(error: &Error) -> Option<&'static [u8; 5]> {
 /// # Safety
 /// `call` is a valid call by Postgres' function manager. The frames of the caller and of this
 /// function own nothing: an error leaves them by `longjmp`.
-pub unsafe fn answer(
+pub(crate) unsafe fn answer(
     call: FunctionCallInfo,
     body: fn(FunctionCallInfo) -> Result<Option<Datum>>,
 ) -> Datum {

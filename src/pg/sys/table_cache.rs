@@ -21,7 +21,7 @@ use crate::pg::error::Result;
 const SCHEMA: &CStr = c"insforge_integrations";
 
 /// A table, and the value that is made from its rows.
-pub struct TableCache<T> {
+pub(crate) struct TableCache<T> {
     table: &'static CStr,
     load: fn(&Rows) -> Result<T>,
 }
@@ -39,17 +39,17 @@ thread_local! {
 /// The count of changes of watched tables, up to the last accepted invalidation. A value that was
 /// derived under another count is void.
 #[inline(always)]
-pub fn changes() -> u64 {
+pub(crate) fn changes() -> u64 {
     CHANGES.get()
 }
 
 impl<T: 'static> TableCache<T> {
-    pub const fn new(table: &'static CStr, load: fn(&Rows) -> Result<T>) -> Self {
+    pub(crate) const fn new(table: &'static CStr, load: fn(&Rows) -> Result<T>) -> Self {
         Self { table, load }
     }
 
     /// The present content of the table, even if the transaction's snapshot is older.
-    pub fn current(&self) -> Result<Rc<T>> {
+    pub(crate) fn current(&self) -> Result<Rc<T>> {
         register_callback();
         // SAFETY: called in a transaction, as everything here is.
         unsafe { pg_sys::AcceptInvalidationMessages() };

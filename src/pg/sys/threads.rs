@@ -7,10 +7,10 @@ use pgrx::{pg_guard, pg_sys};
 
 /// While this value lives, neither this thread nor a thread that it starts receives a signal.
 /// Postgres' signal handlers belong to the main thread.
-pub struct BlockedSignals(libc::sigset_t);
+pub(crate) struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    pub fn all() -> Self {
+    pub(crate) fn all() -> Self {
         // SAFETY: both sets are initialised before they are read.
         unsafe {
             let mut all: libc::sigset_t = std::mem::zeroed();
@@ -37,7 +37,7 @@ thread_local! {
 
 /// Makes the backend wait for a thread before it exits, because exit() destroys memory that the
 /// thread may use.
-pub fn end_before_exit(thread: JoinHandle<()>) {
+pub(crate) fn end_before_exit(thread: JoinHandle<()>) {
     thread_local! {
         static REGISTERED: Cell<bool> = const { Cell::new(false) };
     }
@@ -53,7 +53,7 @@ pub fn end_before_exit(thread: JoinHandle<()>) {
 
 /// Waits as Postgres' own functions do. Then raises the error if a cancel or the end of the session
 /// was requested.
-pub fn wait(milliseconds: i64) {
+pub(crate) fn wait(milliseconds: i64) {
     // SAFETY: the backend's own latch.
     unsafe {
         pg_sys::WaitLatch(

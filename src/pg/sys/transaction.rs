@@ -3,13 +3,13 @@
 use pgrx::pg_sys;
 
 /// Makes the commit of this transaction wait for the disk, even if `synchronous_commit` is off.
-pub fn force_sync_commit() {
+pub(crate) fn force_sync_commit() {
     // SAFETY: sets a variable of the transaction.
     unsafe { pg_sys::ForceSyncCommit() };
 }
 
 /// Whether each statement sees all rows that were committed before it (READ COMMITTED).
-pub fn sees_what_others_commit() -> bool {
+pub(crate) fn sees_what_others_commit() -> bool {
     // SAFETY: reads a variable of the transaction.
     unsafe { pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 }
 }

@@ -30,7 +30,12 @@ struct Row {
 
 /// The keys that Better Auth serves at `now` and that can have signed a token. If the token names a
 /// key, only that one.
-pub fn keys(provider: &str, place: &Place, key_id: Option<&str>, now: i64) -> Result<KeySet> {
+pub(crate) fn keys(
+    provider: &str,
+    place: &Place,
+    key_id: Option<&str>,
+    now: i64,
+) -> Result<KeySet> {
     let named = key_id.map(|key_id| ("id", key_id));
     let mut rows: Vec<Row> = foreign_rows::read(provider, place, &tables::JWKS, named)?;
     rows.retain(|row| {

@@ -21,7 +21,7 @@ use crate::providers;
 use crate::settings::TTL_SECONDS;
 
 /// The answer of SQL function `exchange_provider_token`, as JSON (RFC 8693 section 2.2.1).
-pub fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
+pub(crate) fn exchange(token: Option<&str>, provider: Option<&str>) -> Result<String> {
     request::require_post("exchange_provider_token")?;
     let grant = match sessions::session_grant(token, provider)? {
         Some(grant) => grant,

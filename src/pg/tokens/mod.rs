@@ -2,14 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-pub mod better_auth;
-pub mod exchange;
-pub mod pre_request;
-pub mod providers;
-pub mod refresh;
-pub mod request;
-pub mod secret_search;
-pub mod sessions;
-pub mod verdict;
-pub mod verification;
-pub mod verified_tokens;
+pub(crate) mod better_auth;
+pub(crate) mod exchange;
+pub(crate) mod pre_request;
+pub(crate) mod providers;
+pub(crate) mod refresh;
+pub(crate) mod request;
+pub(crate) mod secret_search;
+pub(crate) mod sessions;
+pub(crate) mod verdict;
+pub(crate) mod verification;
+pub(crate) mod verified_tokens;

@@ -22,7 +22,7 @@ const ANONYMOUS: &str = "anon";
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
 /// The body of SQL function `pre_request()`.
-pub fn apply_provider_token() -> Result<()> {
+pub(crate) fn apply_provider_token() -> Result<()> {
     // PostgREST may have left the previous request's transaction open.
     bound_identity::unbind()?;
     let settings = settings::current()?;

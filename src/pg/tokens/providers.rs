@@ -25,12 +25,12 @@ use crate::providers::registration::unreadable;
 use crate::providers::{insforge, register};
 use crate::settings::Settings;
 
-pub static REGISTRY: TableCache<HashMap<String, Rc<Provider>>> =
+pub(crate) static REGISTRY: TableCache<HashMap<String, Rc<Provider>>> =
     TableCache::new(c"auth_providers", load_providers);
-pub static SECRETS: TableCache<Secrets> = TableCache::new(c"jwt_secrets", load_secrets);
+pub(crate) static SECRETS: TableCache<Secrets> = TableCache::new(c"jwt_secrets", load_secrets);
 
 /// One provider.
-pub struct Provider {
+pub(crate) struct Provider {
     pub enabled: bool,
     /// The policy, or why the stored rules cannot be applied.
     pub policy: std::result::Result<Policy, String>,
@@ -43,7 +43,7 @@ pub struct Provider {
 
 impl Provider {
     /// The policy, if the provider is enabled and its rules are valid.
-    pub fn ready_policy(&self, name: &str) -> Result<&Policy> {
+    pub(crate) fn ready_policy(&self, name: &str) -> Result<&Policy> {
         if !self.enabled {
             return Err(not_ready(name, "It is disabled."));
         }
@@ -54,7 +54,7 @@ impl Provider {
 }
 
 /// The place of a provider's keys.
-pub enum Keys {
+pub(crate) enum Keys {
     /// Stored with the provider; `None` until keys are set.
     Stored(Option<KeySet>),
     /// In Better Auth's own table, read at each use.
@@ -63,7 +63,7 @@ pub enum Keys {
 
 /// The secrets that InsForge signs its tokens with.
 #[derive(Default)]
-pub struct Secrets {
+pub(crate) struct Secrets {
     /// The present secret, which signs.
     signing: Option<Rc<EncodingKey>>,
     present: Option<Rc<KeySet>>,
@@ -73,13 +73,13 @@ pub struct Secrets {
 
 impl Secrets {
     /// The key that signs tokens; `None` if there is no secret.
-    pub fn signing_key(&self) -> Option<Rc<EncodingKey>> {
+    pub(crate) fn signing_key(&self) -> Option<Rc<EncodingKey>> {
         self.signing.clone()
     }
 
     /// The keys that are valid at `now`, and whether they stay valid until the table changes;
     /// `None` if there is no secret.
-    pub fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
+    pub(crate) fn keys(&self, now: i64) -> Option<(Rc<KeySet>, bool)> {
         match &self.with_previous {
             Some((keys, until)) if now < *until => Some((Rc::clone(keys), false)),
             _ => self.present.as_ref().map(|keys| (Rc::clone(keys), true)),
@@ -88,7 +88,7 @@ impl Secrets {
 }
 
 /// The policy of the built-in provider, which follows the settings.
-pub fn built_in_policy() -> Result<Rc<Policy>> {
+pub(crate) fn built_in_policy() -> Result<Rc<Policy>> {
     type Kept = Option<(Rc<Settings>, Rc<Policy>)>;
     thread_local! {
         static POLICY: RefCell<Kept> = const { RefCell::new(None) };
@@ -207,7 +207,7 @@ fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::R
 }
 
 /// A provider whose keys are stored with it.
-pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
+pub(crate) fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
     let registry = REGISTRY.current()?;
     let provider = registry
         .get(name)
@@ -224,7 +224,7 @@ pub fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
 }
 
 /// Counts the keys of a JWK set that can verify a provider's tokens. An error if there is none.
-pub fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
+pub(crate) fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
     let parsed = KeySet::parse(jwks).map_err(|error| providers::Error::InvalidKeySet {
         problem: match error {
             KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),

@@ -14,7 +14,7 @@ fn method() -> Result<Option<String>> {
 }
 
 /// Refuses a call of `function` by a method other than POST. In plain SQL there is no method.
-pub fn require_post(function: &'static str) -> Result<()> {
+pub(crate) fn require_post(function: &'static str) -> Result<()> {
     match method()?.is_none_or(|method| method == "POST") {
         true => Ok(()),
         false => Err(providers::Error::MethodNotAllowed { function }.into()),
@@ -22,7 +22,7 @@ pub fn require_post(function: &'static str) -> Result<()> {
 }
 
 /// A header of the request, by its name in lower case; `None` if it is missing or empty.
-pub fn header(name: &str) -> Result<Option<String>> {
+pub(crate) fn header(name: &str) -> Result<Option<String>> {
     let Some(headers) = guc::get(c"request.headers")? else {
         return Ok(None);
     };

@@ -17,7 +17,7 @@ use crate::providers::better_auth::session::{Credential, MemberRow, Session, Ses
 use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 
 /// The secrets that Better Auth signs its cookies with, by provider.
-pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
+pub(crate) static SESSION_SECRETS: TableCache<HashMap<String, String>> =
     TableCache::new(c"session_secrets", |rows| {
         #[derive(Deserialize)]
         struct Row {
@@ -33,7 +33,10 @@ pub static SESSION_SECRETS: TableCache<HashMap<String, String>> =
 
 /// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts
 /// sessions.
-pub fn session_grant(credential: Option<&str>, provider: Option<&str>) -> Result<Option<Grant>> {
+pub(crate) fn session_grant(
+    credential: Option<&str>,
+    provider: Option<&str>,
+) -> Result<Option<Grant>> {
     let credential = credential.unwrap_or_default();
     if credential.bytes().filter(|byte| *byte == b'.').count() > 1 {
         return Ok(None);

@@ -13,7 +13,7 @@ use crate::providers;
 
 /// An accepted token and its user.
 #[derive(Clone)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     pub provider: Rc<str>,
     pub vouched: Rc<Vouched>,
     /// Its claims set as the provider wrote it.
@@ -28,12 +28,12 @@ pub struct Accepted {
 
 impl Accepted {
     /// The grant of the token.
-    pub fn grant(&self) -> Result<Grant> {
+    pub(crate) fn grant(&self) -> Result<Grant> {
         Ok(Grant::from_token(&self.provider, &self.vouched, self.ends)?)
     }
 
     /// Binds the identity to the request.
-    pub fn bind(&self) -> Result<()> {
+    pub(crate) fn bind(&self) -> Result<()> {
         bind(&BoundIdentity {
             provider: self.provider.to_string(),
             identity: self.vouched.identity.clone(),
@@ -44,7 +44,7 @@ impl Accepted {
 
 /// The error for a provider that cannot verify anything. The operator must mend it, not the token's
 /// user.
-pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
+pub(crate) fn not_ready(name: &str, problem: impl Into<String>) -> Error {
     Error::Token(providers::Error::ProviderNotReady {
         name: name.to_owned(),
         problem: problem.into(),
@@ -54,7 +54,7 @@ pub fn not_ready(name: &str, problem: impl Into<String>) -> Error {
 /// Asks one candidate after the other, and returns the answer of the first that accepts the
 /// credential. `None` if there is no candidate. If all refuse, it returns the most useful refusal:
 /// that of a candidate whose key signed the credential takes precedence.
-pub fn first_accepted<C, T>(
+pub(crate) fn first_accepted<C, T>(
     candidates: impl IntoIterator<Item = C>,
     mut attempt: impl FnMut(C) -> Result<T>,
 ) -> Result<Option<T>> {

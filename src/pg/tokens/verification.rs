@@ -27,7 +27,7 @@ use crate::providers::insforge;
 /// issuer.
 ///
 /// No token (NULL) is a token of no parts, so that nothing goes on as if one had passed.
-pub fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
+pub(crate) fn verify_token(token: Option<&str>, provider: Option<&str>) -> Result<Accepted> {
     let token = token.unwrap_or_default();
     let key = memory_key(token, provider);
     if let Some(accepted) = remembered(&key)? {

@@ -12,7 +12,7 @@ use crate::pg::sys::clock;
 use crate::pg::sys::table_cache::changes;
 
 /// Digest of a token, and the provider that the caller named.
-pub type MemoryKey = (Vec<u8>, Option<String>);
+pub(crate) type MemoryKey = (Vec<u8>, Option<String>);
 
 /// Tokens that this session has verified. They count until the registry, the secrets or the
 /// settings change.
@@ -29,13 +29,13 @@ thread_local! {
 }
 
 /// The key under which a verdict on a token is remembered.
-pub fn memory_key(token: &str, provider: Option<&str>) -> MemoryKey {
+pub(crate) fn memory_key(token: &str, provider: Option<&str>) -> MemoryKey {
     let digest = digest(&SHA256, token.as_bytes());
     (digest.as_ref().to_vec(), provider.map(str::to_owned))
 }
 
 /// The verdict on a token that was accepted before, after a new check of its times.
-pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
+pub(crate) fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
     // This accepts invalidations, so the memory is not older than the tables.
     let registry = REGISTRY.current()?;
     let accepted = REMEMBERED.with_borrow(|memory| {
@@ -59,7 +59,7 @@ pub fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
 }
 
 /// Remembers the verdict on an accepted token.
-pub fn remember(key: MemoryKey, accepted: &Accepted) {
+pub(crate) fn remember(key: MemoryKey, accepted: &Accepted) {
     let changes = changes();
     REMEMBERED.with_borrow_mut(|memory| {
         let memory = memory.get_or_insert_with(|| VerifiedTokens {

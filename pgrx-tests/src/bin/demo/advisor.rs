@@ -35,7 +35,7 @@ CREATE TABLE realtime.messages (sender_id uuid, payload jsonb);
 SELECT insforge_integrations.configure('allow_mock_settlements', 'on')"#;
 
 /// Finds them, does what is recommended, and finds nothing any more.
-pub fn show(demo: &mut Demo) -> Result<()> {
+pub(crate) fn show(demo: &mut Demo) -> Result<()> {
     heading("The advisor: a database that ignores the guides' warnings");
     demo.setup(MISTAKES)?;
     say("and the JWT secret where everybody can read it:");

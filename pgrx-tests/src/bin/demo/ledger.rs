@@ -14,7 +14,7 @@ const SELLER: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 const ADMIN: &str = r#"{"role": "project_admin"}"#;
 
 /// Reserves, settles, delivers, records; each once.
-pub fn show(demo: &mut Demo) -> Result<()> {
+pub(crate) fn show(demo: &mut Demo) -> Result<()> {
     heading("The ledger stores a payment before the facilitator moves the money");
     say("a buyer signs for 10000 units of USDG on X Layer, valid for five minutes:");
     let payment = signed_payment(demo)?;

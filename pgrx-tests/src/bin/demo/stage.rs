@@ -7,32 +7,32 @@ use insforge_integrations_tests::request::request;
 use postgres::{Client, SimpleQueryMessage};
 
 /// A database, and what is done there.
-pub struct Demo {
+pub(crate) struct Demo {
     /// A connection as the superuser.
     pub client: Client,
 }
 
 /// What a statement gave: the rows as text, or SQLSTATE and HINT of an error.
-pub enum Outcome {
+pub(crate) enum Outcome {
     Rows(Vec<Vec<String>>),
     Refused { code: String, hint: Option<String> },
 }
 
 impl Demo {
     /// Runs statements that are to succeed.
-    pub fn setup(&mut self, statement: &str) -> Result<()> {
+    pub(crate) fn setup(&mut self, statement: &str) -> Result<()> {
         show_statement("postgres", statement);
         Ok(self.client.batch_execute(statement)?)
     }
 
     /// Runs statements as the superuser.
-    pub fn run(&mut self, statements: &str) -> Result<Outcome> {
+    pub(crate) fn run(&mut self, statements: &str) -> Result<Outcome> {
         show_statement("postgres", statements);
         outcome(self.client.simple_query(statements))
     }
 
     /// One request as InsForge's backend and PostgREST would run it.
-    pub fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
+    pub(crate) fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
         show_statement(
             &format!("{role}, request.jwt.claims = '{claims}'"),
             statement,
@@ -82,7 +82,7 @@ fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<O
 
 impl Outcome {
     /// Insists on these rows.
-    pub fn shows(&self, expected: &[&[&str]]) -> Result<()> {
+    pub(crate) fn shows(&self, expected: &[&[&str]]) -> Result<()> {
         match self {
             Self::Rows(rows) if rows == expected => Ok(()),
             Self::Rows(rows) => bail!("expected the rows {expected:?}, not {rows:?}"),
@@ -91,7 +91,7 @@ impl Outcome {
     }
 
     /// Insists on an error of this SQLSTATE; its HINT.
-    pub fn refused_with(self, expected: &str) -> Result<String> {
+    pub(crate) fn refused_with(self, expected: &str) -> Result<String> {
         match self {
             Self::Refused { code, hint } if code == expected => Ok(hint.unwrap_or_default()),
             Self::Refused { code, .. } => bail!("expected error {expected}, not {code}"),
@@ -101,17 +101,17 @@ impl Outcome {
 }
 
 /// Begins a section.
-pub fn heading(text: &str) {
+pub(crate) fn heading(text: &str) {
     println!("\n{}", styled("1", text));
 }
 
 /// Says something about what is shown.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     println!("    {text}");
 }
 
 /// Shows a statement before it is run.
-pub fn show_statement(as_whom: &str, statement: &str) {
+pub(crate) fn show_statement(as_whom: &str, statement: &str) {
     println!("  {}", styled("2", &format!("as {as_whom}")));
     for line in statement.lines() {
         println!("  {}", styled("36", &format!("> {line}")));
