@@ -134,7 +134,8 @@ fn an_error_in_the_middle_of_a_scan_leaves_the_session_usable() {
         let failed = client.simple_query(
             "SET request.jwt.claims = 'oops'; SELECT count(*) FROM t WHERE user_id = requesting_user_id()",
         );
-        assert!(failed.is_err());
+        let code = failed.unwrap_err().code().cloned();
+        assert_eq!(code, Some(SqlState::INVALID_TEXT_REPRESENTATION));
     }
     client
         .batch_execute(r#"SET request.jwt.claims = '{"sub": "alice"}'"#)

@@ -271,7 +271,8 @@ fn key_sets_that_cannot_be_are_refused_and_the_old_one_stays() {
         "SELECT insforge_integrations.set_provider_jwks('nobody', '{\"keys\": []}')",
         &[],
     );
-    assert!(unknown.is_err());
+    let code = unknown.unwrap_err().code().cloned();
+    assert_eq!(code, Some(SqlState::INVALID_PARAMETER_VALUE));
 }
 
 #[test]

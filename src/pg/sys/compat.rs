@@ -73,6 +73,12 @@ mod setting {
 
     use crate::pg::sys::fmgr::unguarded;
 
+    // Without pgrx's guard, as the functions in `unguarded`. They raise nothing.
+    unsafe extern "C-unwind" {
+        fn GetNumConfigOptions() -> i32;
+        fn get_guc_variables() -> *mut *mut pg_sys::config_generic;
+    }
+
     /// Index of the setting in Postgres' array, and the array's length at the last search.
     pub(crate) struct Place {
         index: Cell<usize>,
@@ -98,8 +104,8 @@ mod setting {
         // stands there now: it is ours if the name is, and text if the type is.
         unsafe {
             let index = place.index.get();
-            if index < unguarded::GetNumConfigOptions() as usize {
-                let found = *unguarded::get_guc_variables().add(index);
+            if index < GetNumConfigOptions() as usize {
+                let found = *get_guc_variables().add(index);
                 if (*found).vartype == pg_sys::config_type::PGC_STRING
                     && unguarded::strcmp((*found).name, name.as_ptr()) == 0
                 {
@@ -119,9 +125,9 @@ mod setting {
         // SAFETY: every index below the count is inside the array.
         unsafe {
             let text = unguarded::GetConfigOption(name.as_ptr(), true, false);
-            let count = unguarded::GetNumConfigOptions() as usize;
+            let count = GetNumConfigOptions() as usize;
             if !text.is_null() && place.count.get() != count {
-                let settings = unguarded::get_guc_variables();
+                let settings = get_guc_variables();
                 let is_it = |index: &usize| {
                     unguarded::strcmp((**settings.add(*index)).name, name.as_ptr()) == 0
                 };

@@ -30,10 +30,6 @@ pub(crate) mod unguarded {
             missing_ok: bool,
             restrict_privileged: bool,
         ) -> *const c_char;
-        #[cfg(feature = "pg15")]
-        pub(crate) fn GetNumConfigOptions() -> i32;
-        #[cfg(feature = "pg15")]
-        pub(crate) fn get_guc_variables() -> *mut *mut pgrx::pg_sys::config_generic;
         pub(crate) fn AcceptInvalidationMessages();
         pub(crate) fn GetCurrentStatementStartTimestamp() -> pgrx::pg_sys::TimestampTz;
         pub(crate) fn palloc(size: usize) -> *mut c_void;
