@@ -23,7 +23,7 @@ pub(crate) fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
 /// Runs `work` while Postgres looks up names only in pg_catalog. After an error of Postgres, the
 /// end of the (sub)transaction restores the path.
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
-pub fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn in_pg_catalog<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: called in a transaction.
     let level = unsafe {
         let level = pg_sys::NewGUCNestLevel();
@@ -44,10 +44,10 @@ mod setting {
     use crate::pg::sys::fmgr::unguarded;
 
     /// Nothing to remember.
-    pub struct Place;
+    pub(crate) struct Place;
 
     impl Place {
-        pub const NOWHERE: Self = Self;
+        pub(crate) const NOWHERE: Self = Self;
     }
 
     /// The text of a setting, or null while it is not set.
@@ -56,7 +56,7 @@ mod setting {
     /// Called in a backend. With `missing_ok` and without `restrict_privileged`, Postgres raises no
     /// error.
     #[inline(always)]
-    pub unsafe fn text(name: &'static CStr, _: &Place) -> *const c_char {
+    pub(crate) unsafe fn text(name: &'static CStr, _: &Place) -> *const c_char {
         // SAFETY: the name ends with NUL.
         unsafe { unguarded::GetConfigOption(name.as_ptr(), true, false) }
     }
