@@ -38,6 +38,39 @@ fn malformed(detail: &str) -> Rejection {
     Rejection::new(RejectionReason::Malformed, detail)
 }
 
+/// What clients send around or instead of a token.
+///
+/// # Errors
+/// [`RejectionReason::Malformed`] says what it is.
+pub fn refuse_wrapping(text: &str) -> Result<(), Rejection> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    Err(malformed(match text {
+        "" => "There is no token: the text is empty.",
+        "undefined" | "null" | "[object Promise]" | "[object Object]" => {
+            "The text is what JavaScript writes for a missing value, a promise or an object. Give the token itself, after await."
+        }
+        _ if first.eq_ignore_ascii_case("bearer") => {
+            "The text begins with \"Bearer\". Give only the token after that word."
+        }
+        _ if text.trim() != text => "There are blanks or line breaks around the token.",
+        _ if text.starts_with(['"', '\'']) => "There are quotation marks around the token.",
+        _ => return Ok(()),
+    }))
+}
+
+/// What a text is that has not the three parts of a signed token.
+fn other_parts(dots: usize) -> Rejection {
+    malformed(match dots {
+        0 => {
+            "A text without dots is an opaque token, which only its issuer can read. Ask the provider for an access token of your API: with Auth0, name its audience."
+        }
+        4 => {
+            "A token of five parts is encrypted (RFC 7516), and only its recipient can read it. Ask the provider for an access token of your API: with Auth0, name its audience."
+        }
+        _ => "A signed token has three parts separated by dots.",
+    })
+}
+
 impl<'a> Jws<'a> {
     /// Reads the parts of a token.
     ///
@@ -48,13 +81,12 @@ impl<'a> Jws<'a> {
             let detail = format!("The token is longer than {MAX_TOKEN_BYTES} bytes.");
             return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
+        refuse_wrapping(token)?;
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(malformed(
-                "A signed token has three parts separated by dots.",
-            ));
+            return Err(other_parts(token.matches('.').count()));
         };
         let decode = |part: &str| {
             URL_SAFE_NO_PAD
