@@ -9,6 +9,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   audience_rule       text NOT NULL,
   audiences           text[] NOT NULL,
   authorized_parties  text[] NOT NULL,
+  authorized_party_rule text NOT NULL DEFAULT 'required',
   required_claims     text[] NOT NULL,
   forbidden_claims    text[] NOT NULL,
   token_types         text[] NOT NULL,
@@ -20,6 +21,10 @@ CREATE TABLE insforge_integrations.auth_providers (
   allow_uuid_subjects boolean NOT NULL,
   allow_bare_sessions boolean NOT NULL,
   better_auth_names   jsonb,
+  passed_claims       text[] NOT NULL DEFAULT '{}',
+  org_id_claim        text,
+  org_role_claim      text,
+  permissions_claim   text,
   jwks                jsonb,
   jwks_updated_at     timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -35,6 +40,7 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of t
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
@@ -45,6 +51,10 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text b
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');

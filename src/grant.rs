@@ -15,16 +15,11 @@ use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::Verified;
 use crate::providers::Error;
 use crate::providers::better_auth::session::Session;
+use crate::providers::mapping::ISSUER_CLAIMS;
 use crate::report::Bug;
 
 /// A claims set. Each value is its JSON text, so no number is rounded.
 pub type ClaimsSet = BTreeMap<String, Box<RawValue>>;
-
-/// Claims that only the issuer sets: the user, the audience, the role and the times. `type` marks
-/// InsForge's refresh tokens, and `provider` names the provider that verified the user.
-const RESERVED_CLAIMS: [&str; 9] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "role", "type", "provider",
-];
 
 /// The longest user id. No provider gives longer ones.
 const MAX_USER_ID_BYTES: usize = 255;
@@ -242,7 +237,7 @@ pub fn requested_claims(
     let Ok(mut requested) = serde_json::from_str::<ClaimsSet>(claims) else {
         return refuse("The claims are not a JSON object.".to_owned());
     };
-    if let Some(name) = RESERVED_CLAIMS
+    if let Some(name) = ISSUER_CLAIMS
         .iter()
         .find(|name| requested.contains_key(**name))
     {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::argument::Argument;
+use super::mapping::Mapping;
 use super::registration::{
     Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
 };
@@ -24,6 +25,8 @@ struct Arguments {
     audience: Option<String>,
     audiences: Option<Vec<String>>,
     custom_domains: Option<Vec<String>>,
+    #[serde(flatten)]
+    mapping: Mapping,
 }
 
 const DOMAIN: Argument = Argument {
@@ -48,7 +51,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
     if audiences.is_empty() {
         return refuse("An argument is missing: audience is the identifier of your API in Auth0.");
     }
-    Ok(Registration::with_jwks(
+    let registration = Registration::with_jwks(
         format!("{domain}/.well-known/jwks.json"),
         Rules {
             issuers,
@@ -60,7 +63,11 @@ fn register(arguments: Arguments) -> Result<Registration> {
             subject_pattern: Some(r"[^|]+\|.+".to_owned()),
             ..usual_rules()
         },
-    ))
+    );
+    Ok(Registration {
+        mapping: arguments.mapping,
+        ..registration
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod custom;
 mod error;
 pub mod insforge;
 mod kinde;
+pub mod mapping;
 pub mod registration;
 mod stytch;
 mod workos;
@@ -19,7 +20,8 @@ mod workos;
 use crate::report::shown;
 use claims::{Claims, Membership};
 pub use error::Error;
-use registration::{Preset, Registration, refuse};
+use mapping::Mapping;
+use registration::{Preset, Registration, SharedArguments, read_arguments, refuse};
 
 /// All presets. If claims have the marks of two providers, the first one reads them.
 pub const PRESETS: [&Preset; 8] = [
@@ -42,10 +44,17 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
         return refuse(format!("There is no preset {}.", shown(preset)));
     };
     argument::refuse_secrets(arguments)?;
-    let registration = Registration {
-        preset: preset.name.to_owned(),
-        ..(preset.register)(arguments)?
-    };
+    let shared: SharedArguments = read_arguments(arguments)?;
+    let mut registration = (preset.register)(arguments)?;
+    preset.name.clone_into(&mut registration.preset);
+    if let Some(seconds) = shared.leeway_seconds {
+        registration.rules.leeway_seconds = seconds;
+    }
+    registration.mapping = Mapping {
+        passed_claims: shared.passed_claims.unwrap_or_default(),
+        ..registration.mapping
+    }
+    .checked()?;
     registration.check()?;
     Ok(registration)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::argument::{is_address_of_keys, written_alike};
 use super::claims::{Claims, Membership};
 use super::error::Error;
-use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Policy, Rules};
+use super::mapping::Mapping;
+use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Policy, Rules, usual_leeway};
 use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 
 /// A kind of provider that can be registered.
@@ -40,6 +41,16 @@ pub struct Registration {
     /// The rules for its tokens.
     #[serde(flatten)]
     pub rules: Rules,
+    /// What becomes of the claims of its tokens.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+}
+
+/// The arguments that all functions `register_…` have.
+#[derive(Deserialize)]
+pub(super) struct SharedArguments {
+    pub leeway_seconds: Option<u32>,
+    pub passed_claims: Option<Vec<String>>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -61,6 +72,7 @@ impl Registration {
             allow_bare_sessions: false,
             better_auth_names: None,
             rules,
+            mapping: Mapping::default(),
         }
     }
 
@@ -157,7 +169,7 @@ pub(super) fn usual_rules() -> Rules {
         token_types: texts(&["JWT"]),
         token_categories: Vec::new(),
         max_age_seconds: None,
-        leeway_seconds: 5,
+        leeway_seconds: usual_leeway(),
         subject_pattern: None,
         subject_prefix: None,
         allow_uuid_subjects: false,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::argument::Argument;
+use super::mapping::Mapping;
 use super::registration::{
     Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
 };
@@ -77,6 +78,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
             allow_uuid_subjects: arguments.allow_uuid_subjects.unwrap_or_default(),
             ..usual_rules()
         },
+        mapping: Mapping::default(),
     })
 }
 
