@@ -145,7 +145,7 @@ CREATE FUNCTION insforge_integrations.register_stytch_b2b(
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
   'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
-CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
+CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -154,6 +154,15 @@ DECLARE
   refused text;
   found jsonb;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
+    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = 'There is no schema of the name that was given as schema_name. '
+        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
+      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
+  END IF;
   PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
   -- Somebody may have given a secret in place of a name, so the message does not show it.
   SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
@@ -183,10 +192,16 @@ BEGIN
     RAISE WARNING 'a table of Better Auth cannot be read: %', refused
       USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
   END LOOP;
+  -- An empty table is right: Better Auth makes a key when it first signs.
+  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
+    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
+      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
+            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
+  END IF;
   RETURN found;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
   'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
 
 CREATE FUNCTION insforge_integrations.register_better_auth(
@@ -205,7 +220,8 @@ CREATE FUNCTION insforge_integrations.register_better_auth(
                   WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
                     AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
       jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
-    FROM insforge_integrations_internal.better_auth_names(schema_name, names) AS found(names));
+    FROM insforge_integrations_internal.better_auth_names(
+      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
 COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
   'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
 

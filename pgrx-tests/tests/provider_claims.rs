@@ -7,7 +7,8 @@ use postgres::error::SqlState;
 
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
-    let client = database.connect().unwrap();
+    let mut client = database.connect().unwrap();
+    client.batch_execute("CREATE SCHEMA better_auth").unwrap();
     (database, client)
 }
 

@@ -139,7 +139,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         ),
         (
             "SELECT insforge_integrations.register_clerk('')".into(),
-            "empty string is not a valid issuer",
+            "frontend_api is empty",
         ),
         (
             "SELECT insforge_integrations.register_clerk(NULL)".into(),
@@ -179,7 +179,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
             .is_empty()
     );
     client
-        .batch_execute("SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
+        .batch_execute("CREATE SCHEMA better_auth; SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
         .unwrap();
     client
         .batch_execute(&custom(

@@ -34,6 +34,21 @@ pub struct Jws<'a> {
     signature: &'a str,
 }
 
+/// A value in at most some hundred characters and ten elements.
+fn cut_off(value: &Value) -> Value {
+    const CHARACTERS: usize = 200;
+    const ELEMENTS: usize = 10;
+    match value {
+        Value::String(text) if text.chars().count() > CHARACTERS => {
+            let start: String = text.chars().take(CHARACTERS).collect();
+            format!("{start}…").into()
+        }
+        Value::Array(list) => list.iter().take(ELEMENTS).map(cut_off).collect(),
+        Value::Object(_) => "(an object)".into(),
+        plain => plain.clone(),
+    }
+}
+
 fn malformed(detail: &str) -> Rejection {
     Rejection::new(RejectionReason::Malformed, detail)
 }
@@ -144,6 +159,24 @@ impl<'a> Jws<'a> {
     #[must_use]
     pub const fn unverified_claims(&self) -> Option<&Map<String, Value>> {
         self.claims.as_ref()
+    }
+
+    /// What the token says of itself, for an operator to compare with what was expected: `iss`,
+    /// `aud`, `azp`, `alg` and `kid`, each cut off after some length. It is not verified.
+    #[must_use]
+    pub fn findings(&self) -> Map<String, Value> {
+        let claim = |name: &str| self.claims.as_ref().and_then(|claims| claims.get(name));
+        let mut findings = Map::new();
+        for name in ["iss", "aud", "azp"] {
+            findings.insert(name.to_owned(), claim(name).map_or(Value::Null, cut_off));
+        }
+        findings.insert("alg".to_owned(), cut_off(&self.algorithm.as_str().into()));
+        let key_id = self.key_id.as_deref().map(Value::from);
+        findings.insert(
+            "kid".to_owned(),
+            key_id.as_ref().map_or(Value::Null, cut_off),
+        );
+        findings
     }
 
     /// Verifies the signature with one of the allowed algorithms and one of the keys.

@@ -3,9 +3,10 @@
 
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::algorithm::Algorithm;
+use super::key::KeySet;
 use super::rejection::{Rejection, RejectionReason};
 use crate::report::shown;
 
@@ -169,6 +170,26 @@ impl Policy {
             rules,
             algorithms,
             subject,
+        })
+    }
+
+    /// What a token must say, under the names of [`Jws::findings`](super::jws::Jws::findings).
+    /// `null`: anything.
+    #[must_use]
+    pub fn expectations(&self, keys: Option<&KeySet>) -> Value {
+        let list = |list: &[String]| match list {
+            [] => Value::Null,
+            list => list.into(),
+        };
+        json!({
+            "iss": list(&self.rules.issuers),
+            "aud": match self.rules.audience_rule {
+                AudienceRule::Ignored => Value::Null,
+                AudienceRule::Required | AudienceRule::IfPresent => list(&self.rules.audiences),
+            },
+            "azp": list(&self.rules.authorized_parties),
+            "alg": list(&self.rules.algorithms),
+            "kid": keys.map(KeySet::ids),
         })
     }
 

@@ -17,6 +17,17 @@ pub(crate) fn current_role() -> Result<String> {
     }
 }
 
+/// Whether the current role is a superuser, or has the privileges of `project_admin`.
+pub(crate) fn is_operator() -> bool {
+    // SAFETY: look-ups in the catalog; the role may be missing.
+    unsafe {
+        let administrator = pg_sys::get_role_oid(c"project_admin".as_ptr(), true);
+        pg_sys::superuser()
+            || (administrator != pg_sys::Oid::INVALID
+                && pg_sys::has_privs_of_role(pg_sys::GetUserId(), administrator))
+    }
+}
+
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
 /// SECURITY_RESTRICTED_OPERATION, for which SQL has no word, and with names looked up only in
 /// pg_catalog. After an error, the end of the (sub)transaction restores all of it.
