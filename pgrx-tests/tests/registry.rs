@@ -79,6 +79,7 @@ fn refused(client: &mut Client, statement: &str, detail: &str) {
 #[test]
 fn bad_configuration_is_refused_with_what_is_wrong() {
     let (_database, mut client) = database();
+    client.batch_execute("CREATE SCHEMA better_auth").unwrap();
     let custom = |changed: &str| {
         let mut arguments = vec![
             ("name", "'p'"),
@@ -179,7 +180,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
             .is_empty()
     );
     client
-        .batch_execute("CREATE SCHEMA better_auth; SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
+        .batch_execute("SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
         .unwrap();
     client
         .batch_execute(&custom(
