@@ -53,8 +53,7 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
     registration.mapping = Mapping {
         passed_claims: shared.passed_claims.unwrap_or_default(),
         ..registration.mapping
-    }
-    .checked()?;
+    };
     registration.check()?;
     Ok(registration)
 }
@@ -63,10 +62,10 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
 #[must_use]
 pub fn membership(claims: &Claims) -> Membership {
     let mut readers = PRESETS.iter().filter_map(|preset| preset.membership);
-    readers
-        .find_map(|read| read(claims))
+    insforge::membership(claims)
+        .or_else(|| readers.find_map(|read| read(claims)))
         .unwrap_or_else(|| Membership::at_the_top_level(claims))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

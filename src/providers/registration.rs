@@ -78,6 +78,9 @@ impl Registration {
 
     /// Checks what must hold for every registration.
     pub(super) fn check(&self) -> Result<()> {
+        if let Err(problem) = self.mapping.check() {
+            return refuse(problem);
+        }
         let rules = &self.rules;
         let policy = match Policy::new(rules.clone()) {
             Ok(policy) => policy,
