@@ -224,7 +224,7 @@ fn what_is_meant_otherwise_is_named() {
             ["key set", "baseURL"],
         ),
         (
-            "register_better_auth('https://app.example.com', 'bettr_auth')",
+            "register_better_auth('https://app.example.com', 'other_auth')",
             [
                 "no schema of the name",
                 "No schema has Better Auth's tables yet",
@@ -281,7 +281,7 @@ fn what_is_meant_otherwise_is_named() {
         .unwrap();
     let error = refusal(
         &mut client,
-        "register_better_auth('https://app.example.com', 'bettr_auth')",
+        "register_better_auth('https://app.example.com', 'other_auth')",
     );
     assert!(
         error

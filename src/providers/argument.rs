@@ -129,7 +129,10 @@ impl Argument {
 pub(super) fn refuse_secrets(arguments: &str) -> Result<()> {
     fn holds_secret(value: &Value) -> bool {
         match value {
-            Value::String(text) => SECRETS.iter().any(|start| text.trim().starts_with(start)),
+            // A domain may begin so, too.
+            Value::String(text) if !text.contains('.') => {
+                SECRETS.iter().any(|start| text.trim().starts_with(start))
+            }
             Value::Array(list) => list.iter().any(holds_secret),
             Value::Object(members) => members.values().any(holds_secret),
             _ => false,
@@ -147,7 +150,10 @@ pub(super) fn refuse_secrets(arguments: &str) -> Result<()> {
 
 fn kind(text: &str) -> Option<&'static str> {
     let is_client_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let known = KINDS.iter().find(|(start, _)| text.starts_with(start));
+    // A domain may begin as an id does, but not as a token.
+    let may_begin = |start: &str| start == "eyJ" || !text.contains('.');
+    let mut kinds = KINDS.iter();
+    let known = kinds.find(|(start, _)| text.starts_with(start) && may_begin(start));
     known
         .map(|(_, kind)| *kind)
         .or_else(|| is_client_id.then_some("a client id or a secret, not a domain"))
@@ -244,6 +250,17 @@ mod tests {
             assert_eq!(DOMAIN.domain(given).unwrap(), written, "{given}");
             assert_eq!(DOMAIN.base_url(given).unwrap(), written, "{given}");
         }
+        for domain in [
+            "project-x.kinde.com",
+            "organization-a.auth0.com",
+            "secret-test-1.auth0.com",
+        ] {
+            assert_eq!(DOMAIN.domain(domain).unwrap(), format!("https://{domain}"));
+            assert_eq!(
+                refuse_secrets(&format!(r#"{{"domain": "{domain}"}}"#)),
+                Ok(())
+            );
+        }
         assert_eq!(
             DOMAIN.base_url("https://Example.com/__clerk/").unwrap(),
             "https://example.com/__clerk"
@@ -284,6 +301,7 @@ mod tests {
                 "is the address of a key set",
             ),
             ("example", "is not a domain"),
+            ("eyJhbGciOiJub25lIn0.e30.x", "is a token"),
             ("ftp://clerk.example.com", "does not begin with https://"),
             (
                 "https://a:b@clerk.example.com",
