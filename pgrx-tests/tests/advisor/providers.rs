@@ -190,6 +190,7 @@ fn provider_audience_too_wide() {
             SELECT insforge_integrations.register_kinde('https://example.kinde.com', authorized_parties => '{dee7f3c57b3c47e8b96edde2c7ecab7d}');
             SELECT insforge_integrations.register_stytch('project-test-11111111-1111-4111-8111-111111111111');
             SELECT insforge_integrations.register_stytch_b2b('project-test-22222222-2222-4222-8222-222222222222');
+            CREATE SCHEMA better_auth;
             SELECT insforge_integrations.register_better_auth('https://app.example.com', schema_name => 'better_auth');
             SELECT insforge_integrations.register_auth_provider('partner', issuers => '{https://login.partner.example}',
               jwks_url => 'https://login.partner.example/jwks.json', audiences => '{notes}', algorithms => '{ES256}', subject_prefix => 'partner:');
