@@ -4,13 +4,9 @@ use insforge_integrations_tests::node;
 use insforge_integrations_tests::provider_tokens::{a_token_of, providers};
 use serde_json::{Value, json};
 
-use super::InsForge;
 use super::backend::{ANON_KEY, API_KEY};
 use super::server::{Call, agent};
-
-const HEADER: &str = "x-provider-token";
-/// As the postgrest service's environment has it in InsForge's compose file.
-const IN_COMPOSE: (&str, &str) = ("PGRST_DB_PRE_REQUEST", "insforge_integrations.pre_request");
+use super::{HEADER, InsForge};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value}"))
@@ -18,12 +14,12 @@ fn text(value: &Value) -> &str {
 
 #[test]
 fn the_anon_key_with_a_token_in_the_header_is_the_user() {
-    let Some(mut insforge) = InsForge::start(&[IN_COMPOSE]) else {
+    let Some(insforge) = InsForge::shared() else {
         return;
     };
     let records = || Call::get("/api/database/records/notes?select=user_id,body").bearer(ANON_KEY);
     insforge
-        .superuser
+        .superuser()
         .batch_execute("INSERT INTO notes (user_id, body) VALUES ('somebody else', 'theirs')")
         .unwrap();
     for name in ["clerk", "workos"] {
@@ -44,22 +40,31 @@ fn the_anon_key_with_a_token_in_the_header_is_the_user() {
     }
     let nobody = insforge.backend.answer(&records());
     assert_eq!((nobody.status, nobody.body), (200, json!([])));
-    for case in [
-        "no token",
-        text(&a_token_of("clerk")["token"])
-            .split('.')
-            .next()
-            .unwrap(),
+    let clerks = providers()["clerk"]["tokens"].as_array().unwrap();
+    let expired = clerks.iter().find(|case| case["reason"] == "expired");
+    let expired = text(&expired.unwrap()["token"]);
+    let twice = records().header(HEADER, text(&a_token_of("clerk")["token"]));
+    for (call, reason) in [
+        (records().header(HEADER, "no token"), "malformed"),
+        (records().header(HEADER, expired), "expired"),
+        // Node.js joins two headers of the same name.
+        (
+            twice
+                .clone()
+                .header(HEADER, text(&a_token_of("clerk")["token"])),
+            "malformed",
+        ),
     ] {
-        let refused = insforge.backend.answer(&records().header(HEADER, case));
+        let refused = insforge.backend.answer(&call);
         assert_eq!(refused.error(), (401, "PT401"), "{refused:?}");
-        assert!(text(&refused.body["details"]).starts_with("malformed"));
+        let details = text(&refused.body["details"]);
+        assert!(details.starts_with(reason), "{refused:?}");
     }
 }
 
 #[test]
 fn organisations_and_permissions_reach_policies() {
-    let Some(insforge) = InsForge::start(&[IN_COMPOSE]) else {
+    let Some(insforge) = InsForge::shared() else {
         return;
     };
     let cases = providers()["workos"]["tokens"].as_array().unwrap();
@@ -85,7 +90,7 @@ fn organisations_and_permissions_reach_policies() {
 /// What a browser asks before it sends the header from a page of another origin.
 #[test]
 fn cors_allows_the_header() {
-    let Some(insforge) = InsForge::start(&[IN_COMPOSE]) else {
+    let Some(insforge) = InsForge::shared() else {
         return;
     };
     let preflight = Call::get("/api/database/records/notes")
@@ -110,7 +115,7 @@ fn cors_allows_the_header() {
 
 #[test]
 fn the_real_sdk_sends_the_header() {
-    let Some(insforge) = InsForge::start(&[IN_COMPOSE]) else {
+    let Some(insforge) = InsForge::shared() else {
         return;
     };
     let case = a_token_of("clerk");

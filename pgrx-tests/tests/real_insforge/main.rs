@@ -3,9 +3,13 @@
 
 mod backend;
 mod header;
+mod rotation;
 #[path = "../real_postgrest/server.rs"]
 #[allow(dead_code, reason = "suite real_postgrest uses the rest")]
 mod server;
+mod setting_up;
+
+use std::sync::OnceLock;
 
 use insforge_integrations_tests::Database;
 use insforge_integrations_tests::provider_tokens::register;
@@ -14,6 +18,9 @@ use postgres::Client;
 use backend::{Backend, Checkout, Secrets};
 use server::{Call, Server};
 
+/// The line of docs/insforge.md in the environment of PostgREST.
+const IN_COMPOSE: (&str, &str) = ("PGRST_DB_PRE_REQUEST", "insforge_integrations.pre_request");
+const HEADER: &str = "x-provider-token";
 const SECRETS: Secrets = Secrets {
     jwt_secret: "the first JWT_SECRET of InsForge, long enough",
     encryption_key: "",
@@ -23,12 +30,23 @@ const SECRETS: Secrets = Secrets {
 struct InsForge {
     checkout: Checkout,
     database: Database<'static>,
-    superuser: Client,
     postgrest: Server,
     backend: Backend,
 }
 
 impl InsForge {
+    /// One for all tests that change nothing in it.
+    fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<InsForge>> = OnceLock::new();
+        let start = || Self::start(&[IN_COMPOSE]);
+        SHARED.get_or_init(start).as_ref()
+    }
+
+    fn superuser(&self) -> Client {
+        self.database.connect().unwrap()
+    }
+
+    /// `postgrest`: variables in PostgREST's environment, beyond those of InsForge's compose file.
     fn start(postgrest: &[(&str, &str)]) -> Option<Self> {
         let checkout = Checkout::find()?;
         let database = checkout.database(SECRETS)?;
@@ -60,7 +78,6 @@ impl InsForge {
         Some(Self {
             checkout,
             database,
-            superuser,
             postgrest,
             backend,
         })
