@@ -3,6 +3,7 @@
 
 mod errors;
 mod exchange;
+mod header_users;
 mod other_users;
 mod server;
 
