@@ -1,11 +1,12 @@
 //! The current role, and code that runs with the rights of another role.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
 use super::compat;
 use super::encoding::utf8;
+use crate::error::Error;
 use crate::pg::error::Result;
 
 /// The name of the current role.
@@ -26,6 +27,14 @@ pub(crate) fn is_operator() -> bool {
             || (administrator != pg_sys::Oid::INVALID
                 && pg_sys::has_privs_of_role(pg_sys::GetUserId(), administrator))
     }
+}
+
+/// Whether a role has this name.
+pub(crate) fn role_exists(name: &str) -> Result<bool> {
+    let name = CString::new(name).map_err(Error::bug)?;
+    // SAFETY: the name ends with NUL, and a missing role is no error.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    Ok(role != pg_sys::Oid::INVALID)
 }
 
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under
