@@ -11,6 +11,7 @@ mod custom;
 mod error;
 pub mod insforge;
 mod kinde;
+mod oidc;
 pub mod registration;
 mod stytch;
 mod workos;
@@ -21,7 +22,7 @@ pub use error::Error;
 use registration::{Preset, Registration, refuse};
 
 /// All presets. If claims have the marks of two providers, the first one reads them.
-pub const PRESETS: [&Preset; 8] = [
+pub const PRESETS: [&Preset; 9] = [
     &clerk::PRESET,
     &stytch::CONSUMER,
     &stytch::B2B,
@@ -29,6 +30,7 @@ pub const PRESETS: [&Preset; 8] = [
     &workos::PRESET,
     &auth0::PRESET,
     &better_auth::PRESET,
+    &oidc::PRESET,
     &custom::PRESET,
 ];
 
