@@ -123,6 +123,7 @@ BEGIN
     @extschema@.requesting_org_id(),
     @extschema@.requesting_org_role(),
     @extschema@.requesting_permissions(),
+    @extschema@.requesting_claims(),
     insforge_integrations.verify_provider_jwt(text, text),
     insforge_integrations.inspect_provider_jwt(text, text),
     insforge_integrations.authenticate(text, text),

@@ -124,7 +124,7 @@ pub fn discovered(client: &mut Client, name: &str, arguments: &Value, document: 
     arguments["document"] = document.to_string().into();
     client
         .execute(
-            "SELECT insforge_integrations_internal.store_auth_provider($1, 'oidc', $2)",
+            "SELECT insforge_integrations_internal.store_auth_provider($1, 'oidc', $2, '{}')",
             &[&name, &arguments],
         )
         .unwrap();

@@ -21,6 +21,13 @@ pub enum Error {
         claim: &'static str,
     },
 
+    /// The claims of the request are JSON, but `jsonb` cannot hold them.
+    #[error("request.jwt.claims does not fit into jsonb")]
+    ClaimsNotStorable {
+        /// What Postgres refuses, a sentence.
+        problem: &'static str,
+    },
+
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,
@@ -126,6 +133,11 @@ impl Error {
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 format!("The value of \"{claim}\" contains \\u0000, which no text value can hold."),
                 "Refuse such an identifier where the token is issued.",
+            ),
+            Self::ClaimsNotStorable { problem } => Report::new(
+                sqlstate::INVALID_TEXT_REPRESENTATION,
+                *problem,
+                "Refuse such claims where the token is issued. requesting_user_id() and its family read them all the same.",
             ),
             Self::IdentityExpired => Report::new(
                 sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::registration::{
     Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
 };
@@ -54,6 +55,8 @@ struct Arguments {
     subject_pattern: Option<String>,
     subject_prefix: Option<String>,
     allow_uuid_subjects: Option<bool>,
+    #[serde(flatten)]
+    mapping: Mapping,
 }
 
 fn register(arguments: Arguments) -> Result<Registration> {
@@ -96,6 +99,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
     };
     Ok(Registration {
         discovery_url: Some(discovery_url),
+        mapping: arguments.mapping,
         ..Registration::with_jwks(discovered.jwks_uri, rules)
     })
 }
