@@ -41,12 +41,14 @@ pub fn presets() -> Vec<&'static str> {
         .collect()
 }
 
-/// The providers that have a guide with code for the application, and the guide.
+/// The providers that have a guide with code for the application, and the guide. docs/oidc.md is for
+/// many providers, and has no code.
 #[must_use]
 pub fn guides() -> Vec<(&'static str, String)> {
     let guide = |name| format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
     providers()
         .keys()
+        .filter(|name| *name != "oidc")
         .map(|name| (name.as_str(), guide(name)))
         .filter(|(_, guide)| std::path::Path::new(guide).exists())
         .collect()
@@ -124,7 +126,7 @@ pub fn discovered(client: &mut Client, name: &str, arguments: &Value, document: 
     arguments["document"] = document.to_string().into();
     client
         .execute(
-            "SELECT insforge_integrations_internal.store_auth_provider($1, 'oidc', $2, '{}')",
+            "SELECT insforge_integrations_internal.store_auth_provider($1, 'oidc', $2, '{\"leeway_seconds\": null}')",
             &[&name, &arguments],
         )
         .unwrap();

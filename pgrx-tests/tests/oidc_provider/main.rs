@@ -353,3 +353,21 @@ fn every_issuer_of_the_guide_is_registered_by_one_statement() {
         }
     }
 }
+
+#[test]
+fn registering_again_keeps_what_an_operator_set_and_where_claims_stand() {
+    let mut keycloak = Keycloak::start();
+    let mut register = |more: &str| -> String {
+        let statement = format!(
+            "SELECT concat_ws(' ', leeway_seconds, passed_claims, org_id_claim, permissions_claim)
+             FROM insforge_integrations.register_oidc_provider($1, 'account'{more})"
+        );
+        let row = keycloak.client.query_one(&statement, &[&keycloak.issuer]);
+        row.unwrap().get(0)
+    };
+    assert_eq!(register(""), "5 {}");
+    let set = ", leeway_seconds => 30, passed_claims => '{acr}', org_id_claim => 'organization', permissions_claim => 'realm_access.roles'";
+    let kept = "30 {acr} organization realm_access.roles";
+    assert_eq!(register(set), kept);
+    assert_eq!(register(""), kept);
+}

@@ -224,6 +224,17 @@ mod tests {
         assert_eq!(rows, Ok(Some(0)));
     }
 
+    #[pg_test(error = "invalid registration of an identity provider")]
+    fn what_is_no_issuer_has_no_discovery_document() {
+        Spi::run("SELECT insforge_integrations_internal.discovery_document('id.example')").unwrap();
+    }
+
+    #[pg_test(error = "the discovery document of an issuer cannot be fetched")]
+    fn an_issuer_that_does_not_answer_has_no_discovery_document() {
+        Spi::run("SELECT insforge_integrations_internal.discovery_document('http://localhost:1')")
+            .unwrap();
+    }
+
     #[pg_test(error = "unknown identity provider \"nobody\"")]
     fn an_unknown_provider_is_refused() {
         Spi::run("SELECT insforge_integrations.refresh_provider_jwks('nobody')").unwrap();
