@@ -101,7 +101,8 @@ impl Issuer {
             error.detail().unwrap().contains(detail),
             "{detail}: {error:?}"
         );
-        assert!(error.hint().is_some());
+        let offline = error.hint().unwrap().contains("register_auth_provider()");
+        assert!(offline || code != "55000", "{error:?}");
         assert_eq!(state(&mut self.client), before);
     }
 

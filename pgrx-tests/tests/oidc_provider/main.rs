@@ -183,6 +183,20 @@ fn keycloak_by_discovery() {
         .unwrap()
         .get(0);
     assert_eq!(bound, alice);
+
+    // Keycloak's realm roles as permissions.
+    let map = REGISTER.replace(
+        "'{notes-web}'",
+        "'{notes-web}', permissions_claim => 'realm_access.roles'",
+    );
+    keycloak
+        .client
+        .query_one(&map, &[&keycloak.issuer])
+        .unwrap();
+    let inspect = "SELECT permissions FROM insforge_integrations.inspect_provider_jwt($1, 'oidc')";
+    let row = keycloak.client.query_one(inspect, &[&token]).unwrap();
+    let permissions: Vec<String> = row.get(0);
+    assert_eq!(permissions, ["editor", "offline_access"]);
 }
 
 #[test]
