@@ -36,6 +36,15 @@ pub enum Error {
     #[error("request.headers is not a JSON object")]
     HeadersNotJson,
 
+    /// No request can have the role of anonymous requests, and this one has a provider's token.
+    #[error("setting \"anon_role\" names a role that does not exist")]
+    NobodyAnonymous {
+        /// The setting.
+        anon_role: String,
+        /// The role of the request.
+        role: String,
+    },
+
     /// A request by another method than POST.
     #[error("{function}() is called by POST")]
     MethodNotAllowed {
@@ -148,6 +157,15 @@ impl Error {
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 "PostgREST sets request.headers to a JSON object with the names in lower case.",
                 "Call pre_request() as PostgREST's db-pre-request.",
+            ),
+            Self::NobodyAnonymous { anon_role, role } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "The request has a provider's token and role {}. There is no role {}, so pre_request() would take no request for one without a token.",
+                    shown(role),
+                    shown(anon_role)
+                ),
+                "As a superuser, call insforge_integrations.configure('anon_role', …) with PostgREST's db-anon-role.",
             ),
             Self::MethodNotAllowed { .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
