@@ -64,7 +64,7 @@ const issuers = {
     claims: { sub: user, client_id: "1h57kf5cpq17m0eml12EXAMPLE", origin_jti: "o", event_id: "e", token_use: "access",
       scope: "openid", auth_time: times.iat, jti: "j", username: user },
     refused: [
-      ["ID token", "wrong_authorized_party",
+      ["ID token", ["missing_claim", "wrong_authorized_party"],
         { client_id: undefined, aud: "1h57kf5cpq17m0eml12EXAMPLE", token_use: "id", "cognito:username": user }],
       ["another app client's token", "wrong_authorized_party", { client_id: "other" }],
       ["client credentials", "subject_rejected", { sub: "1h57kf5cpq17m0eml12EXAMPLE" }],
@@ -98,7 +98,9 @@ const issuers = {
     claims: { aud: "66666666-7777-4888-8999-aaaaaaaaaaaa", nbf: times.iat, azp: "bbbbbbbb-cccc-4ddd-8eee-ffffffffffff", azpacr: "0",
       oid: user, scp: "access_as_user", sub: entraUser, tid: tenant, ver: "2.0" },
     refused: [
-      ["application's token", "claim_rejected", { idtyp: "app", scp: undefined, sub: user }],
+      ["application's token", ["claim_rejected", "missing_claim"], { idtyp: "app", scp: undefined, roles: ["r"], sub: user }],
+      ["application's token without the optional claim", "missing_claim", { scp: undefined, roles: ["r"], sub: user }],
+      ["application's token with a claim that a policy added", "claim_rejected", { idtyp: "app", scp: "" }],
       ["another application's token", "wrong_audience", { aud: "00000003-0000-0000-c000-000000000000" }],
       ["another tenant's token", "unknown_issuer", { iss: "https://login.microsoftonline.com/99999999-2222-4333-8444-555555555555/v2.0" }],
     ],

@@ -71,6 +71,12 @@ fn register(arguments: Arguments) -> Result<Registration> {
             "Name an audience or an authorized party. Otherwise every token of the issuer would be accepted, also tokens for other applications. audience: \"aud\" of your application's access tokens. authorized_parties: the client ids of your applications, which the tokens name in \"azp\" or \"client_id\".",
         );
     }
+    // Microsoft Entra's tokens have scopes if a user takes part, and otherwise roles.
+    let entra = ["https://login.microsoftonline.", "https://sts.windows.net/"];
+    let usually_required = match entra.iter().any(|start| issuer.starts_with(start)) {
+        true => texts(&["scp"]),
+        false => Vec::new(),
+    };
     let discovery_url = discovery::address(&issuer).or_else(refuse)?;
     let discovered = discovery::read(&arguments.document, &issuer).or_else(refuse)?;
     let algorithms = discovered.algorithms.iter().map(|one| one.name());
@@ -85,7 +91,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
         },
         audiences,
         authorized_parties,
-        required_claims: arguments.required_claims.unwrap_or_default(),
+        required_claims: arguments.required_claims.unwrap_or(usually_required),
         forbidden_claims,
         token_types: (arguments.token_types).unwrap_or_else(|| texts(&["JWT", "at+jwt", ""])),
         max_age_seconds: arguments.max_age_seconds,

