@@ -26,8 +26,10 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, js
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
+COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
+  'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. No other function of this extension fetches anything.';
+  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
   'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';

@@ -5,6 +5,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   issuers             text[] NOT NULL,
   key_source          text NOT NULL,
   jwks_url            text,
+  discovery_url       text,
   algorithms          text[] NOT NULL,
   audience_rule       text NOT NULL,
   audiences           text[] NOT NULL,
@@ -37,6 +38,7 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether token
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';

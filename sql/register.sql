@@ -19,7 +19,7 @@ BEGIN
     insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
   SELECT p.name INTO other FROM insforge_integrations.auth_providers p
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
-  refused := CASE
+  refused := coalesce(CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
     -- register_better_auth() makes this pattern for users with integer ids.
     WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
@@ -30,7 +30,11 @@ BEGIN
     WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
     -- Messages repeat names. A token or a payment is longer.
     WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
-  END;
+  END, (
+    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
+      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
@@ -40,12 +44,12 @@ BEGIN
   END IF;
 
   INSERT INTO insforge_integrations.auth_providers AS stored (
-      name, preset, issuers, key_source, jwks_url, algorithms, audience_rule, audiences, authorized_parties,
+      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
       authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
       subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
       passed_claims, org_id_claim, org_role_claim, permissions_claim)
     VALUES (
-      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.algorithms,
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
       wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
       wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
       wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
@@ -57,7 +61,7 @@ BEGIN
       jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
       updated_at = now(),
       preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
-      jwks_url = excluded.jwks_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
       audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
       authorized_party_rule = excluded.authorized_party_rule,
       required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
@@ -71,7 +75,8 @@ BEGIN
     RETURNING * INTO wanted;
   DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
   INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
-  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL THEN
+  -- register_oidc_provider() fetches them itself.
+  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
     RAISE NOTICE 'provider "%" has no keys yet', provider
       USING HINT = format('Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', provider);
   END IF;
@@ -244,3 +249,34 @@ CREATE FUNCTION insforge_integrations.register_auth_provider(
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
 COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
   'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
+
+CREATE FUNCTION insforge_integrations.register_oidc_provider(
+    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
+    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
+    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
+    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
+    permissions_claim text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stored insforge_integrations.auth_providers;
+BEGIN
+  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
+    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
+    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+  -- A failed fetch of the keys is a warning, and the next refresh tries again.
+  PERFORM insforge_integrations.refresh_provider_jwks(name);
+  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
+  RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
+  'Trusts the access tokens of an issuer that has a discovery document (OpenID Connect Discovery 1.0), such as Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra or Supabase Auth. It fetches the document and then the keys. issuer: "iss" of the tokens. audience, audiences: "aud" of your application''s tokens. authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp"). One of these three is required. required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp. token_types: "typ" of the header; default JWT, at+jwt or none. subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>. For user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects. org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles. leeway_seconds, passed_claims and these: NULL leaves them as they are. All arguments but the first are columns of auth_providers.';

@@ -44,7 +44,8 @@ pub struct Rules {
     pub audience_rule: AudienceRule,
     /// The audiences for that rule.
     pub audiences: Vec<String>,
-    /// Accepted values of `azp`. If the list is empty, `azp` is not checked.
+    /// Accepted values of `azp`, or of `client_id` (RFC 9068) in a token without `azp`. If the list
+    /// is empty, neither is checked.
     pub authorized_parties: Vec<String>,
     /// The rule for `azp`.
     pub authorized_party_rule: AuthorizedPartyRule,
@@ -373,7 +374,8 @@ impl Policy {
             );
         }
         self.check_audience(claims.get("aud"))?;
-        self.check_authorized_party(claims.get("azp").filter(|party| !party.is_null()))
+        let party = |name: &str| claims.get(name).filter(|party| !party.is_null());
+        self.check_authorized_party(party("azp").or_else(|| party("client_id")))
     }
 
     fn check_authorized_party(&self, party: Option<&Value>) -> Result<(), Rejection> {
@@ -383,7 +385,7 @@ impl Policy {
             (None, AuthorizedPartyRule::IfPresent) => Ok(()),
             (None, AuthorizedPartyRule::Required) => reject(
                 RejectionReason::MissingClaim,
-                "The token has no \"azp\", and the provider is registered with authorized_parties. With authorized_party_rule => 'if_present' such tokens are accepted.",
+                "The token has no \"azp\", and the provider's authorized_party_rule is required. With if_present such tokens are accepted.",
             ),
             (Some(party), _) if parties.iter().any(|one| party == one) => Ok(()),
             (Some(_), _) => reject(
@@ -418,7 +420,16 @@ impl Policy {
 
     /// Makes the user id of `sub`.
     pub(super) fn user_id(&self, claims: &Map<String, Value>) -> Result<String, Rejection> {
+        let is_client = |subject: &str| {
+            let parties = ["azp", "client_id"].map(|name| claims.get(name));
+            parties.contains(&Some(&Value::from(subject)))
+        };
         match claims.get("sub").and_then(Value::as_str) {
+            // RFC 9068 section 2.2: so it is if no user takes part.
+            Some(subject) if is_client(subject) => reject(
+                RejectionReason::SubjectRejected,
+                "The token is a client's own (\"sub\" is the client's id), not a user's.",
+            ),
             Some(subject) => self.user_id_of(subject),
             None => reject(
                 RejectionReason::MissingClaim,

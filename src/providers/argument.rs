@@ -198,18 +198,6 @@ pub(super) fn origin(party: &str) -> Result<String> {
     }
 }
 
-/// An address to fetch from, written in the one way that browsers write it: two spellings of an
-/// address are one source of keys. Other text stays as it is.
-pub(super) fn written_alike(address: String) -> String {
-    if address
-        .chars()
-        .any(|character| character.is_whitespace() || character.is_control())
-    {
-        return address;
-    }
-    Url::parse(&address).map_or(address, String::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,17 +367,6 @@ mod tests {
                 problem.starts_with("An authorized party "),
                 "{given}: {problem}"
             );
-        }
-    }
-
-    #[test]
-    fn two_spellings_of_an_address_are_one() {
-        for (given, written) in [
-            ("https://I.example:443/a/../jwks", "https://i.example/jwks"),
-            ("https://i.example/a b", "https://i.example/a b"),
-            ("", ""),
-        ] {
-            assert_eq!(written_alike(given.to_owned()), written);
         }
     }
 }

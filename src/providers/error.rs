@@ -96,6 +96,13 @@ pub enum Error {
         problem: String,
     },
 
+    /// An issuer did not give its discovery document.
+    #[error("the discovery document of an issuer cannot be fetched")]
+    NotDiscovered {
+        /// Why, a sentence.
+        problem: String,
+    },
+
     /// The library was built without feature `jwks-fetch`.
     #[error("this build cannot fetch keys")]
     FetchingNotBuilt,
@@ -195,10 +202,15 @@ impl Error {
                 format!("{problem} The keys stored before are unchanged."),
                 "Give the keys with insforge_integrations.set_provider_jwks() meanwhile.",
             ),
+            Self::NotDiscovered { problem } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{problem} Nothing was changed."),
+                "If this server cannot reach the issuer, look the address of its keys up elsewhere. Then call insforge_integrations.register_auth_provider() with it as jwks_url, and set_provider_jwks().",
+            ),
             Self::FetchingNotBuilt => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "The library was built without the cargo feature jwks-fetch.",
-                "Fetch the JWK set elsewhere and call insforge_integrations.set_provider_jwks().",
+                "Register an issuer by register_auth_provider(). Fetch its JWK set elsewhere and call insforge_integrations.set_provider_jwks().",
             ),
             Self::TokenRejected(rejection) => Report::new(
                 match rejection.reason {

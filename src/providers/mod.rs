@@ -13,6 +13,7 @@ mod error;
 pub mod insforge;
 mod kinde;
 pub mod mapping;
+mod oidc;
 pub mod registration;
 mod stytch;
 mod workos;
@@ -24,7 +25,7 @@ use mapping::Mapping;
 use registration::{Preset, Registration, SharedArguments, read_arguments, refuse};
 
 /// All presets. If claims have the marks of two providers, the first one reads them.
-pub const PRESETS: [&Preset; 8] = [
+pub const PRESETS: [&Preset; 9] = [
     &clerk::PRESET,
     &stytch::CONSUMER,
     &stytch::B2B,
@@ -32,6 +33,7 @@ pub const PRESETS: [&Preset; 8] = [
     &workos::PRESET,
     &auth0::PRESET,
     &better_auth::PRESET,
+    &oidc::PRESET,
     &custom::PRESET,
 ];
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::argument::{is_address_of_keys, written_alike};
+use super::argument::is_address_of_keys;
 use super::claims::{Claims, Membership};
 use super::error::Error;
 use super::mapping::Mapping;
+use crate::jwt::discovery;
 use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Policy, Rules, usual_leeway};
-use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
+use crate::jwt::url::{is_http_localhost, is_https_or_localhost, written_alike};
 
 /// A kind of provider that can be registered.
 pub struct Preset {
@@ -34,6 +35,8 @@ pub struct Registration {
     pub key_source: String,
     /// The address of its JWK set, when it has one.
     pub jwks_url: Option<String>,
+    /// The address of the discovery document that names the address of its keys.
+    pub discovery_url: Option<String>,
     /// Whether bare session tokens are accepted; only for Better Auth.
     pub allow_bare_sessions: bool,
     /// The names of Better Auth's tables and columns.
@@ -69,6 +72,7 @@ impl Registration {
             preset: String::new(),
             key_source: jwks_url.clone(),
             jwks_url: Some(jwks_url),
+            discovery_url: None,
             allow_bare_sessions: false,
             better_auth_names: None,
             rules,
@@ -125,6 +129,9 @@ impl Registration {
             }
         }
         match &self.jwks_url {
+            Some(url) if discovery::is_address(url) => refuse(
+                "jwks_url is the address of a discovery document, not of a JWK set. Call register_oidc_provider() with the issuer: it reads the address of the keys from that document.",
+            ),
             Some(url) if !is_https_or_localhost(url) => {
                 refuse("jwks_url is not the address of a JWK set: that begins with https://.")
             }

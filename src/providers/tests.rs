@@ -75,6 +75,7 @@ fn every_preset_has_a_function_and_a_guide() {
     for preset in PRESETS {
         let function = match preset.name {
             "custom" => "register_auth_provider(".to_owned(),
+            "oidc" => "register_oidc_provider(".to_owned(),
             name => format!("register_{name}("),
         };
         let call = format!("'{}', jsonb_build_object(", preset.name);

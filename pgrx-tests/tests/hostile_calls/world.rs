@@ -386,6 +386,9 @@ impl<'a> World<'a> {
             ("arguments", vec![json!({"frontend_api": "clerk.example.com", "domain": "x", "client_id": "client_1", "audience": "api", "project_id": "project-test-1", "base_url": "https://a.example", "schema_name": "better_auth"}).to_string()]),
             ("role", texts(&["anon", "authenticated", "plain_role"])),
             ("issuers", texts(&["{https://other.example}"])),
+            // Nothing listens there.
+            ("issuer", texts(&["http://localhost:1"])),
+            ("audience", texts(&["api"])),
             ("jwks_url", texts(&["https://other.example/jwks"])),
             ("audiences", texts(&["{api}"])),
             ("authorized_parties", texts(&["{https://a.example}"])),

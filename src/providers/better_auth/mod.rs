@@ -65,6 +65,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
         preset: String::new(),
         key_source: format!("better_auth:{}", arguments.schema_name),
         jwks_url: None,
+        discovery_url: None,
         allow_bare_sessions: arguments.allow_bare_sessions == Some(true),
         better_auth_names: Some(arguments.names),
         rules: Rules {
