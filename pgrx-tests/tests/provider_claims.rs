@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
-    let client = database.connect().unwrap();
+    let mut client = database.connect().unwrap();
+    client.batch_execute("CREATE SCHEMA better_auth").unwrap();
     (database, client)
 }
 
