@@ -41,6 +41,24 @@ const REGISTRATIONS: [&str; 8] = [
 ];
 
 #[test]
+fn every_registration_has_the_arguments_that_all_share() {
+    let (_database, mut client) = database();
+    let rows = client.query(
+        "SELECT proname::text, proargnames @> '{leeway_seconds,passed_claims}' FROM pg_proc
+         WHERE pronamespace = 'insforge_integrations'::regnamespace AND proname LIKE 'register%'
+           AND prorettype = 'insforge_integrations.auth_providers'::regtype",
+        &[],
+    );
+    let rows: Vec<(String, bool)> = rows
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert!(rows.len() >= REGISTRATIONS.len(), "{rows:?}");
+    assert!(rows.iter().all(|(_, has_them)| *has_them), "{rows:?}");
+}
+
+#[test]
 fn registering_again_keeps_what_an_operator_set() {
     let (_database, mut client) = database();
     let mut register = |call: &str, more: &str| -> (i32, Vec<String>, bool) {
@@ -243,7 +261,7 @@ fn clerks_factors_metadata_and_tiers_reach_policies() {
             (Some("org_1".to_owned()), admin, permissions)
         );
     }
-    // A policy that wants a second factor of the last ten minutes.
+    // A policy that wants a sign-in of the last ten minutes.
     client
         .batch_execute(
             "CREATE TABLE vault (secret text); INSERT INTO vault VALUES ('x'); ALTER TABLE vault ENABLE ROW LEVEL SECURITY;
