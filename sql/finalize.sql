@@ -15,7 +15,7 @@ COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
   'Verifies a token (RFC 7519, RFC 8725) by a registered provider''s policy and keys, and returns its claims. provider: the provider that it must be from; NULL: the provider of its issuer. Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
-  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error.';
+  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect; superusers and roles with the privileges of project_admin see these two.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
   'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS

@@ -10,6 +10,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   audience_rule       text NOT NULL,
   audiences           text[] NOT NULL,
   authorized_parties  text[] NOT NULL,
+  authorized_party_rule text NOT NULL DEFAULT 'required',
   required_claims     text[] NOT NULL,
   forbidden_claims    text[] NOT NULL,
   token_types         text[] NOT NULL,
@@ -41,6 +42,7 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';

@@ -45,12 +45,12 @@ BEGIN
 
   INSERT INTO insforge_integrations.auth_providers AS stored (
       name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
-      required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
+      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
       subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
       passed_claims, org_id_claim, org_role_claim, permissions_claim)
     VALUES (
       provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
-      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.required_claims,
+      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
       wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
       wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
       wanted.allow_bare_sessions, wanted.better_auth_names,
@@ -63,6 +63,7 @@ BEGIN
       preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
       jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
       audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
+      authorized_party_rule = excluded.authorized_party_rule,
       required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
       token_types = excluded.token_types, token_categories = excluded.token_categories,
       max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
@@ -74,6 +75,11 @@ BEGIN
     RETURNING * INTO wanted;
   DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
   INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
+  -- register_oidc_provider() fetches them itself.
+  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND preset <> 'oidc' THEN
+    RAISE NOTICE 'provider "%" has no keys yet', provider
+      USING HINT = format('Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', provider);
+  END IF;
   RETURN wanted;
 END
 $$;
@@ -82,25 +88,26 @@ COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, tex
 
 CREATE FUNCTION insforge_integrations.register_clerk(
     frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
-    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences),
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
+    'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[]) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
+  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL, or its publishable key. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_auth0(
-    domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
+    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
     leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
-    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL)
+    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'custom_domains', custom_domains), jsonb_build_object(
+    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
+  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. audiences: those of several APIs, beside audience or instead of it. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
@@ -114,13 +121,14 @@ COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, in
 
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties),
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
+    'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[]) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
+  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). authorized_party_rule: if_present also accepts tokens without "azp". leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_stytch(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
@@ -142,7 +150,7 @@ CREATE FUNCTION insforge_integrations.register_stytch_b2b(
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
   'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
-CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
+CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -151,6 +159,15 @@ DECLARE
   refused text;
   found jsonb;
 BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
+    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = 'There is no schema of the name that was given as schema_name. '
+        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
+      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
+  END IF;
   PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
   -- Somebody may have given a secret in place of a name, so the message does not show it.
   SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
@@ -180,30 +197,38 @@ BEGIN
     RAISE WARNING 'a table of Better Auth cannot be read: %', refused
       USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
   END LOOP;
+  -- An empty table is right: Better Auth makes a key when it first signs.
+  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
+    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
+      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
+            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
+  END IF;
   RETURN found;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb) IS
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
   'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
 
 CREATE FUNCTION insforge_integrations.register_better_auth(
     base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
     allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
     allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
+    audiences text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN (
     SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
-      'base_url', base_url, 'schema_name', schema_name, 'allow_bare_sessions', allow_bare_sessions,
+      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
       'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
       'id_type', (SELECT format_type(a.atttypid, NULL)
                   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                   WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
                     AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
       jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
-    FROM insforge_integrations_internal.better_auth_names(schema_name, names) AS found(names));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[]) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
+    FROM insforge_integrations_internal.better_auth_names(
+      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
+  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
@@ -211,17 +236,18 @@ CREATE FUNCTION insforge_integrations.register_auth_provider(
     forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
     max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
     subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
-    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL)
+    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
+    authorized_party_rule text DEFAULT 'required')
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
     'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
     'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
-    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
     'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
     'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text) IS
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
   'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_oidc_provider(

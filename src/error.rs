@@ -77,7 +77,7 @@ impl Error {
             Self::TypedData(invalid) => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 invalid.to_string(),
-                "Give the argument of eth_signTypedData_v4: {types, primaryType, domain, message}. docs/payments.md lists what is refused.",
+                "Give the argument of eth_signTypedData_v4: {types, primaryType, domain, message}. In psql, \\df+ insforge_integrations.eip712_* describes the functions.",
             ),
             Self::TableMissing { .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

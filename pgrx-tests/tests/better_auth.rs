@@ -17,7 +17,8 @@ fn prepared() -> (Database<'static>, Client) {
     let mut client = database.connect().unwrap();
     client
         .batch_execute(
-            "SELECT insforge_integrations.register_better_auth('http://localhost:3000/api/auth')",
+            "CREATE SCHEMA IF NOT EXISTS better_auth;
+             SELECT insforge_integrations.register_better_auth('http://localhost:3000/api/auth')",
         )
         .unwrap();
     (database, client)
@@ -366,4 +367,50 @@ fn the_type_of_the_ids_decides_whose_subjects_they_are() {
             "Provider \"better_auth\" counts its users, too: user 1 of one would be user 1 of the other."
         )
     );
+}
+
+/// Nothing is fetched from the address: the keys are in the database.
+#[test]
+fn a_server_inside_a_private_network_is_verified() {
+    let (database, mut client) = prepared();
+    let user = sign_up(&database, "private", &["EdDSA", "private"]);
+    client
+        .batch_execute("SELECT insforge_integrations.register_better_auth('http://auth.internal:3000', 'private')")
+        .unwrap();
+    assert_eq!(
+        verdict(&mut client, &user["token"]),
+        user["user_id"].as_str().unwrap()
+    );
+}
+
+#[test]
+fn issuer_and_audiences_are_those_of_the_plugins_options() {
+    let (database, mut client) = prepared();
+    let user = sign_up(&database, "private", &["EdDSA", "own-names"]);
+    for (arguments, expected) in [
+        ("", "unknown_issuer"),
+        (", audiences => '{notes}'", "unknown_issuer"),
+        (", issuer => 'urn:notes:auth'", "wrong_audience"),
+        (
+            ", issuer => 'urn:notes:auth', audiences => '{notes}'",
+            user["user_id"].as_str().unwrap(),
+        ),
+        (
+            ", issuer => 'urn:notes:auth', audiences => '{mail,https://other.example}'",
+            user["user_id"].as_str().unwrap(),
+        ),
+        // Issuers are compared as they are written.
+        (
+            ", issuer => 'URN:notes:auth', audiences => '{notes}'",
+            "unknown_issuer",
+        ),
+    ] {
+        client
+            .batch_execute(&format!(
+                "SELECT insforge_integrations.register_better_auth('http://auth.internal:3000', 'private'{arguments})"
+            ))
+            .unwrap();
+        let verdict = verdict(&mut client, &user["token"]);
+        assert_eq!(verdict.split(':').next(), Some(expected), "{arguments}");
+    }
 }

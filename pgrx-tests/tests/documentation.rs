@@ -92,6 +92,9 @@ fn every_block_of_every_page_runs() {
             let socket = cluster.socket_directory().to_str().unwrap();
             node::run("better_auth.mjs", &[socket, database.name(), "better_auth"]).unwrap();
         }
+        if page == "docs/providers.md" {
+            client.batch_execute("CREATE SCHEMA better_auth").unwrap();
+        }
         let blocks = sql_blocks(&page);
         assert!(
             !blocks.is_empty(),

@@ -176,7 +176,7 @@ fn a_rotation_is_followed() {
     // All providers at once, those without an address left out.
     provider
         .client
-        .batch_execute("SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
+        .batch_execute("CREATE SCHEMA better_auth; SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
         .unwrap();
     let rows = provider
         .client
@@ -310,7 +310,7 @@ fn what_has_no_address_is_refused() {
     let mut provider = Provider::start();
     provider
         .client
-        .batch_execute("SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
+        .batch_execute("CREATE SCHEMA better_auth; SELECT insforge_integrations.register_better_auth('http://localhost:3000')")
         .unwrap();
     for name in ["better_auth", "nobody", "insforge"] {
         let error = provider

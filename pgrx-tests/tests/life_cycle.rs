@@ -115,6 +115,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              SELECT insforge_integrations.set_provider_jwks('partner', '{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\",
                \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}');
              SELECT insforge_integrations.set_jwt_secret('a secret that must not be in any dump of it');
+             CREATE SCHEMA better_auth;
              SELECT insforge_integrations.register_better_auth('http://localhost:3000', name => 'with_cookies',
                session_secret => 'nor must this one: it must not be in any dump');
              SELECT insforge_integrations.register_x402_network('eip155:8453', 'base', 'https://own.example/{hash}', 'base');

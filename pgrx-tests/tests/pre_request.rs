@@ -244,15 +244,32 @@ fn of_a_header_that_was_sent_several_times_the_last_counts() {
 }
 
 #[test]
-fn a_token_behind_the_word_bearer_is_no_token() {
+fn the_word_bearer_and_blanks_around_a_token_are_taken_off() {
     let (_database, mut client) = prepared();
-    let token = text(&in_an_organisation()["token"]).unwrap();
+    let case = in_an_organisation();
+    let token = text(&case["token"]).unwrap();
     // PostgREST strips the blanks before a value, not those behind it.
     for value in [
         format!("Bearer {token}"),
-        format!("bearer {token}"),
-        format!("{token} "),
+        format!("bearer   {token}"),
+        format!("BEARER\t{token}\t"),
+        format!(" {token} "),
+    ] {
+        let seen = serve(&mut client, "anon", json!({}), header(&json!(value))).unwrap();
+        assert_eq!(
+            (seen.0.as_str(), seen.2),
+            ("authenticated", text(&case["user_id"]))
+        );
+    }
+    // Blanks only are no token, as an empty header is none.
+    let seen = serve(&mut client, "anon", json!({}), header(&json!(" \t"))).unwrap();
+    assert_eq!((seen.0.as_str(), seen.2), ("anon", None));
+    for value in [
         "Bearer ".to_owned(),
+        format!("Bearer Bearer {token}"),
+        format!("Basic {token}"),
+        format!("Bearer{token}"),
+        "Bearer undefined".to_owned(),
     ] {
         let outcome = serve(&mut client, "anon", json!({}), header(&json!(value)));
         assert_eq!(

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
-    let client = database.connect().unwrap();
+    let mut client = database.connect().unwrap();
+    client.batch_execute("CREATE SCHEMA better_auth").unwrap();
     (database, client)
 }
 
@@ -38,6 +39,24 @@ const REGISTRATIONS: [&str; 8] = [
     "register_better_auth('http://localhost:3000'",
     "register_auth_provider('own', '{https://i.example}', 'https://i.example/jwks', '{api}', subject_prefix => 'i:'",
 ];
+
+#[test]
+fn every_registration_has_the_arguments_that_all_share() {
+    let (_database, mut client) = database();
+    let rows = client.query(
+        "SELECT proname::text, proargnames @> '{leeway_seconds,passed_claims}' FROM pg_proc
+         WHERE pronamespace = 'insforge_integrations'::regnamespace AND proname LIKE 'register%'
+           AND prorettype = 'insforge_integrations.auth_providers'::regtype",
+        &[],
+    );
+    let rows: Vec<(String, bool)> = rows
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect();
+    assert!(rows.len() >= REGISTRATIONS.len(), "{rows:?}");
+    assert!(rows.iter().all(|(_, has_them)| *has_them), "{rows:?}");
+}
 
 #[test]
 fn registering_again_keeps_what_an_operator_set() {
@@ -242,7 +261,7 @@ fn clerks_factors_metadata_and_tiers_reach_policies() {
             (Some("org_1".to_owned()), admin, permissions)
         );
     }
-    // A policy that wants a second factor of the last ten minutes.
+    // A policy that wants a sign-in of the last ten minutes.
     client
         .batch_execute(
             "CREATE TABLE vault (secret text); INSERT INTO vault VALUES ('x'); ALTER TABLE vault ENABLE ROW LEVEL SECURITY;

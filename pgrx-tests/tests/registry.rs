@@ -79,6 +79,7 @@ fn refused(client: &mut Client, statement: &str, detail: &str) {
 #[test]
 fn bad_configuration_is_refused_with_what_is_wrong() {
     let (_database, mut client) = database();
+    client.batch_execute("CREATE SCHEMA better_auth").unwrap();
     let custom = |changed: &str| {
         let mut arguments = vec![
             ("name", "'p'"),
@@ -139,7 +140,7 @@ fn bad_configuration_is_refused_with_what_is_wrong() {
         ),
         (
             "SELECT insforge_integrations.register_clerk('')".into(),
-            "empty string is not a valid issuer",
+            "frontend_api is empty",
         ),
         (
             "SELECT insforge_integrations.register_clerk(NULL)".into(),

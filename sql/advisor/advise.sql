@@ -8,8 +8,9 @@ CREATE TABLE insforge_integrations.advisor_rules (
   fix      text NOT NULL CHECK (fix <> ''),
   findings text NOT NULL CHECK (findings <> '')
 );
+-- docs/advisor.md is generated from this table.
 COMMENT ON TABLE insforge_integrations.advisor_rules IS
-  'The mistakes that advise() finds. docs/advisor.md is generated from this table.';
+  'The mistakes that advise() finds.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.rule_id IS 'Name of the rule.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.severity IS 'critical, warning or info.';
 COMMENT ON COLUMN insforge_integrations.advisor_rules.category IS 'security, performance or health.';

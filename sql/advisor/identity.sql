@@ -60,7 +60,7 @@ $rule$),
 $rule$
   SELECT 'setting identity_source' AS affected_object, NULL AS detail,
          insforge_integrations_internal.steps(
-           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in a header, as docs/postgrest.md says. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
            'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
            'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
   FROM insforge_integrations.settings s
@@ -87,7 +87,7 @@ $rule$
   UNION ALL
   SELECT format('%I on %s', p.name, p.table_name), NULL,
          insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
            format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
   FROM policies p
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'

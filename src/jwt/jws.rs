@@ -34,8 +34,56 @@ pub struct Jws<'a> {
     signature: &'a str,
 }
 
+/// A value in at most some hundred characters and ten elements.
+fn cut_off(value: &Value) -> Value {
+    const CHARACTERS: usize = 200;
+    const ELEMENTS: usize = 10;
+    match value {
+        Value::String(text) if text.chars().count() > CHARACTERS => {
+            let start: String = text.chars().take(CHARACTERS).collect();
+            format!("{start}…").into()
+        }
+        Value::Array(list) => list.iter().take(ELEMENTS).map(cut_off).collect(),
+        Value::Object(_) => "(an object)".into(),
+        plain => plain.clone(),
+    }
+}
+
 fn malformed(detail: &str) -> Rejection {
     Rejection::new(RejectionReason::Malformed, detail)
+}
+
+/// What clients send around or instead of a token.
+///
+/// # Errors
+/// [`RejectionReason::Malformed`] says what it is.
+pub fn refuse_wrapping(text: &str) -> Result<(), Rejection> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    Err(malformed(match text {
+        "" => "There is no token: the text is empty.",
+        "undefined" | "null" | "[object Promise]" | "[object Object]" => {
+            "The text is what JavaScript writes for a missing value, a promise or an object. Give the token itself, after await."
+        }
+        _ if first.eq_ignore_ascii_case("bearer") => {
+            "The text begins with \"Bearer\". Give only the token after that word."
+        }
+        _ if text.trim() != text => "There are blanks or line breaks around the token.",
+        _ if text.starts_with(['"', '\'']) => "There are quotation marks around the token.",
+        _ => return Ok(()),
+    }))
+}
+
+/// What a text is that has not the three parts of a signed token.
+fn other_parts(dots: usize) -> Rejection {
+    malformed(match dots {
+        0 => {
+            "A text without dots is an opaque token, which only its issuer can read. Ask the provider for an access token of your API: with Auth0, name its audience."
+        }
+        4 => {
+            "A token of five parts is encrypted (RFC 7516), and only its recipient can read it. Ask the provider for an access token of your API: with Auth0, name its audience."
+        }
+        _ => "A signed token has three parts separated by dots.",
+    })
 }
 
 impl<'a> Jws<'a> {
@@ -48,13 +96,12 @@ impl<'a> Jws<'a> {
             let detail = format!("The token is longer than {MAX_TOKEN_BYTES} bytes.");
             return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
+        refuse_wrapping(token)?;
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(malformed(
-                "A signed token has three parts separated by dots.",
-            ));
+            return Err(other_parts(token.matches('.').count()));
         };
         let decode = |part: &str| {
             URL_SAFE_NO_PAD
@@ -112,6 +159,24 @@ impl<'a> Jws<'a> {
     #[must_use]
     pub const fn unverified_claims(&self) -> Option<&Map<String, Value>> {
         self.claims.as_ref()
+    }
+
+    /// What the token says of itself, for an operator to compare with what was expected: `iss`,
+    /// `aud`, `azp`, `alg` and `kid`, each cut off after some length. It is not verified.
+    #[must_use]
+    pub fn findings(&self) -> Map<String, Value> {
+        let claim = |name: &str| self.claims.as_ref().and_then(|claims| claims.get(name));
+        let mut findings = Map::new();
+        for name in ["iss", "aud", "azp"] {
+            findings.insert(name.to_owned(), claim(name).map_or(Value::Null, cut_off));
+        }
+        findings.insert("alg".to_owned(), cut_off(&self.algorithm.as_str().into()));
+        let key_id = self.key_id.as_deref().map(Value::from);
+        findings.insert(
+            "kid".to_owned(),
+            key_id.as_ref().map_or(Value::Null, cut_off),
+        );
+        findings
     }
 
     /// Verifies the signature with one of the allowed algorithms and one of the keys.

@@ -142,6 +142,12 @@ impl KeySet {
         self.0.iter().filter(serves).count()
     }
 
+    /// The `kid` of each key that has one.
+    #[must_use]
+    pub fn ids(&self) -> Vec<&str> {
+        self.0.iter().filter_map(|key| key.id.as_deref()).collect()
+    }
+
     /// Adds the keys of another set. They are tried after the keys of this set.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);

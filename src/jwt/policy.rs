@@ -3,9 +3,10 @@
 
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::algorithm::Algorithm;
+use super::key::KeySet;
 use super::rejection::{Rejection, RejectionReason};
 use crate::report::shown;
 
@@ -19,6 +20,17 @@ pub enum AudienceRule {
     IfPresent,
     /// `aud` is not checked.
     Ignored,
+}
+
+/// The rule for `azp` (OpenID Connect Core section 2), if authorized parties are named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthorizedPartyRule {
+    /// The token must name one of the authorized parties.
+    #[default]
+    Required,
+    /// A token that names a party must name one of ours. Tokens of native applications name none.
+    IfPresent,
 }
 
 /// The rules for one provider, as the columns of table `auth_providers` hold them.
@@ -35,6 +47,8 @@ pub struct Rules {
     /// Accepted values of `azp`, or of `client_id` (RFC 9068) in a token without `azp`. If the list
     /// is empty, neither is checked.
     pub authorized_parties: Vec<String>,
+    /// The rule for `azp`.
+    pub authorized_party_rule: AuthorizedPartyRule,
     /// Claims that a token must have: `name`, or `name=value` for that string or a list that
     /// contains it.
     pub required_claims: Vec<String>,
@@ -128,6 +142,11 @@ impl Policy {
         if rules.audience_rule != AudienceRule::Ignored && rules.audiences.is_empty() {
             return Err("The audience rule needs an audience, and none is named.".to_owned());
         }
+        if rules.authorized_party_rule == AuthorizedPartyRule::IfPresent
+            && rules.authorized_parties.is_empty()
+        {
+            return Err("The rule for authorized parties needs one, and none is named.".to_owned());
+        }
         if rules.token_types.is_empty() {
             return Err("No token type is allowed.".to_owned());
         }
@@ -152,6 +171,26 @@ impl Policy {
             rules,
             algorithms,
             subject,
+        })
+    }
+
+    /// What a token must say, under the names of [`Jws::findings`](super::jws::Jws::findings).
+    /// `null`: anything.
+    #[must_use]
+    pub fn expectations(&self, keys: Option<&KeySet>) -> Value {
+        let list = |list: &[String]| match list {
+            [] => Value::Null,
+            list => list.into(),
+        };
+        json!({
+            "iss": list(&self.rules.issuers),
+            "aud": match self.rules.audience_rule {
+                AudienceRule::Ignored => Value::Null,
+                AudienceRule::Required | AudienceRule::IfPresent => list(&self.rules.audiences),
+            },
+            "azp": list(&self.rules.authorized_parties),
+            "alg": list(&self.rules.algorithms),
+            "kid": keys.map(KeySet::ids),
         })
     }
 
@@ -335,17 +374,25 @@ impl Policy {
             );
         }
         self.check_audience(claims.get("aud"))?;
+        let named = |name: &str| claims.get(name).filter(|party| !party.is_null());
+        self.check_authorized_party(named("azp").or_else(|| named("client_id")))
+    }
+
+    fn check_authorized_party(&self, party: Option<&Value>) -> Result<(), Rejection> {
         let parties = &self.rules.authorized_parties;
-        let party = claims.get("azp").or_else(|| claims.get("client_id"));
-        let party = party.and_then(Value::as_str);
-        if !parties.is_empty() && !party.is_some_and(|party| parties.iter().any(|one| one == party))
-        {
-            return reject(
+        match (party, self.rules.authorized_party_rule) {
+            _ if parties.is_empty() => Ok(()),
+            (None, AuthorizedPartyRule::IfPresent) => Ok(()),
+            (None, AuthorizedPartyRule::Required) => reject(
+                RejectionReason::MissingClaim,
+                "The token has no \"azp\", and the provider is registered with authorized_parties. With authorized_party_rule => 'if_present' such tokens are accepted.",
+            ),
+            (Some(party), _) if parties.iter().any(|one| party == one) => Ok(()),
+            (Some(_), _) => reject(
                 RejectionReason::WrongAuthorizedParty,
                 "The token's \"azp\" is not one of the authorized parties.",
-            );
+            ),
         }
-        Ok(())
     }
 
     fn check_audience(&self, audience: Option<&Value>) -> Result<(), Rejection> {
@@ -363,14 +410,12 @@ impl Policy {
             AudienceRule::IfPresent => named.is_empty() || is_ours,
             AudienceRule::Required => is_ours,
         };
-        if passes {
-            Ok(())
-        } else {
-            reject(
-                RejectionReason::WrongAudience,
-                "The token's \"aud\" is not one of the expected audiences.",
-            )
-        }
+        let detail = match named.is_empty() {
+            _ if passes => return Ok(()),
+            true => "The token names no audience (\"aud\"): the application must ask for one.",
+            false => "The token's \"aud\" is not one of the expected audiences.",
+        };
+        reject(RejectionReason::WrongAudience, detail)
     }
 
     /// Makes the user id of `sub`.

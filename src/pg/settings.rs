@@ -91,7 +91,7 @@ fn warn_of_exchanged_tokens() {
         "InsForge and PostgREST verify a token and set request.jwt.claims, but they do not call authenticate(). From now on these claims identify nobody.",
     )
     .set_hint(
-        "Make insforge_integrations.pre_request() PostgREST's db-pre-request, and let clients send the provider's token in its header (docs/postgrest.md). To exchange tokens instead: SELECT insforge_integrations.configure('identity_source', 'claims').",
+        "Make insforge_integrations.pre_request() PostgREST's db-pre-request, and let clients send the provider's token in its header. To exchange tokens instead: SELECT insforge_integrations.configure('identity_source', 'claims').",
     )
     .report(PgLogLevel::WARNING);
 }

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
+use super::argument::Argument;
 use super::mapping::Mapping;
-use super::registration::{Preset, Registration, base_url, read_arguments, texts, usual_rules};
+use super::registration::{
+    Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
+};
 use crate::jwt::policy::{AudienceRule, Rules};
 
 pub(super) const PRESET: Preset = Preset {
@@ -12,32 +15,48 @@ pub(super) const PRESET: Preset = Preset {
         r#"{"domain": "t.auth0.com", "audience": "api"}"#,
         "auth0|6553da60a54af58e29493993",
     ),
-    register: |arguments| Ok(register(read_arguments(arguments)?)),
+    register: |arguments| register(read_arguments(arguments)?),
     membership: None,
 };
 
 #[derive(Deserialize)]
 struct Arguments {
     domain: String,
-    audience: String,
+    audience: Option<String>,
+    audiences: Option<Vec<String>>,
     custom_domains: Option<Vec<String>>,
     #[serde(flatten)]
     mapping: Mapping,
 }
 
-fn register(arguments: Arguments) -> Registration {
-    let domain = base_url(&arguments.domain);
-    let custom = arguments.custom_domains.unwrap_or_default();
-    let issuers = custom.iter().map(|domain| base_url(domain));
+const DOMAIN: Argument = Argument {
+    name: "domain",
+    meaning: "the domain of the tenant, such as example.eu.auth0.com",
+};
+const CUSTOM_DOMAIN: Argument = Argument {
+    name: "custom_domains",
+    meaning: "domains of the tenant, such as login.example.com",
+};
+
+fn register(arguments: Arguments) -> Result<Registration> {
+    let domain = DOMAIN.domain(&arguments.domain)?;
+    let mut issuers = vec![format!("{domain}/")];
+    for custom in arguments.custom_domains.unwrap_or_default() {
+        issuers.push(CUSTOM_DOMAIN.domain(&custom)? + "/");
+    }
+    let named = arguments.audience.into_iter();
+    let audiences: Vec<_> = named
+        .chain(arguments.audiences.into_iter().flatten())
+        .collect();
+    if audiences.is_empty() {
+        return refuse("An argument is missing: audience is the identifier of your API in Auth0.");
+    }
     let registration = Registration::with_jwks(
         format!("{domain}/.well-known/jwks.json"),
         Rules {
-            issuers: std::iter::once(domain)
-                .chain(issuers)
-                .map(|issuer| issuer + "/")
-                .collect(),
+            issuers,
             audience_rule: AudienceRule::Required,
-            audiences: vec![arguments.audience],
+            audiences,
             // A token that is bound to a key (RFC 9449) proves nothing without that key.
             forbidden_claims: texts(&["gty=client-credentials", "cnf"]),
             token_types: texts(&["JWT", "at+jwt"]),
@@ -45,10 +64,10 @@ fn register(arguments: Arguments) -> Registration {
             ..usual_rules()
         },
     );
-    Registration {
+    Ok(Registration {
         mapping: arguments.mapping,
         ..registration
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! Clerk's session tokens, of versions 1 and 2, and the tokens of its JWT templates.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Deserialize;
 
+use super::argument::{Argument, origin};
 use super::claims::{Claims, Membership};
-use super::registration::{Preset, Registration, base_url, read_arguments, texts, usual_rules};
-use crate::jwt::policy::{AudienceRule, Rules};
+use super::registration::{Preset, Registration, Result, read_arguments, texts, usual_rules};
+use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Rules};
 
 pub(super) const PRESET: Preset = Preset {
     name: "clerk",
@@ -12,7 +15,7 @@ pub(super) const PRESET: Preset = Preset {
         r#"{"frontend_api": "clerk.example.com"}"#,
         "user_29w83sxmDNGwOuEthce5gg56FcC",
     ),
-    register: |arguments| Ok(register(read_arguments(arguments)?)),
+    register: |arguments| register(read_arguments(arguments)?),
     membership: Some(membership),
 };
 
@@ -20,11 +23,34 @@ pub(super) const PRESET: Preset = Preset {
 struct Arguments {
     frontend_api: String,
     authorized_parties: Option<Vec<String>>,
+    authorized_party_rule: Option<AuthorizedPartyRule>,
     audiences: Option<Vec<String>>,
 }
 
-fn register(arguments: Arguments) -> Registration {
-    let issuer = base_url(&arguments.frontend_api);
+const FRONTEND_API: Argument = Argument {
+    name: "frontend_api",
+    meaning: "the Frontend API URL, such as https://clerk.example.com, or the publishable key",
+};
+
+/// The host that a publishable key names: base64 of the host and a dollar sign.
+fn frontend_api(text: &str) -> Result<String> {
+    let text = text.trim();
+    let mut keys = ["pk_live_", "pk_test_"].into_iter();
+    let Some(encoded) = keys.find_map(|start| text.strip_prefix(start)) else {
+        return FRONTEND_API.base_url(text);
+    };
+    let decoded = STANDARD_NO_PAD.decode(encoded.trim_end_matches('='));
+    let decoded = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match decoded.as_deref().and_then(|text| text.strip_suffix('$')) {
+        Some(host) if host.contains('.') => FRONTEND_API.domain(host),
+        _ => FRONTEND_API.refuse("is a publishable key of which a part is missing"),
+    }
+}
+
+fn register(arguments: Arguments) -> Result<Registration> {
+    let issuer = frontend_api(&arguments.frontend_api)?;
+    let parties = arguments.authorized_parties.unwrap_or_default();
+    let parties: Result<Vec<_>> = parties.iter().map(|party| origin(party)).collect();
     let audiences = arguments.audiences.unwrap_or_default();
     // Session tokens and handshake tokens. Tokens of JWT templates only if their audience is known.
     let mut token_categories = texts(&["cl_B7d4PD111AAA", "cl_I7d4PD111III"]);
@@ -33,13 +59,14 @@ fn register(arguments: Arguments) -> Registration {
         token_categories.push("cl_B7d4PD222AAA".to_owned());
         audience_rule = AudienceRule::Required;
     }
-    Registration::with_jwks(
+    Ok(Registration::with_jwks(
         format!("{issuer}/.well-known/jwks.json"),
         Rules {
             issuers: vec![issuer],
             audience_rule,
             audiences,
-            authorized_parties: arguments.authorized_parties.unwrap_or_default(),
+            authorized_parties: parties?,
+            authorized_party_rule: arguments.authorized_party_rule.unwrap_or_default(),
             forbidden_claims: texts(&["sts=pending"]),
             token_types: texts(&["JWT", ""]),
             token_categories,
@@ -47,7 +74,7 @@ fn register(arguments: Arguments) -> Registration {
             subject_pattern: Some("user_[A-Za-z0-9]{27,}".to_owned()),
             ..usual_rules()
         },
-    )
+    ))
 }
 
 /// Reads version 2 (since 2025-04), which has `v`, and `o` while an organisation is active. Version

@@ -4,13 +4,13 @@ use serde::Deserialize;
 
 use super::mapping::Mapping;
 use super::registration::{Preset, Registration, Result, read_arguments, refuse};
-use crate::jwt::policy::{AudienceRule, Rules};
+use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Rules};
 
 pub(super) const PRESET: Preset = Preset {
     name: "custom",
     example: (
         r#"{"issuers": ["https://i.example"], "jwks_url": "https://i.example/jwks", "algorithms": ["EdDSA"],
-            "audience_rule": "required", "audiences": ["api"], "authorized_parties": [], "required_claims": [],
+            "audience_rule": "required", "audiences": ["api"], "authorized_parties": [], "authorized_party_rule": "required", "required_claims": [],
             "forbidden_claims": [], "token_types": ["JWT"], "token_categories": [], "max_age_seconds": null,
             "subject_pattern": "i:.+", "subject_prefix": null, "allow_uuid_subjects": false}"#,
         "i:1",
@@ -34,9 +34,11 @@ fn register(arguments: Arguments) -> Result<Registration> {
         rules,
         mapping,
     } = arguments;
-    if rules.audience_rule == AudienceRule::Ignored && rules.authorized_parties.is_empty() {
+    let names_party = !rules.authorized_parties.is_empty()
+        && rules.authorized_party_rule == AuthorizedPartyRule::Required;
+    if rules.audience_rule == AudienceRule::Ignored && !names_party {
         return refuse(
-            "Name an audience or an authorized party. Otherwise every token of the issuer would be accepted, also tokens for other applications.",
+            "Name an audience, or authorized parties that are required. Otherwise every token of the issuer would be accepted, also tokens for other applications.",
         );
     }
     Ok(Registration {

@@ -175,7 +175,7 @@ impl Error {
             Self::InvalidRegistration { problem } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 problem.as_str(),
-                "See docs/providers.md for what each provider needs. Nothing was changed.",
+                "In psql, \\df+ insforge_integrations.register_* explains the arguments. Nothing was changed.",
             ),
             Self::UnknownProvider { name } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -185,7 +185,7 @@ impl Error {
             Self::ProviderNotReady { problem, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 problem.as_str(),
-                "See docs/providers.md for what a provider needs before its tokens verify.",
+                "SELECT * FROM insforge_integrations.refresh_provider_jwks() fetches keys. TABLE insforge_integrations.auth_providers shows the providers and their rules.",
             ),
             Self::InvalidKeySet { problem } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -220,7 +220,7 @@ impl Error {
                     _ => sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
                 },
                 rejection.to_string(),
-                "insforge_integrations.inspect_provider_jwt() explains without raising; docs/providers.md lists the reasons.",
+                "As a superuser or project_admin: SELECT reason, found, expected FROM insforge_integrations.inspect_provider_jwt('the token') compares the token with what was expected.",
             ),
             Self::SecretMissing => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

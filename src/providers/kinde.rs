@@ -2,9 +2,12 @@
 
 use serde::Deserialize;
 
+use super::argument::Argument;
 use super::claims::{Claims, Membership, single};
-use super::registration::{Preset, Registration, base_url, read_arguments, texts, usual_rules};
-use crate::jwt::policy::{AudienceRule, Rules};
+use super::registration::{
+    Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
+};
+use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Rules};
 
 pub(super) const PRESET: Preset = Preset {
     name: "kinde",
@@ -12,7 +15,7 @@ pub(super) const PRESET: Preset = Preset {
         r#"{"domain": "x.kinde.com"}"#,
         "kp_0c3ff3d085fdea6396b29d4ffee750be",
     ),
-    register: |arguments| Ok(register(read_arguments(arguments)?)),
+    register: |arguments| register(read_arguments(arguments)?),
     membership: Some(membership),
 };
 
@@ -21,12 +24,24 @@ struct Arguments {
     domain: String,
     audience: Option<String>,
     authorized_parties: Option<Vec<String>>,
+    authorized_party_rule: Option<AuthorizedPartyRule>,
 }
 
-fn register(arguments: Arguments) -> Registration {
-    let issuer = base_url(&arguments.domain);
+const DOMAIN: Argument = Argument {
+    name: "domain",
+    meaning: "the domain, such as https://example.kinde.com or your own",
+};
+
+fn register(arguments: Arguments) -> Result<Registration> {
+    let issuer = DOMAIN.domain(&arguments.domain)?;
+    let parties = arguments.authorized_parties.unwrap_or_default();
+    if parties.iter().any(|party| party.contains("://")) {
+        return refuse(
+            "An authorized party is an address. It must be the client id of one of your applications.",
+        );
+    }
     let audiences: Vec<_> = arguments.audience.into_iter().collect();
-    Registration::with_jwks(
+    Ok(Registration::with_jwks(
         format!("{issuer}/.well-known/jwks.json"),
         Rules {
             issuers: vec![issuer],
@@ -37,7 +52,8 @@ fn register(arguments: Arguments) -> Registration {
                 AudienceRule::IfPresent
             },
             audiences,
-            authorized_parties: arguments.authorized_parties.unwrap_or_default(),
+            authorized_parties: parties,
+            authorized_party_rule: arguments.authorized_party_rule.unwrap_or_default(),
             // Access tokens list their scopes. ID tokens of the same user and key do not.
             required_claims: texts(&["scp"]),
             forbidden_claims: texts(&["gty=client_credentials"]),
@@ -45,7 +61,7 @@ fn register(arguments: Arguments) -> Registration {
             subject_pattern: Some("kp[_:][0-9A-Za-z_]+".to_owned()),
             ..usual_rules()
         },
-    )
+    ))
 }
 
 /// Kinde's mark is `org_code`. A token has `roles` if it is customised to carry them.

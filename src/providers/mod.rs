@@ -3,6 +3,7 @@
 //!
 //! docs/providers.md lists the rules of each provider.
 
+mod argument;
 mod auth0;
 pub mod better_auth;
 pub mod claims;
@@ -44,6 +45,7 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
     let Some(preset) = PRESETS.iter().find(|known| known.name == preset) else {
         return refuse(format!("There is no preset {}.", shown(preset)));
     };
+    argument::refuse_secrets(arguments)?;
     let shared: SharedArguments = read_arguments(arguments)?;
     let mut registration = (preset.register)(arguments)?;
     preset.name.clone_into(&mut registration.preset);

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::argument::{is_address_of_keys, written_alike};
 use super::claims::{Claims, Membership};
 use super::error::Error;
 use super::mapping::Mapping;
 use crate::jwt::discovery;
-use crate::jwt::policy::{AudienceRule, Policy, Rules, usual_leeway};
+use crate::jwt::policy::{AudienceRule, AuthorizedPartyRule, Policy, Rules, usual_leeway};
 use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 
 /// A kind of provider that can be registered.
@@ -66,6 +67,7 @@ pub(super) fn refuse<T>(problem: impl Into<String>) -> Result<T> {
 impl Registration {
     /// A registration whose keys are at `jwks_url`.
     pub(super) fn with_jwks(jwks_url: String, rules: Rules) -> Self {
+        let jwks_url = written_alike(jwks_url);
         Self {
             preset: String::new(),
             key_source: jwks_url.clone(),
@@ -100,10 +102,21 @@ impl Registration {
                 "Algorithms with a shared secret cannot be used with public keys: anybody who knows the keys could sign.",
             );
         }
-        let issuers = rules.issuers.iter().map(|url| ("An issuer", url));
         let jwks_url = self.jwks_url.iter();
+        if rules
+            .issuers
+            .iter()
+            .any(|issuer| is_address_of_keys(issuer))
+        {
+            return refuse(
+                "An issuer is the address of a key set or of its issuer's description. It must be the \"iss\" of the provider's tokens.",
+            );
+        }
+        let issuers = rules.issuers.iter().map(|url| ("An issuer", url));
         for (what, url) in issuers.chain(jwks_url.map(|url| ("jwks_url", url))) {
-            if url.starts_with("http://") && !is_http_localhost(url) {
+            // Better Auth's keys are in the database. Nothing is fetched from its issuer.
+            let is_fetched_from = self.jwks_url.is_some();
+            if is_fetched_from && url.starts_with("http://") && !is_http_localhost(url) {
                 return refuse(format!(
                     "{what} is not https: anybody on the way could change what it says."
                 ));
@@ -160,6 +173,7 @@ pub(super) fn usual_rules() -> Rules {
         audience_rule: AudienceRule::Ignored,
         audiences: Vec::new(),
         authorized_parties: Vec::new(),
+        authorized_party_rule: AuthorizedPartyRule::Required,
         required_claims: Vec::new(),
         forbidden_claims: Vec::new(),
         token_types: texts(&["JWT"]),
@@ -174,14 +188,4 @@ pub(super) fn usual_rules() -> Rules {
 
 pub(super) fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|text| (*text).to_owned()).collect()
-}
-
-/// Makes a URL from a host or a URL, without a slash at the end.
-pub(super) fn base_url(text: &str) -> String {
-    let text = text.trim().trim_end_matches('/');
-    if text.contains("://") || text.is_empty() {
-        text.to_owned()
-    } else {
-        format!("https://{text}")
-    }
 }

@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 
+use super::argument::Argument;
 use super::claims::{Claims, Membership, single};
-use super::registration::{
-    Preset, Registration, Result, base_url, read_arguments, refuse, texts, usual_rules,
-};
+use super::registration::{Preset, Registration, Result, read_arguments, texts, usual_rules};
 use crate::jwt::policy::{AudienceRule, Rules};
 
 pub(super) const CONSUMER: Preset = Preset {
@@ -38,15 +37,21 @@ struct Arguments {
     base_url: Option<String>,
 }
 
+const PROJECT_ID: Argument = Argument {
+    name: "project_id",
+    meaning: "the project id of the Stytch dashboard, which begins with project-test- or project-live-",
+};
+const BASE_URL: Argument = Argument {
+    name: "base_url",
+    meaning: "the custom base URL of the project, such as https://login.example.com",
+};
+
 fn register(arguments: Arguments, subject: &str, path: &str) -> Result<Registration> {
-    let project_id = arguments.project_id;
+    let project_id = PROJECT_ID.id(&arguments.project_id, &["project-test-", "project-live-"])?;
     let base = match arguments.base_url {
-        Some(url) => base_url(&url),
+        Some(url) => BASE_URL.base_url(&url)?,
         None if project_id.starts_with("project-test-") => "https://test.stytch.com".to_owned(),
-        None if project_id.starts_with("project-live-") => "https://api.stytch.com".to_owned(),
-        None => {
-            return refuse("The project id begins with \"project-test-\" or \"project-live-\".");
-        }
+        None => "https://api.stytch.com".to_owned(),
     };
     Ok(Registration::with_jwks(
         format!("{base}/{path}/{project_id}"),

@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 
+use super::argument::Argument;
 use super::claims::{Claims, Membership};
-use super::registration::{
-    Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
-};
+use super::registration::{Preset, Registration, Result, read_arguments, texts, usual_rules};
 use crate::jwt::policy::Rules;
 
 pub(super) const PRESET: Preset = Preset {
@@ -24,17 +23,20 @@ struct Arguments {
     issuers: Option<Vec<String>>,
 }
 
+const CLIENT_ID: Argument = Argument {
+    name: "client_id",
+    meaning: "the client id of the WorkOS dashboard, which begins with client_",
+};
+
 fn register(arguments: Arguments) -> Result<Registration> {
-    let client_id = arguments.client_id;
+    // WorkOS' first environments have client ids that begin with project_.
+    let client_id = CLIENT_ID.id(&arguments.client_id, &["client_", "project_"])?;
     let usual = || {
         vec![
             "https://api.workos.com".to_owned(),
             format!("https://api.workos.com/user_management/{client_id}"),
         ]
     };
-    if client_id.is_empty() || client_id.contains('/') {
-        return refuse("The client id is the \"client_…\" of the WorkOS dashboard.");
-    }
     Ok(Registration::with_jwks(
         format!("https://api.workos.com/sso/jwks/{client_id}"),
         Rules {

@@ -141,7 +141,7 @@ impl Error {
             Self::InvalidRequirements { problem } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 problem.as_str(),
-                "insforge_integrations.x402_payment_requirements() makes requirements. docs/payments.md explains them.",
+                "insforge_integrations.x402_payment_requirements() makes requirements. In psql, \\df+ insforge_integrations.x402_payment_requirements explains its arguments.",
             ),
             Self::UnknownNetwork { name } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,

@@ -131,8 +131,10 @@ fn better_auth_secret_reused() {
     let (mut superuser, found) = Mistake {
         rule: RULE,
         near_miss: "SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f');
+            CREATE SCHEMA better_auth;
             SELECT insforge_integrations.register_better_auth('https://a.example', session_secret => '2f7c1e90b64d3a8857f0c2be91d6a43e')",
         broken: r#"SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f');
+            CREATE SCHEMA better_auth; CREATE SCHEMA U&"it's\000ADROP TABLE x";
             SELECT insforge_integrations.register_better_auth('https://a.example', schema_name => E'it''s\nDROP TABLE x',
               session_secret => '2f7c1e90b64d3a8857f0c2be91d6a43f', subject_pattern => '[a-z]+', name => E'"x\n; ');
             SELECT insforge_integrations.register_better_auth('https://b.example', session_secret => 'of its own')"#,

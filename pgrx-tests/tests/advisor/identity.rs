@@ -199,7 +199,9 @@ fn exchanged_tokens_identify_nobody() {
     }
     .is_found_with_steps();
     assert!(
-        found[0].recommendation.contains("docs/postgrest.md"),
+        found[0]
+            .recommendation
+            .contains("let PostgREST call pre_request()"),
         "{found:?}"
     );
     for mended in [

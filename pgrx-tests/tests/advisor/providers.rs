@@ -73,12 +73,14 @@ fn provider_without_keys_of_better_auth() {
             CREATE SCHEMA "Better"" Auth";
             CREATE TABLE "Better"" Auth".jwks (id text, "publicKey" text, "privateKey" text);
             SELECT insforge_integrations.register_better_auth('https://a.example', schema_name => 'Better" Auth');
+            CREATE SCHEMA better_auth;
             SELECT insforge_integrations.register_better_auth('https://b.example', session_secret => 'x', name => 'sessions');
             SELECT insforge_integrations.register_better_auth('https://c.example', allow_bare_sessions => true, name => 'bare')"#,
         broken: r#"
             CREATE SCHEMA "Better"" Auth";
             CREATE VIEW "Better"" Auth".jwks AS SELECT '1' AS id, '{}' AS "publicKey";
             SELECT insforge_integrations.register_better_auth('https://a.example', schema_name => 'Better" Auth');
+            CREATE SCHEMA U&"x\000ADROP";
             SELECT insforge_integrations.register_better_auth('https://d.example', schema_name => E'x\nDROP', name => E'n\n;')"#,
         affected: &["provider \"n\n;\"", "provider better_auth"],
     }
@@ -188,6 +190,7 @@ fn provider_audience_too_wide() {
             SELECT insforge_integrations.register_kinde('https://example.kinde.com', authorized_parties => '{dee7f3c57b3c47e8b96edde2c7ecab7d}');
             SELECT insforge_integrations.register_stytch('project-test-11111111-1111-4111-8111-111111111111');
             SELECT insforge_integrations.register_stytch_b2b('project-test-22222222-2222-4222-8222-222222222222');
+            CREATE SCHEMA better_auth;
             SELECT insforge_integrations.register_better_auth('https://app.example.com', schema_name => 'better_auth');
             SELECT insforge_integrations.register_auth_provider('partner', issuers => '{https://login.partner.example}',
               jwks_url => 'https://login.partner.example/jwks.json', audiences => '{notes}', algorithms => '{ES256}', subject_prefix => 'partner:');
@@ -231,7 +234,7 @@ fn provider_jwks_over_http() {
             register("'four'", "http://127.0.0.1/jwks"),
             register("'six'", "http://[::1]:80/jwks"),
             register("'https'", "https://http.example/http://jwks"),
-            "SELECT insforge_integrations.register_better_auth('http://localhost:3000')".to_owned(),
+            "CREATE SCHEMA better_auth; SELECT insforge_integrations.register_better_auth('http://localhost:3000')".to_owned(),
         ]
         .concat(),
         broken: &[

@@ -18,6 +18,17 @@ pub(crate) fn current_role() -> Result<String> {
     }
 }
 
+/// Whether the current role is a superuser, or has the privileges of `project_admin`.
+pub(crate) fn is_operator() -> bool {
+    // SAFETY: look-ups in the catalog; the role may be missing.
+    unsafe {
+        let administrator = pg_sys::get_role_oid(c"project_admin".as_ptr(), true);
+        pg_sys::superuser()
+            || (administrator != pg_sys::Oid::INVALID
+                && pg_sys::has_privs_of_role(pg_sys::GetUserId(), administrator))
+    }
+}
+
 /// Whether a role has this name.
 pub(crate) fn role_exists(name: &str) -> Result<bool> {
     let name = CString::new(name).map_err(Error::bug)?;

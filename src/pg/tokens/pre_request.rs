@@ -38,7 +38,7 @@ pub(crate) fn apply_provider_token() -> Result<()> {
         let anon_role = settings.anon_role.clone();
         return Err(providers::Error::NobodyAnonymous { anon_role, role }.into());
     }
-    let accepted = verify_token(Some(&token), None)?;
+    let accepted = verify_token(Some(credentials(&token)), None)?;
     let claims = claims(&accepted, is_anonymous, &settings)?;
     let claims = serde_json::to_string(&claims).map_err(Error::bug)?;
     let context = pg_sys::GucContext::PGC_USERSET;
@@ -48,6 +48,15 @@ pub(crate) fn apply_provider_token() -> Result<()> {
         guc::set_local(c"role", &settings.token_role, context)?;
     }
     Ok(())
+}
+
+/// The token in the header's value, which may have the form of `Authorization` (RFC 6750 section
+/// 2.1): `Bearer`, blanks and the token.
+fn credentials(value: &str) -> &str {
+    match value.split_once([' ', '\t']) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => token.trim(),
+        _ => value,
+    }
 }
 
 /// The new claims of the request.

@@ -21,7 +21,8 @@ pub(crate) fn require_post(function: &'static str) -> Result<()> {
     }
 }
 
-/// A header of the request, by its name in lower case; `None` if it is missing or empty.
+/// A header of the request, by its name in lower case and without the blanks around it; `None` if it
+/// is missing or empty.
 pub(crate) fn header(name: &str) -> Result<Option<String>> {
     let Some(headers) = guc::get(c"request.headers")? else {
         return Ok(None);
@@ -33,5 +34,6 @@ pub(crate) fn header(name: &str) -> Result<Option<String>> {
         .map(|value| serde_json::from_str::<String>(value.get()))
         .transpose()
         .map_err(|_| providers::Error::HeadersNotJson)?;
+    let value = value.map(|text| text.trim().to_owned());
     Ok(value.filter(|text| !text.is_empty()))
 }

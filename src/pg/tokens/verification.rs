@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::prelude::*;
+use serde_json::{Map, Value};
 
 use super::better_auth;
 use super::providers::{Keys, Provider, REGISTRY, SECRETS, built_in_policy};
@@ -19,6 +20,7 @@ use crate::pg::error::{Result, reported};
 use crate::pg::sys::bound_identity::unbind;
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
+use crate::pg::sys::security_context::is_operator;
 use crate::pg::sys::table_cache::changes;
 use crate::providers;
 use crate::providers::insforge;
@@ -134,6 +136,45 @@ fn verify_provider_jwt(
     Ok(Jsonb(accepted.claims.to_string()))
 }
 
+/// What a refused token says of itself, and what the providers expect: those that were asked, or all
+/// enabled ones if none has the token's issuer. `None` for roles that are no operators, who could
+/// learn the configuration.
+fn comparison(token: Option<&str>, provider: Option<&str>) -> Result<Option<(Jsonb, Jsonb)>> {
+    let Ok(jws) = Jws::parse(token.unwrap_or_default()) else {
+        return Ok(None);
+    };
+    if !is_operator() {
+        return Ok(None);
+    }
+    let registry = REGISTRY.current()?;
+    let issuer = unverified_issuer(&jws);
+    let mut asked = Map::new();
+    let mut others = Map::new();
+    for (name, found) in registry.iter() {
+        let Ok(policy) = &found.policy else { continue };
+        let keys = match &found.keys {
+            Keys::Stored(keys) => keys.as_ref(),
+            Keys::BetterAuth(_) => None,
+        };
+        let is_asked = provider.map_or(found.enabled && policy.has_issuer(issuer), |wanted| {
+            wanted == name
+        });
+        let list = if is_asked { &mut asked } else { &mut others };
+        if is_asked || found.enabled {
+            list.insert(name.clone(), policy.expectations(keys));
+        }
+    }
+    if provider == Some(insforge::NAME) {
+        asked.insert(
+            insforge::NAME.to_owned(),
+            built_in_policy()?.expectations(None),
+        );
+    }
+    let expected = if asked.is_empty() { others } else { asked };
+    let json = |members: Map<String, Value>| Jsonb(Value::Object(members).to_string());
+    Ok(Some((json(jws.findings()), json(expected))))
+}
+
 /// Verifies a token and returns the result. No content of a token makes it raise an error.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
 #[allow(clippy::type_complexity)]
@@ -153,6 +194,8 @@ fn inspect_provider_jwt(
             name!(expires_at, Option<TimestampWithTimeZone>),
             name!(claims, Option<Jsonb>),
             name!(reason, Option<String>),
+            name!(found, Option<Jsonb>),
+            name!(expected, Option<Jsonb>),
         ),
     >,
 > {
@@ -169,6 +212,8 @@ fn inspect_provider_jwt(
                 clock::timestamp(accepted.times.expires),
                 Some(Jsonb(accepted.claims.to_string())),
                 None,
+                None,
+                None,
             )
         }
         Err(error) => {
@@ -179,6 +224,7 @@ fn inspect_provider_jwt(
                 }
                 other => return Err(other.into()),
             };
+            let (found, expected) = comparison(token, provider)?.unzip();
             (
                 false,
                 None,
@@ -189,6 +235,8 @@ fn inspect_provider_jwt(
                 None,
                 None,
                 Some(reason),
+                found,
+                expected,
             )
         }
     };

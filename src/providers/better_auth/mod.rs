@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::argument::Argument;
 use super::mapping::Mapping;
 use super::registration::{
-    Preset, Registration, Result, base_url, read_arguments, refuse, texts, usual_rules,
+    Preset, Registration, Result, read_arguments, refuse, texts, usual_rules,
 };
 use crate::jwt::policy::{AudienceRule, Rules};
 
@@ -27,6 +28,9 @@ pub(super) const PRESET: Preset = Preset {
 struct Arguments {
     base_url: String,
     schema_name: String,
+    /// Options `jwt.issuer` and `jwt.audience` of the plugin, if they are set.
+    issuer: Option<String>,
+    audiences: Option<Vec<String>>,
     allow_bare_sessions: Option<bool>,
     subject_pattern: Option<String>,
     allow_uuid_subjects: Option<bool>,
@@ -35,18 +39,14 @@ struct Arguments {
     id_type: Option<String>,
 }
 
+const BASE_URL: Argument = Argument {
+    name: "base_url",
+    meaning: "Better Auth's baseURL, such as https://app.example.com",
+};
+
 fn register(arguments: Arguments) -> Result<Registration> {
-    let base = base_url(&arguments.base_url);
-    let origin = match base.split_once("://") {
-        Some((scheme, rest)) => {
-            format!("{scheme}://{}", rest.split('/').next().unwrap_or_default())
-        }
-        None => {
-            return refuse(
-                "The base URL is Better Auth's \"baseURL\", such as https://app.example.com.",
-            );
-        }
-    };
+    let origin = BASE_URL.address(&arguments.base_url)?.origin();
+    let origin = origin.ascii_serialization();
     if let Some(problem) = tables::problem_with(&arguments.names) {
         return refuse(problem);
     }
@@ -69,10 +69,10 @@ fn register(arguments: Arguments) -> Result<Registration> {
         allow_bare_sessions: arguments.allow_bare_sessions == Some(true),
         better_auth_names: Some(arguments.names),
         rules: Rules {
-            issuers: vec![origin.clone()],
+            issuers: vec![arguments.issuer.unwrap_or_else(|| origin.clone())],
             algorithms: texts(&["EdDSA", "ES256", "ES512", "PS256", "RS256"]),
             audience_rule: AudienceRule::Required,
-            audiences: vec![origin],
+            audiences: arguments.audiences.unwrap_or_else(|| vec![origin]),
             // Only the cookie that caches a session has a `typ`.
             token_types: texts(&[""]),
             subject_pattern: Some(pattern),

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use crate::jwt::jws::refuse_wrapping;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::providers::claims::Membership;
 
@@ -36,6 +37,7 @@ impl Credential {
             let detail = format!("A session cookie has at most {MAX_CREDENTIAL_BYTES} bytes.");
             return Err(Rejection::new(RejectionReason::TooLarge, detail));
         }
+        refuse_wrapping(text)?;
         let text = percent_decoded(text)
             .filter(|text| !text.is_empty() && !text.contains(char::is_control))
             .ok_or_else(|| malformed("It is neither a signed token nor a session cookie."))?;

@@ -100,8 +100,8 @@ CREATE POLICY notes_insert ON notes FOR INSERT TO authenticated
     );
     demo.setup(
         "SELECT insforge_integrations.set_jwt_secret('the JWT_SECRET of InsForge, 32 bytes or more');
-SELECT insforge_integrations.register_better_auth('https://app.example.com', allow_bare_sessions => true);
 CREATE SCHEMA better_auth;
+SELECT insforge_integrations.register_better_auth('https://app.example.com', allow_bare_sessions => true);
 CREATE TABLE better_auth.\"user\" (id text PRIMARY KEY, email text, \"emailVerified\" boolean);
 CREATE TABLE better_auth.session (token text UNIQUE, \"userId\" text, \"expiresAt\" timestamptz);
 INSERT INTO better_auth.\"user\" VALUES ('Tx4sPhJ8vqGm2RkNd7WbYc3LfZa9UeQ1', 'ada@example.com', true);
