@@ -20,6 +20,10 @@ CREATE TABLE insforge_integrations.auth_providers (
   allow_uuid_subjects boolean NOT NULL,
   allow_bare_sessions boolean NOT NULL,
   better_auth_names   jsonb,
+  passed_claims       text[] NOT NULL DEFAULT '{}',
+  org_id_claim        text,
+  org_role_claim      text,
+  permissions_claim   text,
   jwks                jsonb,
   jwks_updated_at     timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -45,6 +49,10 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text b
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');

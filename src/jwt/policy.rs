@@ -48,6 +48,7 @@ pub struct Rules {
     /// Seconds after `iat` at which a token is too old.
     pub max_age_seconds: Option<u32>,
     /// How many seconds clocks may differ.
+    #[serde(default = "usual_leeway")]
     pub leeway_seconds: u32,
     /// A regular expression for the whole of `sub`.
     pub subject_pattern: Option<String>,
@@ -55,6 +56,12 @@ pub struct Rules {
     pub subject_prefix: Option<String>,
     /// Whether `sub` may look like the id of an InsForge user, which is a UUID.
     pub allow_uuid_subjects: bool,
+}
+
+/// The usual [`Rules::leeway_seconds`].
+#[must_use]
+pub const fn usual_leeway() -> u32 {
+    5
 }
 
 /// Checked rules that can be applied.

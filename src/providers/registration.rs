@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Membership};
 use super::error::Error;
-use crate::jwt::policy::{AudienceRule, Policy, Rules};
+use super::mapping::Mapping;
+use crate::jwt::policy::{AudienceRule, Policy, Rules, usual_leeway};
 use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 
 /// A kind of provider that can be registered.
@@ -39,6 +40,16 @@ pub struct Registration {
     /// The rules for its tokens.
     #[serde(flatten)]
     pub rules: Rules,
+    /// What becomes of the claims of its tokens.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+}
+
+/// The arguments that all functions `register_…` have.
+#[derive(Deserialize)]
+pub(super) struct SharedArguments {
+    pub leeway_seconds: Option<u32>,
+    pub passed_claims: Option<Vec<String>>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -59,11 +70,15 @@ impl Registration {
             allow_bare_sessions: false,
             better_auth_names: None,
             rules,
+            mapping: Mapping::default(),
         }
     }
 
     /// Checks what must hold for every registration.
     pub(super) fn check(&self) -> Result<()> {
+        if let Err(problem) = self.mapping.check() {
+            return refuse(problem);
+        }
         let rules = &self.rules;
         let policy = match Policy::new(rules.clone()) {
             Ok(policy) => policy,
@@ -143,7 +158,7 @@ pub(super) fn usual_rules() -> Rules {
         token_types: texts(&["JWT"]),
         token_categories: Vec::new(),
         max_age_seconds: None,
-        leeway_seconds: 5,
+        leeway_seconds: usual_leeway(),
         subject_pattern: None,
         subject_prefix: None,
         allow_uuid_subjects: false,

@@ -88,7 +88,7 @@ fn every_preset_has_a_function_and_a_guide() {
 }
 
 /// Claims with the names and values that decide what a provider's file reads, and others.
-fn any_claims() -> impl Strategy<Value = String> {
+pub(crate) fn any_claims() -> impl Strategy<Value = String> {
     let names = "v o fea https://stytch.com/session https://stytch.com/organization org_code roles sid \
                  org_id org_role role user_role permissions org_permissions x";
     let names: Vec<_> = names.split(' ').collect();

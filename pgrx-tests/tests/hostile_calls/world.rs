@@ -342,7 +342,7 @@ impl<'a> World<'a> {
         let expected = HashMap::from([
             ("token", [tokens.as_slice(), &[SESSION_TOKEN.to_owned(), cookie]].concat()),
             ("provider", texts(&["issuer", "better_auth", "insforge", "nobody"])),
-            ("name", texts(&["issuer", "identity_source", "token_role", "token_ttl", "provider_token_header", "jwks_ca", "realtime", "allow_mock_settlements", "allow_ledger_drop", "token_audience",
+            ("name", texts(&["issuer", "identity_source", "anon_role", "token_role", "token_ttl", "provider_token_header", "jwks_ca", "realtime", "allow_mock_settlements", "allow_ledger_drop", "token_audience",
                     "newchain"])),
             ("value", texts(&["verified", "claims", "on", "off", "1 hour", "authenticated", "postgres", "x-token"])),
             ("payment", payments.clone()),

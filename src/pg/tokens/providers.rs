@@ -21,6 +21,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
 use crate::providers;
 use crate::providers::better_auth::tables::Place;
+use crate::providers::mapping::Mapping;
 use crate::providers::registration::unreadable;
 use crate::providers::{insforge, register};
 use crate::settings::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct Provider {
     /// The policy, or why the stored rules cannot be applied.
     pub policy: std::result::Result<Policy, String>,
     pub keys: Keys,
+    /// What becomes of the claims of its tokens.
+    pub mapping: Mapping,
     /// The address of its JWK set.
     pub jwks_url: Option<String>,
     /// Whether the bare token of a session is a credential.
@@ -122,13 +125,14 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     let mut providers = HashMap::new();
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(Error::bug)?;
+        let mapping: Mapping = serde_json::from_str(text).map_err(Error::bug)?;
         let policy = serde_json::from_str::<Rules>(text)
             .map_err(|error| unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // Only in the built-in provider's rules does an empty list mean any issuer.
                 true => Err("No issuer is named.".to_owned()),
-                false => Ok(policy),
+                false => mapping.check().map(|()| policy),
             });
         let keys = match row.key_source.strip_prefix("better_auth:") {
             Some(schema) => Keys::BetterAuth(Place {
@@ -146,6 +150,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
                 enabled: row.enabled,
                 policy,
                 keys,
+                mapping,
                 jwks_url: row.jwks_url,
                 allow_bare_sessions: row.allow_bare_sessions,
             }),

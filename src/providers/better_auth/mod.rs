@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::registration::{
     Preset, Registration, Result, base_url, read_arguments, refuse, texts, usual_rules,
 };
@@ -77,6 +78,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
             allow_uuid_subjects: arguments.allow_uuid_subjects.unwrap_or_default(),
             ..usual_rules()
         },
+        mapping: Mapping::default(),
     })
 }
 
