@@ -2,6 +2,7 @@
 //! from npm. Without one, these tests say so and check nothing.
 
 mod backend;
+mod guides;
 mod header;
 mod rotation;
 #[path = "../real_postgrest/server.rs"]
