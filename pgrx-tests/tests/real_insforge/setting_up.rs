@@ -10,8 +10,7 @@ use super::backend::{ANON_KEY, API_KEY};
 use super::server::{Answer, Call};
 use super::{HEADER, InsForge, SECRETS};
 
-const BY_PSQL: &str =
-    "ALTER ROLE postgres SET pgrst.db_pre_request = 'insforge_integrations.pre_request'";
+const BY_PSQL: &str = "ALTER ROLE postgres IN DATABASE db_0 SET pgrst.db_pre_request = 'insforge_integrations.pre_request'";
 
 #[test]
 fn by_psql_it_is_set_while_insforge_runs() {
@@ -56,7 +55,7 @@ fn by_psql_it_is_set_while_insforge_runs() {
         &|answer| answer.error() == (400, "3F000"),
     );
     reload(
-        "ALTER ROLE postgres RESET pgrst.db_pre_request",
+        "ALTER ROLE postgres IN DATABASE db_0 RESET pgrst.db_pre_request",
         &|answer| answer.body == json!("nobody"),
     );
 }

@@ -13,6 +13,7 @@ use crate::pg::error::Result;
 use crate::pg::sys::clock;
 use crate::pg::sys::foreign_rows::read;
 use crate::pg::sys::table_cache::TableCache;
+use crate::providers;
 use crate::providers::better_auth::session::{Credential, MemberRow, Session, SessionRow, UserRow};
 use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 
@@ -31,6 +32,9 @@ pub(crate) static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
+const NO_SESSION_SECRET: &str = "It has no session_secret, so no session cookie can be verified. \
+                                 A dump does not contain it, so a restored database has none.";
+
 /// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts
 /// sessions.
 pub(crate) fn session_grant(
@@ -43,20 +47,27 @@ pub(crate) fn session_grant(
     }
     let registry = REGISTRY.current()?;
     let secrets = SESSION_SECRETS.current()?;
-    let mut providers: Vec<(&str, &Provider, &Place)> = registry
+    let (mut providers, without_secret): (Vec<_>, Vec<_>) = registry
         .iter()
         .filter(|(name, found)| match provider {
             Some(wanted) => *name == wanted,
             None => found.enabled,
         })
-        .filter(|(name, found)| found.allow_bare_sessions || secrets.contains_key(*name))
         .filter_map(|(name, found)| match &found.keys {
             Keys::BetterAuth(place) => Some((name.as_str(), &**found, place)),
             Keys::Stored(_) => None,
         })
-        .collect();
+        .partition(|(name, found, _)| found.allow_bare_sessions || secrets.contains_key(*name));
     if providers.is_empty() {
-        return Ok(None);
+        let is_cookie = matches!(Credential::parse(credential), Ok(Credential::Signed { .. }));
+        return match without_secret.iter().map(|(name, _, _)| *name).min() {
+            Some(name) if is_cookie => Err(providers::Error::ProviderNotReady {
+                name: name.to_owned(),
+                problem: NO_SESSION_SECRET.to_owned(),
+            }
+            .into()),
+            _ => Ok(None),
+        };
     }
     providers.sort_unstable_by_key(|(name, _, _)| *name);
     let credential = Credential::parse(credential)?;
