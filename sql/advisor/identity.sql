@@ -89,7 +89,7 @@ $rule$
   UNION ALL
   SELECT format('%I on %s', p.name, p.table_name), NULL,
          insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions().',
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
            format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
   FROM policies p
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'

@@ -107,6 +107,18 @@ fn decoded(cookie: &Value) -> Value {
     )
 }
 
+/// `passed_claims` names claims of tokens, and a session has none.
+#[test]
+fn a_session_passes_no_claims() {
+    let mut app = App::with_cookies();
+    let user = app.ask(json!(["sign-up", "ada@example.com"]));
+    app.run("UPDATE insforge_integrations.auth_providers SET passed_claims = '{name,id,userId}'");
+    let claims = app.claims(&user["cookie"]);
+    let mut names: Vec<&String> = claims.as_object().unwrap().keys().collect();
+    names.sort();
+    assert_eq!(names, ["aud", "exp", "iat", "provider", "role", "sub"]);
+}
+
 #[test]
 fn from_sign_up_to_sign_out() {
     let mut app = App::with_cookies();

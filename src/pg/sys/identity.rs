@@ -304,7 +304,6 @@ mod tests {
             "requesting_user_id",
             "requesting_org_id",
             "requesting_org_role",
-            "requesting_claims()::text || requesting_user_id",
         ] {
             assert_eq!(
                 Spi::get_one::<String>(&format!("SELECT {function}()")),
@@ -315,6 +314,30 @@ mod tests {
             Spi::get_one::<Vec<String>>("SELECT requesting_permissions()"),
             Ok(None)
         );
+        assert_eq!(
+            Spi::get_one::<bool>("SELECT requesting_claims() IS NULL"),
+            Ok(Some(true))
+        );
+    }
+
+    #[pg_test]
+    fn claims_are_exact_and_only_they_need_to_fit_into_jsonb() {
+        let claims = |set: &str| {
+            user(set);
+            Spi::get_one::<String>("SELECT requesting_claims()::text").unwrap()
+        };
+        assert_eq!(
+            claims(r#"{"n": 12345678901234567890.10, "a": [true]}"#).as_deref(),
+            Some(r#"{"a": [true], "n": 12345678901234567890.10}"#)
+        );
+        assert_eq!(claims("[]"), None);
+        assert_eq!(user(r#"{"sub": "u", "x": "\u0000"}"#).as_deref(), Some("u"));
+    }
+
+    #[pg_test(error = "request.jwt.claims does not fit into jsonb")]
+    fn claims_that_jsonb_cannot_hold_raise() {
+        user(r#"{"x": 1e999999}"#);
+        Spi::run("SELECT requesting_claims()").unwrap();
     }
 
     #[pg_test]
