@@ -306,3 +306,17 @@ fn a_busy_table_ends_the_move_and_changes_nothing() {
     report.rollback().unwrap();
     client.batch_execute(&block(THE_MOVE)).unwrap();
 }
+
+/// Only a prepared SELECT whose columns change has to be prepared again.
+#[test]
+fn a_prepared_select_says_that_it_must_be_prepared_again() {
+    let (database, mut client) = guide();
+    let mut server = database.connect().unwrap();
+    let select = "SELECT endpoint FROM x402_payments";
+    let prepared = server.prepare(select).unwrap();
+    server.query(&prepared, &[]).unwrap();
+    client.batch_execute(&block(THE_MOVE)).unwrap();
+    let error = server.query(&prepared, &[]).unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
+    server.query(select, &[]).unwrap();
+}
