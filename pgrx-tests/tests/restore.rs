@@ -328,6 +328,79 @@ fn after_a_restore_the_exchange_says_what_is_missing() {
     assert!(page.contains("set_jwt_secret") && page.contains(PUT_BACK) && page.contains(KEEP));
 }
 
+#[test]
+fn an_object_that_the_backup_does_not_have_stops_the_restore() {
+    let (database, mut client) = project();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup");
+    backup(&database, &file);
+    client
+        .batch_execute("CREATE TABLE newer (user_id text DEFAULT requesting_user_id())")
+        .unwrap();
+    let before = ledger(&mut client);
+    client.batch_execute(KEEP).unwrap();
+    let output = restore(&database, &file);
+    let message = String::from_utf8_lossy(&output.stderr);
+    for part in [
+        "cannot drop extension insforge_integrations because other objects depend on it",
+        "table newer",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(ledger(&mut client), before);
+    let kept = client.query_one(
+        "SELECT to_regnamespace('insforge_integrations_kept') IS NULL",
+        &[],
+    );
+    assert!(kept.unwrap().get::<_, bool>(0));
+    client.batch_execute("DROP TABLE newer").unwrap();
+    succeeded(&restore(&database, &file));
+}
+
+/// Such a backup has the guides' function and table. The blocks are those of docs/adoption.md.
+#[test]
+fn a_backup_from_before_the_extension_needs_the_way_back_first() {
+    let database = shared_cluster().database(Fixture::Guide).unwrap();
+    let mut client = database.connect().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("backup");
+    pay(&mut client, 1);
+    backup(&database, &file);
+    let page = include_str!("../../docs/adoption.md");
+    let blocks: Vec<&str> = page
+        .split("```sql\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let (the_move, the_way_back) = (blocks[0], &blocks[blocks.len() - 2..]);
+    client.batch_execute(the_move).unwrap();
+    let id = reserve(&mut client, 2);
+    settle(&mut client, &id, 2);
+    pay(&mut client, 3);
+    let before = ledger(&mut client);
+    client.batch_execute(KEEP).unwrap();
+    let output = restore(&database, &file);
+    let message = String::from_utf8_lossy(&output.stderr);
+    let on_a_view =
+        "ALTER action DROP CONSTRAINT cannot be performed on relation \"x402_payments\"";
+    assert!(
+        !output.status.success() && message.contains(on_a_view),
+        "{message}"
+    );
+    assert_eq!(ledger(&mut client), before);
+
+    for block in the_way_back {
+        client.batch_execute(block).unwrap();
+    }
+    succeeded(&restore(&database, &file));
+    let restored = client.query("SELECT FROM x402_payments", &[]).unwrap();
+    assert_eq!(restored.len(), 1);
+    let import = "SELECT * FROM insforge_integrations.import_x402_payments";
+    let again = the_move.replace(import, &format!("{PUT_BACK};\n{import}"));
+    client.batch_execute(&again).unwrap();
+    assert_eq!(ledger(&mut client), before);
+}
+
 /// Nobody but superusers reads what was kept, whatever default privileges the database has.
 #[test]
 fn only_superusers_reach_what_was_kept() {
