@@ -343,7 +343,7 @@ fn an_object_that_the_backup_does_not_have_stops_the_restore() {
     let message = String::from_utf8_lossy(&output.stderr);
     for part in [
         "cannot drop extension insforge_integrations because other objects depend on it",
-        "table newer",
+        "table public.newer",
     ] {
         assert!(message.contains(part), "{message}");
     }
