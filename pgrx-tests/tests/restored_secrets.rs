@@ -4,7 +4,6 @@ use insforge_integrations_tests::postgrest::Request;
 use insforge_integrations_tests::provider_tokens::{a_token_of, register};
 use insforge_integrations_tests::{Fixture, shared_cluster};
 use postgres::Client;
-use postgres::error::SqlState;
 
 fn critical(client: &mut Client) -> Vec<String> {
     let rules = "SELECT rule_id FROM insforge_integrations.advise() WHERE severity = 'critical' AND rule_id LIKE 'jwt%'";
@@ -56,14 +55,20 @@ fn a_restored_database_says_which_secret_it_lacks() {
             error.detail().unwrap().to_owned(),
         )
     };
-    let (message, detail) = refusal(a_token_of("clerk")["token"].as_str().unwrap());
-    assert_eq!(message, "no JWT secret is stored");
+    let (code, message, detail) = refusal(a_token_of("clerk")["token"].as_str().unwrap());
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("55000", "no JWT secret is stored")
+    );
     assert!(detail.contains("a restored database has none"), "{detail}");
     // The value of a cookie of Better Auth: a token and its HMAC-SHA256 in base64.
     let cookie = "S6DzmEqeHqXJKXJ2ZvAsZoBVpDEdZgMI.MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE%3D";
-    let (message, detail) = refusal(cookie);
-    assert_eq!(message, "identity provider \"better_auth\" is not ready");
-    assert!(detail.contains("no session_secret"), "{detail}");
+    let (code, message, detail) = refusal(cookie);
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("PT401", "token rejected")
+    );
+    assert!(detail.contains("without session_secret"), "{detail}");
 
     superuser
         .batch_execute(

@@ -76,6 +76,12 @@ impl InsForge {
         }
         register(&mut superuser, "clerk");
         register(&mut superuser, "workos");
+        superuser
+            .execute(
+                "SELECT insforge_integrations.set_jwt_secret($1)",
+                &[&SECRETS.jwt_secret],
+            )
+            .unwrap();
         Some(Self {
             checkout,
             database,

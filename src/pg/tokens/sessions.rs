@@ -13,7 +13,6 @@ use crate::pg::error::Result;
 use crate::pg::sys::clock;
 use crate::pg::sys::foreign_rows::read;
 use crate::pg::sys::table_cache::TableCache;
-use crate::providers;
 use crate::providers::better_auth::session::{Credential, MemberRow, Session, SessionRow, UserRow};
 use crate::providers::better_auth::tables::{MEMBER, Place, SESSION, USER};
 
@@ -32,8 +31,8 @@ pub(crate) static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
-const NO_SESSION_SECRET: &str = "It has no session_secret, so no session cookie can be verified. \
-                                 A dump does not contain it, so a restored database has none.";
+const NO_SESSION_SECRET: &str = "It is a session cookie, and Better Auth is registered without session_secret. \
+     A dump does not contain that secret, so a restored database has none.";
 
 /// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts
 /// sessions.
@@ -60,14 +59,10 @@ pub(crate) fn session_grant(
         .partition(|(name, found, _)| found.allow_bare_sessions || secrets.contains_key(*name));
     if providers.is_empty() {
         let is_cookie = matches!(Credential::parse(credential), Ok(Credential::Signed { .. }));
-        return match without_secret.iter().map(|(name, _, _)| *name).min() {
-            Some(name) if is_cookie => Err(providers::Error::ProviderNotReady {
-                name: name.to_owned(),
-                problem: NO_SESSION_SECRET.to_owned(),
-            }
-            .into()),
-            _ => Ok(None),
-        };
+        if is_cookie && !without_secret.is_empty() {
+            return Err(Rejection::new(RejectionReason::Malformed, NO_SESSION_SECRET).into());
+        }
+        return Ok(None);
     }
     providers.sort_unstable_by_key(|(name, _, _)| *name);
     let credential = Credential::parse(credential)?;
