@@ -166,6 +166,8 @@ BEGIN
         ('insforge_integrations.x402_payment_response_header(uuid)', '{project_admin}')
       ) AS granted(function, roles) JOIN pg_roles r ON r.rolname = ANY (granted.roles)
     UNION ALL
+    SELECT 'GRANT INSERT ON @extschema@.x402_payments TO project_admin' FROM pg_roles r WHERE r.rolname = 'project_admin'
+    UNION ALL
     SELECT format('GRANT SELECT ON %s TO %I', granted.view, r.rolname)
       FROM (
         SELECT unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.unsettled_x402_reservations',

@@ -69,9 +69,9 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. Read-only. publish_x402_payments() gives other roles than project_admin access.';
+  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
 
-CREATE TRIGGER refuse_change INSTEAD OF INSERT OR UPDATE OR DELETE ON @extschema@.x402_payments
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
 
 CREATE FUNCTION @extschema@.record_x402_settlement(
@@ -83,6 +83,38 @@ CREATE FUNCTION @extschema@.record_x402_settlement(
   AS 'MODULE_PATHNAME', 'record_x402_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
   'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+
+-- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
+CREATE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  refused text := (
+    SELECT string_agg(given.name, ', ') FROM (VALUES
+      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
+      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
+      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
+      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
+    WHERE given.is_given);
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
+      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
+      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
+  END IF;
+  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
+    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
+    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
+  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
+CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
 
 CREATE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
   LANGUAGE plpgsql VOLATILE

@@ -81,6 +81,15 @@ COMMENT ON TABLE insforge_integrations.session_secrets IS
 COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
 COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
 
+-- Dumped, so that a restored database knows what it has lost.
+CREATE TABLE insforge_integrations.stored_secrets (
+  name text COLLATE "C" PRIMARY KEY
+);
+COMMENT ON TABLE insforge_integrations.stored_secrets IS
+  'Names of secrets that this database had, without the secrets: jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
+
 SELECT insforge_integrations_internal.watch_for_table_caches(watched)
 FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
 
@@ -97,7 +106,7 @@ BEGIN
       ERRCODE = 'object_not_in_prerequisite_state',
       MESSAGE = 'the JWT secret is too short',
       DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
-      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, first give InsForge a new one of 32 random bytes.';
+      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, set ENCRYPTION_KEY to it in InsForge''s environment, and then give InsForge a new JWT_SECRET of 32 random bytes.';
   END IF;
   LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
   IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
@@ -108,6 +117,7 @@ BEGIN
     WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
   UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
   INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
+  INSERT INTO insforge_integrations.stored_secrets VALUES ('jwt_secret') ON CONFLICT DO NOTHING;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS

@@ -13,7 +13,7 @@ BEGIN
   LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
   SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
   -- NULL leaves what the provider's row has.
-  SELECT jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)) INTO kept FROM jsonb_each(kept) k;
+  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
   wanted := jsonb_populate_record(
     NULL::insforge_integrations.auth_providers,
     insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
@@ -21,16 +21,16 @@ BEGIN
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
   refused := coalesce(CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
-    -- register_better_auth() makes this pattern for users with integer ids.
-    WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
-      SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
-      FROM insforge_integrations.auth_providers p
-      WHERE p.name IS DISTINCT FROM provider AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1)
     WHEN session_secret = '' THEN 'The session secret is empty.'
     WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
     -- Messages repeat names. A token or a payment is longer.
     WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
   END, (
+    -- register_better_auth() makes this pattern for users with integer ids.
+    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
+      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
     SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
     FROM insforge_integrations.auth_providers p
     WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''

@@ -1,6 +1,9 @@
 -- Runs first. Refuses an encoding that cannot hold all texts, and a database that followed the guides and already
 -- has objects with our names. Then it makes the schemas.
 DO $$
+DECLARE
+  has_function CONSTANT boolean := to_regprocedure('@extschema@.requesting_user_id()') IS NOT NULL;
+  has_table CONSTANT boolean := to_regclass('@extschema@.x402_payments') IS NOT NULL;
 BEGIN
   IF current_setting('server_encoding') <> 'UTF8' THEN
     RAISE EXCEPTION USING
@@ -9,23 +12,21 @@ BEGIN
       DETAIL = 'JSON Web Tokens and x402 payments are UTF-8. If this encoding cannot write a user id, the id could become another user''s.',
       HINT = 'Dump this database and restore it into a database that was made with CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0.';
   END IF;
-  IF to_regprocedure('@extschema@.requesting_user_id()') IS NOT NULL THEN
+  IF has_function OR has_table THEN
     RAISE EXCEPTION USING
-      ERRCODE = 'duplicate_function',
-      MESSAGE = 'function @extschema@.requesting_user_id() already exists',
-      DETAIL = 'The extension creates a function with this name. If you rename the present function, policies and column defaults that use it follow.',
-      HINT = 'ALTER FUNCTION @extschema@.requesting_user_id() RENAME TO requesting_user_id_guide; '
-             'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
-             'SELECT * FROM insforge_integrations.adopt_requesting_user_id(''@extschema@.requesting_user_id_guide()'');';
-  END IF;
-  IF to_regclass('@extschema@.x402_payments') IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'duplicate_table',
-      MESSAGE = 'relation @extschema@.x402_payments already exists',
-      DETAIL = 'The extension creates a view with this name over its ledger. The present table keeps its rows, and the import copies them.',
-      HINT = 'ALTER TABLE @extschema@.x402_payments RENAME TO x402_payments_guide; '
-             'CREATE EXTENSION insforge_integrations SCHEMA @extschema@; '
-             'SELECT * FROM insforge_integrations.import_x402_payments(''@extschema@.x402_payments_guide'');';
+      ERRCODE = CASE WHEN has_function THEN 'duplicate_function' ELSE 'duplicate_table' END,
+      MESSAGE = CASE WHEN has_function THEN 'function @extschema@.requesting_user_id() already exists'
+                     ELSE 'relation @extschema@.x402_payments already exists' END,
+      DETAIL = concat_ws(' ',
+        CASE WHEN has_function THEN 'The extension creates a function with this name. If you rename the present function, policies and column defaults that use it follow.' END,
+        CASE WHEN has_table THEN 'The extension creates view @extschema@.x402_payments over its ledger. The present table of this name keeps its rows, and the import copies them.' END),
+      HINT = concat_ws(' ', 'BEGIN;',
+        CASE WHEN has_function THEN 'ALTER FUNCTION @extschema@.requesting_user_id() RENAME TO requesting_user_id_guide;' END,
+        CASE WHEN has_table THEN 'ALTER TABLE @extschema@.x402_payments RENAME TO x402_payments_guide;' END,
+        'CREATE EXTENSION insforge_integrations SCHEMA @extschema@;',
+        CASE WHEN has_function THEN 'SELECT * FROM insforge_integrations.adopt_requesting_user_id(''@extschema@.requesting_user_id_guide()'');' END,
+        CASE WHEN has_table THEN 'SELECT * FROM insforge_integrations.import_x402_payments(''@extschema@.x402_payments_guide'');' END,
+        'COMMIT;');
   END IF;
 END
 $$;

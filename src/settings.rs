@@ -15,6 +15,17 @@ pub enum IdentitySource {
     Verified,
 }
 
+/// What a statement does that drops the extension while its ledger has rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerDrop {
+    /// It is refused.
+    Refuse,
+    /// It first copies the rows into a table that is not the extension's.
+    Keep,
+    /// It drops the rows.
+    Lose,
+}
+
 /// All settings, each at its stored value or its default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -35,8 +46,8 @@ pub struct Settings {
     pub jwks_ca: Option<String>,
     /// Setting `allow_mock_settlements`: whether reservations can be settled without any money.
     pub allow_mock_settlements: bool,
-    /// Setting `allow_ledger_drop`: whether a ledger with rows can be dropped with the extension.
-    pub allow_ledger_drop: bool,
+    /// Setting `allow_ledger_drop`.
+    pub allow_ledger_drop: LedgerDrop,
     /// Setting `realtime`: whether each recorded settlement is published on channel
     /// `x402_payments`.
     pub realtime: bool,
@@ -53,7 +64,7 @@ impl Default for Settings {
             provider_token_header: "x-provider-token".to_owned(),
             jwks_ca: None,
             allow_mock_settlements: false,
-            allow_ledger_drop: false,
+            allow_ledger_drop: LedgerDrop::Refuse,
             realtime: false,
         }
     }
@@ -143,9 +154,14 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "allow_ledger_drop",
-        accepts: SWITCH,
+        accepts: "off, keep, on",
         apply: |settings, value| {
-            settings.allow_ledger_drop = switch(value)?;
+            settings.allow_ledger_drop = match value {
+                "off" => LedgerDrop::Refuse,
+                "keep" => LedgerDrop::Keep,
+                "on" => LedgerDrop::Lose,
+                _ => return None,
+            };
             Some(())
         },
     },

@@ -40,8 +40,9 @@ fn sql_blocks(page: &str) -> Vec<String> {
 }
 
 /// Replaces what only a reader has: a secret of their own instead of the example, the providers'
-/// keys, and a Better Auth server.
+/// keys, a Better Auth server, and PostgREST.
 const WHAT_ONLY_A_READER_HAS: &str = "
+    ALTER ROLE postgres SET pgrst.db_pre_request = 'insforge_integrations.pre_request';
     UPDATE insforge_integrations.jwt_secrets SET secret = encode(sha256(gen_random_uuid()::text::bytea), 'base64');
     UPDATE insforge_integrations.auth_providers SET jwks = '{\"keys\": []}', jwks_updated_at = now()
       WHERE jwks_url IS NOT NULL;
@@ -127,6 +128,41 @@ fn no_page_with_sql_is_left_out() {
     for page in WITHOUT_SQL {
         assert!(sql_blocks(page).is_empty(), "{page} has SQL");
     }
+}
+
+/// InsForge decrypts with its JWT secret unless ENCRYPTION_KEY is set. Therefore each page says that
+/// before it asks for a new JWT secret, and each line of a rule or hint has both.
+#[test]
+fn no_new_jwt_secret_without_an_encryption_key() {
+    let mut count = 0;
+    for directory in ["", "docs", "docs/templates", "sql", "sql/advisor"] {
+        for entry in std::fs::read_dir(repository().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = path.extension().and_then(|kind| kind.to_str());
+            let Some(kind @ ("md" | "sql")) = kind else {
+                continue;
+            };
+            let text = std::fs::read_to_string(&path).unwrap().replace('`', "");
+            let parts: Vec<String> = match kind {
+                "md" => vec![text.replace('\n', " ")],
+                _ => text.lines().map(str::to_owned).collect(),
+            };
+            for part in parts {
+                let asks = [
+                    "a new JWT_SECRET",
+                    "another JWT_SECRET",
+                    "InsForge a new secret",
+                ];
+                let Some(at) = asks.iter().filter_map(|words| part.find(words)).min() else {
+                    continue;
+                };
+                let told = if kind == "md" { &part[..at] } else { &part };
+                assert!(told.contains("ENCRYPTION_KEY"), "{}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 5, "{count}");
 }
 
 /// `docs/templates/provider.md` is the text of all guides: `{preset}` is the provider's preset, and

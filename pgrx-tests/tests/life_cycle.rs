@@ -106,7 +106,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
     let mut client = database.connect().unwrap();
     client
         .batch_execute(
-            "ALTER FUNCTION requesting_user_id() RENAME TO requesting_user_id_guide;
+            "ALTER FUNCTION requesting_user_id() RENAME TO requesting_user_id_guide; DROP TABLE x402_payments;
              CREATE EXTENSION insforge_integrations;
              SELECT insforge_integrations.adopt_requesting_user_id('requesting_user_id_guide()');
              SELECT insforge_integrations.configure('identity_source', 'verified');

@@ -48,6 +48,7 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function public.requesting_user_id() TO PUBLIC",
     "EXECUTE ON function public.reserve_x402_payment(pg_catalog.text,pg_catalog.jsonb,pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function public.settle_x402_reservation(pg_catalog.uuid,pg_catalog.jsonb,pg_catalog.text) TO project_admin",
+    "INSERT ON view public.x402_payments TO project_admin",
     "SELECT ON table insforge_integrations.x402_corrections TO project_admin",
     "SELECT ON view insforge_integrations.undelivered_x402_reservations TO project_admin",
     "SELECT ON view insforge_integrations.unsettled_x402_reservations TO project_admin",

@@ -66,8 +66,10 @@ $rule$
   FROM insforge_integrations.settings s
   WHERE s.name = 'identity_source' AND s.value = 'verified'
     AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
-                    WHERE c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+    -- PostgREST reads only settings of its role, not those of the database.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
 $rule$),
 ('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
 'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',

@@ -269,4 +269,22 @@ $rule$
             = (SELECT b.idempotency_key FROM insforge_integrations.x402_reservations b WHERE b.id = l.other_reservation))
     AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash IN (l.tx_hash, l.other_hash))
   ORDER BY l.created_at DESC LIMIT 20
+$rule$),
+('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
+'The rows that a restore would have lost are in a table beside the ledger. Totals, views and uniqueness do not count them. A transaction that was recorded before can be recorded again.',
+'Puts the rows back into the ledger and removes the table.',
+$rule$
+  SELECT 'insforge_integrations_kept.x402_ledger' AS affected_object, NULL AS detail,
+         'SELECT * FROM insforge_integrations.restore_kept_x402_ledger();' AS recommendation
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+  WHERE n.nspname = 'insforge_integrations_kept' AND c.relname = 'x402_ledger' AND c.relkind = 'r' AND o.rolsuper
+$rule$),
+('ledger_drop_allowed', 'warning', 'health', 'DROP EXTENSION loses the ledger',
+'A DROP EXTENSION, or a restore with pg_restore --clean, removes all records of payments.',
+'Switches allow_ledger_drop off. For a restore, set it to keep.',
+$rule$
+  SELECT 'allow_ledger_drop' AS affected_object, NULL AS detail,
+         'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
 $rule$);

@@ -91,4 +91,30 @@ $rule$
            format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
   FROM insforge_integrations.auth_providers p
   WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
 $rule$);

@@ -1,9 +1,10 @@
 -- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
 CREATE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment, set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret.',
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
     'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'Restart InsForge with PostgREST and Postgres. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
 COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
   'The steps that give InsForge a new JWT secret, for steps().';
 
@@ -37,7 +38,7 @@ $rule$
 $rule$),
 ('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
 'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. Then give InsForge a new JWT_SECRET, because the old one could be read, and call set_jwt_secret() with the new one.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
 $rule$
   WITH setting(name, value, place, reset) AS (
     SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
@@ -88,8 +89,8 @@ $rule$
      -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
      OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
 $rule$),
-('jwt_secret_missing', 'warning', 'health', 'Providers are registered, but there is no JWT secret',
-'exchange_provider_token() fails for every user. A dump does not contain the secret, so a restored database has none.',
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
 'Stores the secret again.',
 $rule$
   SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
@@ -97,18 +98,17 @@ $rule$
          insforge_integrations_internal.steps(
            'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
            'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If PostgREST''s pre-request verifies tokens and no token is exchanged, no secret is needed. Then forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;') AS recommendation
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
   FROM insforge_integrations.auth_providers p
   WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
     AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
     AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting s, unnest(s.setconfig) AS c(item)
-                    WHERE c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
   HAVING count(*) > 0
 $rule$),
 ('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
 'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. Then give InsForge a new JWT_SECRET, because the old one could be read, and call set_jwt_secret() with the new one.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
 $rule$
   WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
     SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
@@ -211,7 +211,7 @@ $rule$
                           CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
                           'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
                           'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too.') AS recommendation
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
   FROM insforge_integrations.auth_providers p
     JOIN insforge_integrations.session_secrets b ON b.provider = p.name
     JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))

@@ -33,7 +33,7 @@ $rule$
 $rule$),
 ('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
 'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set another one.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
 $rule$
   WITH logged (name, when_it_is, needs, instead) AS (VALUES
     ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),

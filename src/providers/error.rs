@@ -224,7 +224,8 @@ impl Error {
             ),
             Self::SecretMissing => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "Tokens must be signed with the secret with which InsForge verifies them.",
+                "Tokens must be signed with the secret with which InsForge verifies them. A dump does \
+                 not contain it, so a restored database has none.",
                 "As a superuser, call insforge_integrations.set_jwt_secret() with the JWT_SECRET of InsForge's environment, 32 bytes or more.",
             ),
             Self::InvalidTokenRequest { problem } => Report::new(

@@ -224,7 +224,7 @@ impl Error {
             Self::LedgerNotEmpty { content } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 content.as_str(),
-                "Dump the database first. Then, as a superuser: SELECT insforge_integrations.configure('allow_ledger_drop', 'on').",
+                "As a superuser: SELECT insforge_integrations.configure('allow_ledger_drop', 'keep'). The rows are then copied before they are dropped, and insforge_integrations.restore_kept_x402_ledger() puts them back, after a restore for example. With 'on' they would be lost.",
             ),
             Self::NotImportable { .. } => Report::new(
                 sqlstate::WRONG_OBJECT_TYPE,

@@ -25,6 +25,7 @@ pub struct Database<'a> {
 }
 
 const INSFORGE: &str = include_str!("../../fixtures/insforge.sql");
+const REALTIME: &str = include_str!("../../fixtures/realtime.sql");
 const GUIDE: &str = include_str!("../../fixtures/guide.sql");
 
 impl<'a> Database<'a> {
@@ -39,7 +40,7 @@ impl<'a> Database<'a> {
         }
         match fixture {
             Fixture::Empty | Fixture::InsForge => {}
-            Fixture::Guide => client.batch_execute(GUIDE)?,
+            Fixture::Guide => client.batch_execute(&format!("{REALTIME}{GUIDE}"))?,
             Fixture::Extension => client.batch_execute("CREATE EXTENSION insforge_integrations")?,
         }
         Ok(database)

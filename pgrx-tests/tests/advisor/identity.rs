@@ -208,7 +208,7 @@ fn exchanged_tokens_identify_nobody() {
         "SELECT insforge_integrations.configure('identity_source', 'claims')",
         "REVOKE EXECUTE ON FUNCTION public.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated",
         "DO $do$ BEGIN
-           EXECUTE format('ALTER DATABASE %I SET pgrst.db_pre_request = %L', current_database(), 'insforge_integrations.pre_request');
+           EXECUTE format('ALTER ROLE postgres IN DATABASE %I SET pgrst.db_pre_request = %L', current_database(), 'insforge_integrations.pre_request');
          END $do$",
     ] {
         superuser

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
+use insforge_integrations_tests::{Cluster, Fixture};
+
 use super::{Mistake, assert_found, findings};
 
 const KEYS: &str = r#"{"keys": [{"kty": "EC", "crv": "P-256", "use": "sig", "kid": "1", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
@@ -263,18 +265,17 @@ const REGISTERED: &str =
     "SELECT insforge_integrations.register_workos('client_1', name => 'it''s; -- \"x');
     SELECT insforge_integrations.register_auth0('x.auth0.com', 'api');";
 
+/// As in a restored database: suite restored_secrets has a real one.
 #[test]
 fn jwt_secret_missing() {
+    const LOST: &str =
+        "SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f');
+        DELETE FROM insforge_integrations.jwt_secrets;";
     let (mut superuser, found) = Mistake {
         rule: "jwt_secret_missing",
-        // PostgREST verifies by itself; nothing is exchanged.
-        near_miss: &format!(
-            r#"{REGISTERED}
-            DO $do$ BEGIN
-              EXECUTE format('ALTER DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request''', current_database());
-            END $do$;"#
-        ),
-        broken: REGISTERED,
+        // PostgREST verifies by itself; nothing was ever exchanged.
+        near_miss: REGISTERED,
+        broken: &format!("{REGISTERED} {LOST}"),
         affected: &["insforge_integrations.jwt_secrets"],
     }
     .is_found_with_steps();
@@ -286,6 +287,7 @@ fn jwt_secret_missing() {
         "UPDATE insforge_integrations.auth_providers SET enabled = false",
         "REVOKE EXECUTE ON FUNCTION public.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated",
         "SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f')",
+        "DELETE FROM insforge_integrations.stored_secrets WHERE name = 'jwt_secret'",
     ] {
         superuser
             .batch_execute(&format!("BEGIN; {mended}"))
@@ -293,4 +295,65 @@ fn jwt_secret_missing() {
         assert_found(&findings(&mut superuser, "jwt_secret_missing"), &[]);
         superuser.batch_execute("ROLLBACK").unwrap();
     }
+}
+
+#[test]
+fn pre_request_not_set() {
+    let set = |owner: &str| {
+        format!(
+            "{REGISTERED} DO $do$ BEGIN
+               EXECUTE format('ALTER {owner} SET pgrst.db_pre_request = ''check_request''', current_database());
+             END $do$;"
+        )
+    };
+    Mistake {
+        rule: "pre_request_not_set",
+        near_miss: &set("ROLE postgres IN DATABASE %I"),
+        // PostgREST does not read the settings of a database.
+        broken: &set("DATABASE %I"),
+        affected: &["role postgres"],
+    }
+    .is_found();
+}
+
+#[test]
+fn the_pre_request_is_set_for_the_role_of_postgrest() {
+    // Settings of roles hold for all databases of a server.
+    let cluster = Cluster::start().unwrap();
+    let database = cluster.database(Fixture::Extension).unwrap();
+    let mut superuser = database.connect().unwrap();
+    let rule = "pre_request_not_set";
+    superuser.batch_execute(REGISTERED).unwrap();
+    for (sign, role) in [
+        ("SELECT 1", "role postgres"),
+        ("CREATE ROLE authenticator LOGIN", "role authenticator"),
+        (
+            r#"CREATE ROLE "in""sforge" LOGIN; ALTER ROLE "in""sforge" SET pgrst.db_schemas = 'public'"#,
+            r#"role "in""sforge""#,
+        ),
+        (
+            "SET application_name = 'PostgREST 12.2.12'",
+            "role postgres",
+        ),
+    ] {
+        superuser.batch_execute(sign).unwrap();
+        let found = findings(&mut superuser, rule);
+        assert_found(&found, &[role]);
+        assert!(found[0].description.contains("exchanged either"));
+        superuser.batch_execute("BEGIN").unwrap();
+        superuser.batch_execute(&found[0].recommendation).unwrap();
+        assert_found(&findings(&mut superuser, rule), &[]);
+        superuser.batch_execute("ROLLBACK").unwrap();
+    }
+    superuser
+        .batch_execute(
+            "SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f')",
+        )
+        .unwrap();
+    let found = findings(&mut superuser, rule);
+    assert!(!found[0].description.contains("exchanged either"));
+    superuser
+        .batch_execute("UPDATE insforge_integrations.auth_providers SET enabled = false")
+        .unwrap();
+    assert_found(&findings(&mut superuser, rule), &[]);
 }

@@ -344,7 +344,7 @@ impl<'a> World<'a> {
             ("provider", texts(&["issuer", "better_auth", "insforge", "nobody"])),
             ("name", texts(&["issuer", "identity_source", "anon_role", "token_role", "token_ttl", "provider_token_header", "jwks_ca", "realtime", "allow_mock_settlements", "allow_ledger_drop", "token_audience",
                     "newchain"])),
-            ("value", texts(&["verified", "claims", "on", "off", "1 hour", "authenticated", "postgres", "x-token"])),
+            ("value", texts(&["verified", "claims", "on", "off", "keep", "1 hour", "authenticated", "postgres", "x-token"])),
             ("payment", payments.clone()),
             ("payload", payments),
             ("requirements", requirements.clone()),

@@ -2,6 +2,7 @@
 //! from npm. Without one, these tests say so and check nothing.
 
 mod backend;
+mod guides;
 mod header;
 mod rotation;
 #[path = "../real_postgrest/server.rs"]
@@ -75,6 +76,12 @@ impl InsForge {
         }
         register(&mut superuser, "clerk");
         register(&mut superuser, "workos");
+        superuser
+            .execute(
+                "SELECT insforge_integrations.set_jwt_secret($1)",
+                &[&SECRETS.jwt_secret],
+            )
+            .unwrap();
         Some(Self {
             checkout,
             database,

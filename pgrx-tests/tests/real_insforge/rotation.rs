@@ -33,12 +33,12 @@ fn a_new_jwt_secret_needs_an_encryption_key_first() {
     let by_header = who().bearer(ANON_KEY).header(HEADER, token);
     let read_secret = Call::get("/api/secrets/STRIPE").bearer(API_KEY);
 
-    superuser
-        .execute(
-            "SELECT insforge_integrations.set_jwt_secret($1)",
-            &[&SECRETS.jwt_secret],
-        )
-        .unwrap();
+    let account = json!({"email": "ada@example.com", "password": "a password for tests"});
+    let signed_in = backend.answer(&Call::post("/api/auth/users", &account).bearer(ANON_KEY));
+    let own_token = signed_in.body["accessToken"].as_str();
+    let own = Call::get("/api/auth/sessions/current")
+        .bearer(own_token.unwrap_or_else(|| panic!("{signed_in:?}")));
+    assert_eq!(backend.answer(&own).status, 200);
     let stored = json!({"key": "STRIPE", "value": "sk_test"});
     let stored = backend.answer(&Call::post("/api/secrets", &stored).bearer(API_KEY));
     assert_eq!(stored.status, 201, "{stored:?}");
@@ -97,6 +97,8 @@ fn a_new_jwt_secret_needs_an_encryption_key_first() {
     assert_eq!(decrypted, "{\"authorization\": \"x\"}");
     // The header needs no secret.
     assert_eq!(backend.answer(&by_header).body["user"], *user);
+    // InsForge signs its own users' access tokens with a stored key.
+    assert_eq!(backend.answer(&own).status, 200);
     // InsForge itself refuses tokens of the old secret from now on.
     assert_eq!(backend.answer(&who().bearer(old)).status, 401);
     // Until the extension has the new secret, InsForge refuses its tokens.

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::backend::{ANON_KEY, API_KEY};
 use super::server::{Answer, Call};
-use super::{HEADER, InsForge, SECRETS};
+use super::{HEADER, InsForge};
 
-const BY_PSQL: &str =
-    "ALTER ROLE postgres SET pgrst.db_pre_request = 'insforge_integrations.pre_request'";
+const BY_PSQL: &str = "ALTER ROLE postgres IN DATABASE db_0 SET pgrst.db_pre_request = 'insforge_integrations.pre_request'";
 
 #[test]
 fn by_psql_it_is_set_while_insforge_runs() {
@@ -56,7 +55,7 @@ fn by_psql_it_is_set_while_insforge_runs() {
         &|answer| answer.error() == (400, "3F000"),
     );
     reload(
-        "ALTER ROLE postgres RESET pgrst.db_pre_request",
+        "ALTER ROLE postgres IN DATABASE db_0 RESET pgrst.db_pre_request",
         &|answer| answer.body == json!("nobody"),
     );
 }
@@ -69,15 +68,13 @@ fn storage_and_realtime_need_an_exchanged_token() {
     };
     let (mut superuser, backend) = (insforge.superuser(), &insforge.backend);
     superuser
-        .batch_execute(&format!(
-            "SELECT insforge_integrations.set_jwt_secret('{}');
-             ALTER TABLE realtime.channels ENABLE ROW LEVEL SECURITY;
+        .batch_execute(
+            "ALTER TABLE realtime.channels ENABLE ROW LEVEL SECURITY;
              CREATE POLICY users ON realtime.channels FOR SELECT TO authenticated USING (requesting_user_id() IS NOT NULL);
              INSERT INTO realtime.channels (pattern, description) VALUES ('room', '');
              CREATE POLICY own_files ON storage.objects TO authenticated
                USING (uploaded_by = requesting_user_id()) WITH CHECK (uploaded_by = requesting_user_id())",
-            SECRETS.jwt_secret
-        ))
+        )
         .unwrap();
     let bucket = Call::post(
         "/api/storage/buckets",

@@ -142,10 +142,16 @@ fn cors_allows_the_header() {
 #[test]
 fn the_setting_of_a_role_holds_after_reload_config() {
     for program in programs() {
-        let cluster = Cluster::start().unwrap();
-        let database = cluster.database(Fixture::Extension).unwrap();
+        let database = shared_cluster().database(Fixture::Extension).unwrap();
+        let name = database.name();
         let mut superuser = database.connect().unwrap();
         register(&mut superuser, "clerk");
+        // PostgREST does not read the settings of a database.
+        superuser
+            .batch_execute(&format!(
+                "ALTER DATABASE {name} SET pgrst.db_pre_request = '{OURS}'"
+            ))
+            .unwrap();
         let without = [ENVIRONMENT[0], ENVIRONMENT[2]];
         let server = Server::start_with(program, &database, &without);
         let call = Call::get("/rpc/requesting_user_id");
@@ -154,7 +160,7 @@ fn the_setting_of_a_role_holds_after_reload_config() {
         assert_eq!(server.answer(&call).body, Value::Null);
         superuser
             .batch_execute(&format!(
-                "ALTER ROLE postgres SET pgrst.db_pre_request = '{OURS}'; NOTIFY pgrst, 'reload config'"
+                "ALTER ROLE postgres IN DATABASE {name} SET pgrst.db_pre_request = '{OURS}'; NOTIFY pgrst, 'reload config'"
             ))
             .unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -163,7 +169,7 @@ fn the_setting_of_a_role_holds_after_reload_config() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         // A role's setting is in no dump of the database.
-        let dump = cluster
+        let dump = shared_cluster()
             .client_command("pg_dump")
             .arg(database.name())
             .output()

@@ -1,4 +1,5 @@
-//! Runs before the extension is dropped: refuses to drop a ledger with rows, and ends the cron job.
+//! Runs before the extension is dropped: refuses to drop a ledger with rows or keeps the rows, and ends
+//! the cron job.
 
 use pgrx::prelude::*;
 
@@ -6,6 +7,7 @@ use crate::error::Error;
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::pg::sys::drop_statement::Dropped;
+use crate::settings::LedgerDrop;
 use crate::x402;
 
 /// The body of event trigger function `keep_x402_ledger`, before a DROP.
@@ -18,8 +20,15 @@ pub(crate) fn check(dropped: Dropped) -> Result<()> {
     if !drops_extension {
         return Ok(());
     }
-    if !settings::current()?.allow_ledger_drop {
-        require_empty_ledger()?;
+    if let Some(content) = content()? {
+        match settings::current()?.allow_ledger_drop {
+            LedgerDrop::Refuse => return Err(x402::Error::LedgerNotEmpty { content }.into()),
+            LedgerDrop::Keep => {
+                Spi::run("SELECT insforge_integrations_internal.keep_x402_ledger_rows()")
+                    .map_err(Error::bug)?;
+            }
+            LedgerDrop::Lose => {}
+        }
     }
     unschedule()
 }
@@ -37,7 +46,8 @@ fn unschedule() -> Result<()> {
     .map_err(Error::bug)
 }
 
-fn require_empty_ledger() -> Result<()> {
+/// The rows that would be gone, in a sentence.
+fn content() -> Result<Option<String>> {
     let content = Spi::get_one::<String>(
         "SELECT pg_catalog.format('It has %s settlements and %s reservations, which would be gone.', s.n, r.n)
          FROM (SELECT pg_catalog.count(*) AS n FROM insforge_integrations.x402_settlements) s,
@@ -45,8 +55,8 @@ fn require_empty_ledger() -> Result<()> {
          WHERE s.n OPERATOR(pg_catalog.+) r.n OPERATOR(pg_catalog.>) 0",
     );
     match content {
-        Ok(Some(content)) => Err(x402::Error::LedgerNotEmpty { content }.into()),
-        Ok(None) | Err(pgrx::spi::Error::InvalidPosition) => Ok(()),
+        Ok(content) => Ok(content),
+        Err(pgrx::spi::Error::InvalidPosition) => Ok(None),
         Err(error) => Err(Error::bug(error)),
     }
 }

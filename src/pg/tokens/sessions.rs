@@ -31,6 +31,9 @@ pub(crate) static SESSION_SECRETS: TableCache<HashMap<String, String>> =
             .collect())
     });
 
+const NO_SESSION_SECRET: &str = "It is a session cookie, and Better Auth is registered without session_secret. \
+     A dump does not contain that secret, so a restored database has none.";
+
 /// The grant of a session's credential. `None` for a JSON Web Token, and if no provider accepts
 /// sessions.
 pub(crate) fn session_grant(
@@ -43,19 +46,22 @@ pub(crate) fn session_grant(
     }
     let registry = REGISTRY.current()?;
     let secrets = SESSION_SECRETS.current()?;
-    let mut providers: Vec<(&str, &Provider, &Place)> = registry
+    let (mut providers, without_secret): (Vec<_>, Vec<_>) = registry
         .iter()
         .filter(|(name, found)| match provider {
             Some(wanted) => *name == wanted,
             None => found.enabled,
         })
-        .filter(|(name, found)| found.allow_bare_sessions || secrets.contains_key(*name))
         .filter_map(|(name, found)| match &found.keys {
             Keys::BetterAuth(place) => Some((name.as_str(), &**found, place)),
             Keys::Stored(_) => None,
         })
-        .collect();
+        .partition(|(name, found, _)| found.allow_bare_sessions || secrets.contains_key(*name));
     if providers.is_empty() {
+        let is_cookie = matches!(Credential::parse(credential), Ok(Credential::Signed { .. }));
+        if is_cookie && !without_secret.is_empty() {
+            return Err(Rejection::new(RejectionReason::Malformed, NO_SESSION_SECRET).into());
+        }
         return Ok(None);
     }
     providers.sort_unstable_by_key(|(name, _, _)| *name);

@@ -39,6 +39,31 @@ fn mock_mode_on() {
 }
 
 #[test]
+fn ledger_drop_allowed() {
+    Mistake {
+        rule: "ledger_drop_allowed",
+        near_miss: "SELECT insforge_integrations.configure('allow_ledger_drop', 'keep')",
+        broken: "SELECT insforge_integrations.configure('allow_ledger_drop', 'on')",
+        affected: &["allow_ledger_drop"],
+    }
+    .is_found_and_mended();
+}
+
+#[test]
+fn kept_ledger_not_put_back() {
+    Mistake {
+        rule: "kept_ledger_not_put_back",
+        near_miss: "CREATE SCHEMA insforge_integrations_kept AUTHORIZATION anon; SET ROLE anon;
+                    CREATE TABLE insforge_integrations_kept.x402_ledger (); RESET ROLE",
+        broken: "SELECT record_x402_settlement('0x' || repeat('ab', 32), '0x' || repeat('b', 40), '/', '1');
+                 SELECT insforge_integrations.configure('allow_ledger_drop', 'keep');
+                 DROP EXTENSION insforge_integrations; CREATE EXTENSION insforge_integrations",
+        affected: &["insforge_integrations_kept.x402_ledger"],
+    }
+    .is_found_and_mended();
+}
+
+#[test]
 fn mock_payments() {
     let near_miss = format!(
         "{SETTLE}

@@ -1,5 +1,8 @@
 //! In a database that followed the guides, existing policies get this extension's implementation.
 
+mod inserts;
+mod moving;
+
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
 use postgres::Client;
