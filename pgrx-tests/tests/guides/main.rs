@@ -1,5 +1,8 @@
 //! The code of the guides, `docs/clients/*.ts`, with the real packages that it imports.
 
+mod better_auth;
+mod next;
+mod pages;
 mod shared;
 mod types;
 
@@ -14,8 +17,8 @@ const SECRET: &str = "insforge's JWT_SECRET, 32 bytes or more";
 struct Users {
     /// The ids of Ada and Ben.
     ids: [String; 2],
-    /// A token of Ada, a second token of Ada, and a token of Ben.
-    tokens: [String; 3],
+    /// Two tokens of Ada, one of Ben, and an expired one of Ada.
+    tokens: [String; 4],
     jwks: String,
 }
 
@@ -37,12 +40,17 @@ fn users_of(superuser: &mut Client, provider: &str) -> Users {
     let last = letters.last_mut().unwrap();
     *last = if *last == '0' { '1' } else { '0' };
     let ben: String = letters.into_iter().collect();
-    let wanted: Vec<Value> = [(&ada, "1"), (&ada, "2"), (&ben, "3")]
+    let expired = node::now() - 60;
+    let wanted: Vec<Value> = [(&ada, 1), (&ada, 2), (&ben, 3), (&ada, 4)]
         .into_iter()
-        .map(|(user, id)| {
+        .map(|(user, number)| {
             let mut claims = claims.clone();
             claims["sub"] = json!(user);
-            claims["jti"] = json!(id);
+            claims["jti"] = json!(number.to_string());
+            if number == 4 {
+                claims["iat"] = json!(expired - 300);
+                claims["exp"] = json!(expired);
+            }
             json!({"alg": header["alg"], "kid": header["kid"], "header": header, "claims": claims})
         })
         .collect();

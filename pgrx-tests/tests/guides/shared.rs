@@ -13,7 +13,7 @@ fn seen() -> &'static (Value, [String; 2]) {
     SEEN.get_or_init(|| {
         let (database, mut superuser) = prepared();
         let users = users_of(&mut superuser, "workos");
-        let [ada, again, ben] = &users.tokens;
+        let [ada, again, ben, _] = &users.tokens;
         let arguments = [socket(), database.name(), SECRET, ada, again, ben];
         (run("shared.mjs", &arguments), users.ids)
     })
