@@ -1,6 +1,7 @@
 // The code that all guides share, with the real @insforge/sdk: the token in the header, and the exchange. Prints what was
 // seen as one JSON object; the suite says what is right.
-// usage: node guides/shared.mjs PGHOST_SOCKET_DIR DATABASE SECRET ADA ADA_AGAIN BEN [POSTGREST_URL]   (tokens of workos)
+// usage: node guides/shared.mjs PGHOST_SOCKET_DIR DATABASE SECRET ADA ADA_AGAIN BEN PROVIDER [POSTGREST_URL]
+//   ADA, ADA_AGAIN, BEN   tokens of the provider's users
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -9,7 +10,7 @@ import { createClient } from "@insforge/sdk";
 import { anonKey, startApi } from "../insforge_api.mjs";
 import { compiledCode } from "./code.mjs";
 
-const [host, database, secret, ada, adaAgain, ben, postgrest] = process.argv.slice(2);
+const [host, database, secret, ada, adaAgain, ben, provider, postgrest] = process.argv.slice(2);
 const api = await startApi({ host, database, secret, postgrest });
 process.env.NEXT_PUBLIC_INSFORGE_URL = api.url;
 process.env.NEXT_PUBLIC_INSFORGE_ANON_KEY = anonKey;
@@ -99,12 +100,12 @@ async function twentyRequests(prepare) {
 }
 const moduleLevel = createClient({ baseUrl: api.url, anonKey, isServerMode: true });
 seen.wrong_with_a_client_of_the_module = await twentyRequests(async () => {
-  const { access_token } = await exchange(await tokenOfRequest(), "workos");
+  const { access_token } = await exchange(await tokenOfRequest(), provider);
   moduleLevel.setAccessToken(access_token);
   return moduleLevel;
 });
 seen.wrong_with_the_header = await twentyRequests(async () => insforgeFor(tokenOfRequest));
-seen.wrong_with_the_exchange = await twentyRequests(() => exchangedClient("workos", tokenOfRequest));
+seen.wrong_with_the_exchange = await twentyRequests(() => exchangedClient(provider, tokenOfRequest));
 
 // The exchange in a page.
 const exchanges = () => api.requests.filter(([, path]) => path.endsWith("/exchange_provider_token")).length;
@@ -113,7 +114,7 @@ async function counted(task) {
   const answer = await task();
   return [answer, exchanges() - before];
 }
-const page = exchangedSession("workos", getToken);
+const page = exchangedSession(provider, getToken);
 const use = () => counted(async () => whoami(await page.client()));
 seen.page = {};
 token = null;
@@ -155,7 +156,7 @@ token = "not.a.token";
 seen.page.refused = await failure(page.client());
 seen.page.after_refused = await whoami(held);
 token = null;
-seen.exchanged_client_of_nobody = await whoami(await exchangedClient("workos", getToken));
+seen.exchanged_client_of_nobody = await whoami(await exchangedClient(provider, getToken));
 
 await api.stop();
 console.log(JSON.stringify(seen));

@@ -16,12 +16,18 @@ fn statements(base_url: &str, secret: &str) -> Vec<String> {
         .map(|rest| {
             let block = rest.split("```").next().unwrap();
             block
-                .replace("'better_auth')", "'public')")
+                .replace(
+                    "seal_better_auth('better_auth')",
+                    "seal_better_auth('public')",
+                )
                 .replace("schema_name => 'better_auth'", "schema_name => 'public'")
                 .replace("better_auth.\"user\"", "public.\"user\"")
                 .replace("https://app.example.com", base_url)
                 .replace("BETTER_AUTH_SECRET, another one than InsForge''s", secret)
-                .replace("the JWT_SECRET of InsForge, 32 bytes or more", &SECRET.replace('\'', "''"))
+                .replace(
+                    "the JWT_SECRET of InsForge, 32 bytes or more",
+                    &SECRET.replace('\'', "''"),
+                )
         })
         .collect()
 }

@@ -1,9 +1,10 @@
 //! The code for servers in a real Next.js server, with the providers' real packages, and with their
 //! clouds played by `clients/guides/next.mjs`.
 
+use insforge_integrations_tests::two_users::two_users;
 use serde_json::{Map, Value, json};
 
-use super::{SECRET, prepared, run, socket, users_of};
+use super::{SECRET, prepared, run, socket};
 
 const PROVIDERS: [&str; 5] = ["auth0", "clerk", "kinde", "stytch", "workos"];
 
@@ -15,7 +16,7 @@ fn every_providers_users_read_their_own_rows_on_the_server() {
     let users: Map<String, Value> = PROVIDERS
         .into_iter()
         .map(|provider| {
-            let users = users_of(&mut superuser, provider);
+            let users = two_users(&mut superuser, provider);
             let document = json!({"ids": users.ids, "tokens": users.tokens, "jwks": users.jwks});
             (provider.to_owned(), document)
         })

@@ -71,7 +71,10 @@ fn guide(provider: &str) -> String {
     let mut values = code(provider);
     values.insert("preset".to_owned(), provider.to_owned());
     for (name, text) in [
-        ("keys", "SELECT * FROM insforge_integrations.refresh_provider_jwks('{preset}');"),
+        (
+            "keys",
+            "SELECT * FROM insforge_integrations.refresh_provider_jwks('{preset}');",
+        ),
         ("request", ""),
         ("get", "getToken"),
     ] {
@@ -136,11 +139,21 @@ fn every_line_and_every_file_is_used() {
             assert!(names.split(' ').any(|known| known == name), "{name}");
         }
         let page = guide(&provider);
-        for file in code(&provider).keys().filter(|name| !name.starts_with("exchange")) {
+        for file in code(&provider)
+            .keys()
+            .filter(|name| !name.starts_with("exchange"))
+        {
             let is_own = docs().join(format!("clients/{provider}_{file}")).exists();
             assert!(!is_own || !page.contains(&format!("{{{file}}}")), "{file}");
         }
-        for name in names.split(' ').chain(["preset", "after", "table", "more", "server.ts", "browser.ts"]) {
+        for name in names.split(' ').chain([
+            "preset",
+            "after",
+            "table",
+            "more",
+            "server.ts",
+            "browser.ts",
+        ]) {
             assert!(!page.contains(&format!("{{{name}}}")), "{provider}: {name}");
         }
     }
@@ -153,6 +166,9 @@ fn every_preset_has_its_lines() {
     for preset in presets() {
         let page = preset.trim_end_matches("_b2b");
         let is_general = ["custom", "oidc_provider"].contains(&page);
-        assert!(is_general || with_lines.iter().any(|name| name == page), "{page}");
+        assert!(
+            is_general || with_lines.iter().any(|name| name == page),
+            "{page}"
+        );
     }
 }

@@ -3,18 +3,19 @@
 
 use std::sync::OnceLock;
 
+use insforge_integrations_tests::two_users::two_users;
 use serde_json::{Value, json};
 
-use super::{SECRET, prepared, run, socket, users_of};
+use super::{SECRET, prepared, run, socket};
 
 /// What `clients/guides/shared.mjs` saw, and the ids of Ada and Ben.
 fn seen() -> &'static (Value, [String; 2]) {
     static SEEN: OnceLock<(Value, [String; 2])> = OnceLock::new();
     SEEN.get_or_init(|| {
         let (database, mut superuser) = prepared();
-        let users = users_of(&mut superuser, "workos");
+        let users = two_users(&mut superuser, "workos");
         let [ada, again, ben, _] = &users.tokens;
-        let arguments = [socket(), database.name(), SECRET, ada, again, ben];
+        let arguments = [socket(), database.name(), SECRET, ada, again, ben, "workos"];
         (run("shared.mjs", &arguments), users.ids)
     })
 }
