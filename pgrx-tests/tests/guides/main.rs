@@ -1,6 +1,7 @@
 //! The code of the guides, `docs/clients/*.ts`, with the real packages that it imports.
 
 mod better_auth;
+mod browser;
 mod next;
 mod pages;
 mod shared;
