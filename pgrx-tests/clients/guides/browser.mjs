@@ -96,6 +96,35 @@ const tests = {
       window.happyDOM.setURL(`${site}/`);
     }
   },
+  async kinde() {
+    const { KindeProvider, useKindeAuth } = await import("@kinde-oss/kinde-auth-react");
+    const properties = { domain: "https://example.kinde.com", clientId: "0123456789abcdef0123456789abcdef", redirectUri: site };
+    let address;
+    Object.defineProperty(document, "location", { get: () => window.location, set: (url) => { address = new URL(url); } });
+    for (const [name, token] of Object.entries({ ada, ben })) {
+      cloud = () => ({ status: 404 });
+      let page = await rendered(KindeProvider, properties, useKindeAuth);
+      await page.until(({ isLoading }) => !isLoading);
+      seen[`${name}_before`] = await notes(page.newest.insforge);
+      await page.newest.of.login();
+      page.end();
+      cloud = (url) => url.pathname !== "/oauth2/token" ? { status: 404 } : {
+        access_token: token, refresh_token: "refresh", expires_in: 600,
+        id_token: jwt({ iss: "https://example.kinde.com", sub: name, aud: [properties.clientId], exp: Math.floor(Date.now() / 1000) + 600 }),
+      };
+      window.happyDOM.setURL(`${site}/?code=${name}&state=${address.searchParams.get("state")}`);
+      page = await rendered(KindeProvider, properties, useKindeAuth);
+      await page.until(({ isAuthenticated }) => isAuthenticated);
+      await new Promise((later) => setTimeout(later, 50));
+      seen[name] = await notes(page.newest.insforge);
+      await page.newest.of.logout();
+      await page.until(({ isAuthenticated }) => !isAuthenticated);
+      await new Promise((later) => setTimeout(later, 50));
+      seen[`${name}_after`] = await notes(page.newest.insforge);
+      page.end();
+      window.happyDOM.setURL(`${site}/`);
+    }
+  },
   async stytch() {
     const { stytch, insforge } = await import(`${code}/stytch_browser.mjs`);
     let current;

@@ -14,12 +14,14 @@ fn seen(provider: &str) -> Value {
 }
 
 #[test]
-fn auth0s_users_read_their_own_rows_until_they_sign_out() {
+fn auth0s_and_kindes_users_read_their_own_rows_until_they_sign_out() {
     let expected = json!({
         "ada_before": [], "ada": ["by ada"], "ada_after": [],
         "ben_before": [], "ben": ["by ben"], "ben_after": [],
     });
-    assert_eq!(seen("auth0"), expected);
+    for provider in ["auth0", "kinde"] {
+        assert_eq!(seen(provider), expected, "{provider}");
+    }
 }
 
 #[test]
