@@ -198,6 +198,8 @@ for (const provider of providers) {
       return JSON.stringify(body) === JSON.stringify(of[name]);
     }));
     of.wrong = answers.filter((isRight) => !isRight).length;
+    // The code for pages is rendered on the server, too.
+    if (["clerk", "workos"].includes(provider)) of.page = /<p>function<\/p>/.test((await browsers.ada.get(`/${provider}/page`)).body);
     if (provider === "stytch") of.expired = (await (await signedIn("expired")).get("/stytch/notes")).body;
   } catch (error) {
     seen[provider] = String(error.stack);
