@@ -7,4 +7,4 @@ COMMENT ON FUNCTION exchange_provider_token(text, text) IS
 CREATE FUNCTION insforge_integrations.pre_request() RETURNS void
   LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
 COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-  'For PostgREST''s db-pre-request. Reads a provider''s token from the request header that setting provider_token_header names. An anonymous request becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+  'For PostgREST''s db-pre-request. Reads a provider''s token from the request header that setting provider_token_header names. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';

@@ -5,7 +5,7 @@ COMMENT ON SCHEMA insforge_integrations_internal IS
   'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
+  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
 COMMENT ON FUNCTION insforge_integrations_internal.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.provider_registration(text, jsonb) IS
@@ -26,8 +26,10 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, js
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
   'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
+COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
+  'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. No other function of this extension fetches anything.';
+  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
   'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
@@ -121,6 +123,7 @@ BEGIN
     @extschema@.requesting_org_id(),
     @extschema@.requesting_org_role(),
     @extschema@.requesting_permissions(),
+    @extschema@.requesting_claims(),
     insforge_integrations.verify_provider_jwt(text, text),
     insforge_integrations.inspect_provider_jwt(text, text),
     insforge_integrations.authenticate(text, text),
@@ -147,7 +150,7 @@ BEGIN
   FOR statement IN
     SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.function, r.rolname)
       FROM (VALUES
-        ('@extschema@.exchange_provider_token(text, text)', '{anon, authenticated, project_admin}'::name[]),
+        ('@extschema@.exchange_provider_token(text, text)', insforge_integrations_internal.client_roles() || '{project_admin}'),
         ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
         ('insforge_integrations.advise()', '{project_admin}'),
         ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
@@ -177,7 +180,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again.';
+  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
 
 DROP FUNCTION insforge_integrations_internal.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();

@@ -17,3 +17,8 @@ CREATE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
 COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
   'The requesting user''s permissions, as the provider spells them (Clerk: org:feature:permission). NULL if the token says nothing about permissions, empty if it grants none.';
+
+CREATE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
+COMMENT ON FUNCTION @extschema@.requesting_claims() IS
+  'All claims of the requesting user, for RLS policies: those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';

@@ -5,6 +5,7 @@ CREATE TABLE insforge_integrations.auth_providers (
   issuers             text[] NOT NULL,
   key_source          text NOT NULL,
   jwks_url            text,
+  discovery_url       text,
   algorithms          text[] NOT NULL,
   audience_rule       text NOT NULL,
   audiences           text[] NOT NULL,
@@ -20,6 +21,10 @@ CREATE TABLE insforge_integrations.auth_providers (
   allow_uuid_subjects boolean NOT NULL,
   allow_bare_sessions boolean NOT NULL,
   better_auth_names   jsonb,
+  passed_claims       text[] NOT NULL DEFAULT '{}',
+  org_id_claim        text,
+  org_role_claim      text,
+  permissions_claim   text,
   jwks                jsonb,
   jwks_updated_at     timestamptz,
   created_at          timestamptz NOT NULL DEFAULT now(),
@@ -32,6 +37,7 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether token
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
@@ -45,6 +51,10 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text b
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');

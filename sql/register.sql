@@ -1,21 +1,25 @@
 CREATE FUNCTION insforge_integrations_internal.store_auth_provider(
-    provider text, preset text, arguments jsonb, session_secret text DEFAULT NULL)
+    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   wanted insforge_integrations.auth_providers;
+  present jsonb;
   other text;
   refused text;
 BEGIN
+  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
+  -- NULL leaves what the provider's row has.
+  SELECT jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)) INTO kept FROM jsonb_each(kept) k;
   wanted := jsonb_populate_record(
     NULL::insforge_integrations.auth_providers,
-    insforge_integrations_internal.provider_registration(preset, arguments));
-  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
   SELECT p.name INTO other FROM insforge_integrations.auth_providers p
     WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
-  refused := CASE
+  refused := coalesce(CASE
     WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
     -- register_better_auth() makes this pattern for users with integer ids.
     WHEN wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL THEN (
@@ -26,7 +30,11 @@ BEGIN
     WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
     -- Messages repeat names. A token or a payment is longer.
     WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
-  END;
+  END, (
+    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
+      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
@@ -36,85 +44,103 @@ BEGIN
   END IF;
 
   INSERT INTO insforge_integrations.auth_providers AS stored (
-      name, preset, issuers, key_source, jwks_url, algorithms, audience_rule, audiences, authorized_parties,
+      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
       required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names)
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
+      passed_claims, org_id_claim, org_role_claim, permissions_claim)
     VALUES (
-      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.algorithms,
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
       wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.required_claims,
       wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
       wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
-      wanted.allow_bare_sessions, wanted.better_auth_names)
+      wanted.allow_bare_sessions, wanted.better_auth_names,
+      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
     ON CONFLICT (name) DO UPDATE SET
       -- The keys stay only if they are from the same source.
       jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
       jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
       updated_at = now(),
       preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
-      jwks_url = excluded.jwks_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
       audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
       required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
       token_types = excluded.token_types, token_categories = excluded.token_categories,
       max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
       subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
       allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
-      better_auth_names = excluded.better_auth_names
+      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
+      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
+      permissions_claim = excluded.permissions_claim
     RETURNING * INTO wanted;
   DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
   INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
   RETURN wanted;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, text) IS
-  'Stores the rules that a preset makes of its arguments, for the functions register_....';
+COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
+  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
 
 CREATE FUNCTION insforge_integrations.register_clerk(
-    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk')
+    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
-    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences));
-COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens.';
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[]) IS
+  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_auth0(
-    domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0')
+    domain text, audience text, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
+    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'custom_domains', custom_domains));
-COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. custom_domains: other domains at which users sign in to the same tenant.';
+    'domain', domain, 'audience', audience, 'custom_domains', custom_domains), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text) IS
+  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_workos(
-    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos')
+    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
-    'client_id', client_id, 'issuers', issuers));
-COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones.';
+    'client_id', client_id, 'issuers', issuers),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
+  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_kinde(
-    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde')
+    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties));
-COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp").';
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[]) IS
+  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_stytch(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch')
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url));
-COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one.';
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
+  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b')
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url));
-COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text) IS
-  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch().';
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
+  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb) RETURNS jsonb
   LANGUAGE plpgsql STABLE
@@ -163,7 +189,8 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb
 CREATE FUNCTION insforge_integrations.register_better_auth(
     base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
     allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}')
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN (
     SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
@@ -172,24 +199,58 @@ CREATE FUNCTION insforge_integrations.register_better_auth(
       'id_type', (SELECT format_type(a.atttypid, NULL)
                   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                   WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
-                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))), session_secret)
+                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
+      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
     FROM insforge_integrations_internal.better_auth_names(schema_name, names) AS found(names));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found.';
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[]) IS
+  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
     algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
     forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
-    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT 5, subject_pattern text DEFAULT NULL,
-    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false)
+    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
+    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
+    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL)
   RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
   RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
     'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
     'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
     'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'leeway_seconds', leeway_seconds,
-    'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
-    'allow_uuid_subjects', allow_uuid_subjects));
-COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean) IS
-  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too.';
+    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
+    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text) IS
+  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
+
+CREATE FUNCTION insforge_integrations.register_oidc_provider(
+    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
+    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
+    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
+    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
+    permissions_claim text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stored insforge_integrations.auth_providers;
+BEGIN
+  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
+    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
+    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+  -- A failed fetch of the keys is a warning, and the next refresh tries again.
+  PERFORM insforge_integrations.refresh_provider_jwks(name);
+  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
+  RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
+  'Trusts the access tokens of an issuer that has a discovery document (OpenID Connect Discovery 1.0), such as Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra or Supabase Auth. It fetches the document and then the keys. issuer: "iss" of the tokens. audience, audiences: "aud" of your application''s tokens. authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp"). One of these three is required. required_claims, forbidden_claims: names, or name=value. token_types: "typ" of the header; default JWT, at+jwt or none. subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>. For user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects. org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles. leeway_seconds, passed_claims and these: NULL leaves them as they are. All arguments but the first are columns of auth_providers.';

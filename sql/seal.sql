@@ -109,7 +109,7 @@ BEGIN
       FROM held h, aclexplode(h.acl) x,
            LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
       WHERE x.grantee <> h.owner
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) IN ('anon', 'authenticated'))
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
       GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
       ORDER BY h.kind, h.name, g.grantee
   LOOP
@@ -132,7 +132,7 @@ BEGIN
            string_agg(DISTINCT x.privilege_type, ', ') AS privileges
       FROM pg_default_acl d, aclexplode(d.defaclacl) x
       WHERE d.defaclnamespace = schema_oid AND NOT is_shared
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) IN ('anon', 'authenticated'))
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
       GROUP BY 1, 2, 3
       ORDER BY 1, 2, 3
   LOOP
@@ -146,7 +146,7 @@ BEGIN
   -- REVOKE does not undo membership in another role, or ownership.
   FOR target IN
     SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.oid = ANY (sealed) AND r.rolname IN ('anon', 'authenticated')
+      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
         AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
         AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
              OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
@@ -166,4 +166,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all privileges of PUBLIC, anon and authenticated on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+  'Revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';

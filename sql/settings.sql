@@ -31,7 +31,18 @@ AS $$
   FROM (SELECT role) given(name) LEFT JOIN pg_roles r ON r.rolname = given.name
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.token_role_problem(text) IS
-  'Says in a sentence why a role cannot be token_role: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL if it can.';
+  'Says in a sentence why a role cannot be token_role or anon_role: it does not exist, or row level security does not hold for it or for a role that it is a member of. NULL if it can.';
+
+CREATE FUNCTION insforge_integrations_internal.client_roles() RETURNS text[]
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT ARRAY['anon', 'authenticated'] || ARRAY(
+    SELECT s.value FROM insforge_integrations.settings s
+    WHERE s.name IN ('anon_role', 'token_role') AND s.value NOT IN ('anon', 'authenticated') ORDER BY s.name)
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.client_roles() IS
+  'The roles of users'' requests: anon, authenticated, and those of settings anon_role and token_role.';
 
 -- Adds the triggers that keep sessions' copies of a table up to date. Only the install script uses it, and drops it.
 CREATE FUNCTION insforge_integrations_internal.watch_for_table_caches(watched regclass) RETURNS void

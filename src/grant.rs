@@ -15,16 +15,11 @@ use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::jwt::verify::Verified;
 use crate::providers::Error;
 use crate::providers::better_auth::session::Session;
+use crate::providers::mapping::{ISSUER_CLAIMS, Mapping};
 use crate::report::Bug;
 
 /// A claims set. Each value is its JSON text, so no number is rounded.
 pub type ClaimsSet = BTreeMap<String, Box<RawValue>>;
-
-/// Claims that only the issuer sets: the user, the audience, the role and the times. `type` marks
-/// InsForge's refresh tokens, and `provider` names the provider that verified the user.
-const RESERVED_CLAIMS: [&str; 9] = [
-    "iss", "sub", "aud", "exp", "nbf", "iat", "role", "type", "provider",
-];
 
 /// The longest user id. No provider gives longer ones.
 const MAX_USER_ID_BYTES: usize = 255;
@@ -40,6 +35,8 @@ pub struct Grant {
     pub email: Option<String>,
     /// `act` (RFC 8693 section 4.1): the person who acts in the user's place.
     pub actor: Option<Box<RawValue>>,
+    /// The claims that the provider's registration passes on.
+    pub passed: ClaimsSet,
     /// The end, in seconds since 1970.
     pub ends: f64,
 }
@@ -64,6 +61,7 @@ pub struct Vouched {
     pub identity: Identity,
     email: Option<String>,
     actor: Actor,
+    passed: ClaimsSet,
 }
 
 /// The person who acts in the user's place.
@@ -76,20 +74,21 @@ enum Actor {
 }
 
 impl Vouched {
-    /// Reads a verified token.
+    /// Reads a verified token of a provider with this mapping.
     #[must_use]
-    pub fn read(verified: &Verified) -> Self {
+    pub fn read(verified: &Verified, mapping: &Mapping) -> Self {
         // The second name is Better Auth's, which puts the row of its user table into the token.
         let is_verified = ["email_verified", "emailVerified"]
             .iter()
             .any(|name| verified.claims.get(*name) == Some(&Value::Bool(true)));
         let email = verified.claims.get("email").and_then(Value::as_str);
         Self {
-            identity: Identity::from_token(verified),
+            identity: Identity::from_token(verified, mapping),
             email: email
                 .filter(|email| is_verified && !email.is_empty())
                 .map(str::to_owned),
             actor: Actor::read(verified),
+            passed: mapping.passed(verified.text),
         }
     }
 }
@@ -131,6 +130,7 @@ impl Grant {
             identity: vouched.identity.clone(),
             email: vouched.email.clone(),
             actor,
+            passed: vouched.passed.clone(),
             ends,
         })
     }
@@ -160,6 +160,8 @@ impl Grant {
             identity: Identity::new(Some(user_id), session.membership()),
             email: session.verified_email(),
             actor,
+            // A session has no token's claims.
+            passed: ClaimsSet::new(),
             ends: session.row.expires_at as f64,
         })
     }
@@ -187,7 +189,8 @@ impl Grant {
     pub fn claims(&self, issuer: IssuerClaims) -> Result<ClaimsSet, Error> {
         let identity = &self.identity;
         let user_id = identity.user_id.as_deref().unwrap_or_default();
-        let mut claims = issuer_claims(user_id, issuer)?;
+        let mut claims = self.passed.clone();
+        claims.extend(issuer_claims(user_id, issuer)?);
         let mut put = |name: &str, value: Option<Box<RawValue>>| {
             claims.extend(value.map(|value| (name.to_owned(), value)));
         };
@@ -242,7 +245,7 @@ pub fn requested_claims(
     let Ok(mut requested) = serde_json::from_str::<ClaimsSet>(claims) else {
         return refuse("The claims are not a JSON object.".to_owned());
     };
-    if let Some(name) = RESERVED_CLAIMS
+    if let Some(name) = ISSUER_CLAIMS
         .iter()
         .find(|name| requested.contains_key(**name))
     {
@@ -262,6 +265,7 @@ pub fn sign(claims: &ClaimsSet, key: &EncodingKey) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -269,6 +273,7 @@ mod tests {
     use crate::jwt::key::KeySet;
     use crate::jwt::verify::verify;
     use crate::providers::insforge;
+    use crate::providers::tests::any_claims;
 
     const NOW: i64 = 1_800_000_000;
     const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
@@ -286,19 +291,31 @@ mod tests {
 
     /// Reads a token as the built-in provider does.
     fn vouched(token: &str) -> Vouched {
-        let policy = Policy::new(insforge::rules("authenticated", "insforge-api")).unwrap();
-        let keys = KeySet::from_secret(SECRET);
-        Vouched::read(&verify(&Jws::parse(token).unwrap(), &policy, &keys, NOW).unwrap())
+        vouched_with(token, &Mapping::default())
     }
 
-    /// The grant of a token with the mandatory claims and these.
-    fn grant(more: Value) -> Result<Grant, Rejection> {
-        let mut claims = json!({"sub": "user_1", "role": "authenticated", "aud": "insforge-api", "exp": NOW + 300});
-        claims
-            .as_object_mut()
+    fn vouched_with(token: &str, mapping: &Mapping) -> Vouched {
+        let policy = Policy::new(insforge::rules("authenticated", "insforge-api")).unwrap();
+        let keys = KeySet::from_secret(SECRET);
+        let jws = Jws::parse(token).unwrap();
+        Vouched::read(&verify(&jws, &policy, &keys, NOW).unwrap(), mapping)
+    }
+
+    /// The mandatory claims and these.
+    fn mandatory(mut more: Value) -> Value {
+        let claims = json!({"sub": "user_1", "role": "authenticated", "aud": "insforge-api", "exp": NOW + 300});
+        more.as_object_mut()
             .unwrap()
-            .extend(more.as_object().unwrap().clone());
-        Grant::from_token("clerk", &vouched(&signed(&claims)), (NOW + 300) as f64)
+            .extend(claims.as_object().unwrap().clone());
+        more
+    }
+
+    fn grant(more: Value) -> Result<Grant, Rejection> {
+        Grant::from_token(
+            "clerk",
+            &vouched(&signed(&mandatory(more))),
+            (NOW + 300) as f64,
+        )
     }
 
     #[test]
@@ -317,6 +334,52 @@ mod tests {
             .unwrap();
             assert_eq!(vouched(&token).identity, grant.identity);
         }
+    }
+
+    proptest! {
+        /// Some of a token's claims are passed on, with the marks of all presets among them.
+        #[test]
+        fn a_passed_claim_tells_nothing_about_the_user(
+            claims in any_claims(),
+            passes in prop::collection::vec(any::<bool>(), 9),
+            is_mapped in any::<bool>(),
+        ) {
+            let claims: Value = serde_json::from_str(&claims).unwrap();
+            let mut mapping = Mapping {
+                org_role_claim: is_mapped.then(|| "x".to_owned()),
+                ..Mapping::default()
+            };
+            for (name, _) in claims.as_object().unwrap().keys().zip(passes).filter(|(_, passes)| *passes) {
+                mapping.passed_claims.push(name.clone());
+                if mapping.check().is_err() {
+                    mapping.passed_claims.pop();
+                }
+            }
+            let provider_token = signed(&mandatory(claims));
+            let grant = Grant::from_token("p", &vouched_with(&provider_token, &mapping), 0.0).unwrap();
+            let minted = grant.claims(ISSUER).unwrap();
+            prop_assert!(mapping.passed_claims.iter().all(|name| minted.contains_key(name)));
+            let read = Identity::from_claims(&serde_json::to_string(&minted).unwrap()).unwrap();
+            prop_assert_eq!(&read, &grant.identity);
+            let token = sign(&minted, &EncodingKey::from_secret(SECRET)).unwrap();
+            prop_assert_eq!(&vouched(&token).identity, &grant.identity);
+        }
+    }
+
+    #[test]
+    fn what_the_issuer_writes_is_never_passed() {
+        let names = ["sub", "role", "exp", "aud", "iat", "provider"];
+        let passed_claims = names.map(str::to_owned).to_vec();
+        // A registration refuses these names. A superuser could still write them into the table.
+        let mapping = Mapping {
+            passed_claims,
+            ..Mapping::default()
+        };
+        let token = signed(&mandatory(json!({"provider": "other"})));
+        let grant = Grant::from_token("p", &vouched_with(&token, &mapping), 0.0).unwrap();
+        let claims = grant.claims(ISSUER).unwrap();
+        assert_eq!(claims["provider"].get(), r#""p""#);
+        assert_eq!(claims["exp"].get(), (NOW + 60).to_string());
     }
 
     #[test]

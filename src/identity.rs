@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::MemberList;
+use crate::json::{Json, MemberList};
 use crate::jwt::verify::Verified;
 use crate::providers::Error;
 use crate::providers::claims::{Claims, Membership};
+use crate::providers::mapping::Mapping;
 use crate::providers::membership;
 
 /// The requesting user, and the organisation that the user acts in.
@@ -43,10 +44,11 @@ impl Identity {
         Self::new(user_id, membership(&Claims::OfRequest(claims))).without_nul()
     }
 
-    /// Reads the claims of a verified token.
+    /// Reads the claims of a verified token: what its provider maps by the mapping.
     #[must_use]
-    pub fn from_token(verified: &Verified) -> Self {
+    pub fn from_token(verified: &Verified, mapping: &Mapping) -> Self {
         let membership = membership(&Claims::OfToken(verified.claims));
+        let membership = mapping.applied_to(membership, verified.claims);
         Self::new(Some(verified.user_id.clone()), membership)
     }
 
@@ -65,6 +67,22 @@ impl Identity {
         };
         Err(Error::ClaimContainsNul { claim })
     }
+}
+
+/// The claims set in the text of `request.jwt.claims`, if `jsonb` can hold it. JSON that is not an
+/// object has no claims.
+///
+/// # Errors
+/// [`Error::ClaimsNotJson`] and [`Error::ClaimsNotStorable`].
+pub fn claims_set(json: &str) -> Result<Option<&str>, Error> {
+    MemberList::parse(json).map_err(not_json)?;
+    let claims = Json::unchecked(json);
+    if !claims.text().starts_with('{') {
+        return Ok(None);
+    }
+    let storable = claims.check_jsonb();
+    storable.map_err(|problem| Error::ClaimsNotStorable { problem })?;
+    Ok(Some(claims.text()))
 }
 
 fn not_json(error: serde_json::Error) -> Error {
@@ -167,6 +185,28 @@ mod tests {
                 !problem.contains("secret") && !problem.contains("oops"),
                 "{problem}"
             );
+        }
+    }
+
+    #[test]
+    fn a_claims_set_is_what_jsonb_holds() {
+        let set = r#"{"sub": "a", "n": 12345678901234567890.10}"#;
+        assert_eq!(claims_set(&format!(" {set} ")), Ok(Some(set)));
+        for other in ["null", "[]", "\"x\"", "1"] {
+            assert_eq!(claims_set(other), Ok(None));
+        }
+        assert!(matches!(claims_set("{"), Err(Error::ClaimsNotJson { .. })));
+        for unstorable in [
+            r#"{"x": "\u0000"}"#,
+            r#"{"x": 1e999999}"#,
+            r#"{"x": "\ud800"}"#,
+        ] {
+            let refused = claims_set(unstorable);
+            assert!(
+                matches!(refused, Err(Error::ClaimsNotStorable { .. })),
+                "{unstorable}"
+            );
+            assert_eq!(user_id(unstorable), Ok(None));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Fetches a JWK set: one GET with limits on time and size.
+//! Fetches a JWK set or a discovery document: one GET with limits on time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 256 * 1024;
 pub fn fetch(url: &str, authority: Option<&str>) -> Result<String, String> {
     if !is_https_or_localhost(url) {
         return Err(
-            "The address is not https. An attacker on the way could change the keys.".to_owned(),
+            "The address is not https. An attacker on the way could change the answer.".to_owned(),
         );
     }
     let agent: Agent = Agent::config_builder()
@@ -72,6 +72,6 @@ fn sentence(error: Error) -> String {
             TIMEOUT.as_secs()
         ),
         Error::BodyExceedsLimit(limit) => format!("The answer is longer than {limit} bytes."),
-        error => format!("The keys could not be fetched: {error}."),
+        error => format!("The address could not be read: {error}."),
     }
 }

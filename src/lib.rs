@@ -82,7 +82,7 @@ mod install_script {
         "identity" = "../sql/identity.sql" after ["settings"];
         "adoption" = "../sql/adoption.sql" after ["identity"];
         "providers" = "../sql/providers.sql" after ["settings"];
-        "register" = "../sql/register.sql" after ["providers", providers::provider_registration];
+        "register" = "../sql/register.sql" after ["providers", providers::provider_registration, refresh::discovery_document];
         "refresh" = "../sql/refresh.sql" after ["providers"];
         "seal" = "../sql/seal.sql" after ["providers", better_auth::better_auth_table];
         "exchange" = "../sql/exchange.sql" after ["providers"];

@@ -20,6 +20,8 @@ pub enum IdentitySource {
 pub struct Settings {
     /// Setting `identity_source`.
     pub identity_source: IdentitySource,
+    /// Setting `anon_role`: the database role of requests without a token.
+    pub anon_role: String,
     /// Setting `token_role`: the database role of users' tokens.
     pub token_role: String,
     /// Setting `token_audience`: the audience of InsForge's tokens.
@@ -44,6 +46,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             identity_source: IdentitySource::Claims,
+            anon_role: "anon".to_owned(),
             token_role: "authenticated".to_owned(),
             token_audience: "insforge-api".to_owned(),
             token_ttl: 3600,
@@ -74,6 +77,14 @@ const SETTINGS: &[Setting] = &[
                 "verified" => IdentitySource::Verified,
                 _ => return None,
             };
+            Some(())
+        },
+    },
+    Setting {
+        name: "anon_role",
+        accepts: "the role of requests without a token, PostgREST's db-anon-role, such as anon",
+        apply: |settings, value| {
+            settings.anon_role = not_empty(value)?;
             Some(())
         },
     },

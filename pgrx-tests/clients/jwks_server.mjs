@@ -1,7 +1,9 @@
-// Serves a JWK set over https and http, with every kind of misbehaviour.
+// Serves a JWK set and a discovery document over https and http, with every kind of misbehaviour. The document of an
+// issuer with the path /redirect, /slow and so on misbehaves in that way.
 // usage: node jwks_server.mjs DIRECTORY   (with trusted.pem, unknown.pem, other-host.pem: key and certificate)
 // Prints {trusted, unknown, other_host, http}, the addresses; then answers lines of JSON:
 //   ["publish", document]    the answer of /jwks from now on
+//   ["discover", document]   the discovery document of the issuer with the path /issuer from now on
 //   ["requests"]             the number of requests up to now
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
@@ -11,11 +13,13 @@ import { createInterface } from "node:readline";
 
 const directory = process.argv[2];
 let published = "";
+let discovered = "";
 let requests = 0;
 
 const json = { "content-type": "application/json" };
 const answers = {
   "/jwks": (response) => response.writeHead(200, json).end(published),
+  "/issuer": (response) => response.writeHead(200, json).end(discovered),
   "/404": (response) => response.writeHead(404).end("not found"),
   "/500": (response) => response.writeHead(500, json).end(published),
   "/redirect": (response) => response.writeHead(302, { location: `${addresses.http}/jwks` }).end(),
@@ -33,7 +37,8 @@ const answers = {
 };
 const serve = (request, response) => {
   requests += 1;
-  (answers[request.url] ?? answers["/404"])(response);
+  const path = request.url.replace("/.well-known/openid-configuration", "").split("?")[0];
+  (answers[path] ?? answers["/404"])(response);
 };
 
 async function listen(server, scheme) {
@@ -54,6 +59,7 @@ console.log(JSON.stringify(addresses));
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, document] = JSON.parse(line);
   if (command === "publish") published = document;
+  if (command === "discover") discovered = document;
   console.log(JSON.stringify({ requests }));
 }
 process.exit();

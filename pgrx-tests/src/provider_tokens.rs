@@ -33,12 +33,10 @@ pub fn presets() -> Vec<&'static str> {
     let functions = script.split("CREATE FUNCTION insforge_integrations.register_");
     let named = functions.skip(1).filter_map(|rest| rest.split('(').next());
     named
-        .map(|name| {
-            if name == "auth_provider" {
-                "custom"
-            } else {
-                name
-            }
+        .map(|name| match name {
+            "auth_provider" => "custom",
+            "oidc_provider" => "oidc",
+            name => name,
         })
         .collect()
 }
@@ -75,6 +73,16 @@ fn literal(value: &Value) -> String {
 /// When Postgres refuses it.
 pub fn register(client: &mut Client, name: &str) {
     let provider = &providers()[name];
+    let registration = &provider["registration"];
+    if registration["document"].is_object() {
+        discovered(
+            client,
+            name,
+            &registration["arguments"],
+            &registration["document"],
+        );
+        return set_keys(client, name, &provider["jwks"]);
+    }
     let arguments: Vec<String> = provider["registration"]["arguments"]
         .as_object()
         .unwrap()
@@ -91,10 +99,35 @@ pub fn register(client: &mut Client, name: &str) {
             &[],
         )
         .unwrap();
+    set_keys(client, name, &provider["jwks"]);
+}
+
+/// Registers an issuer by its discovery document, as `register_oidc_provider()` does after it has
+/// fetched the document.
+///
+/// # Panics
+/// When Postgres refuses it.
+pub fn discovered(client: &mut Client, name: &str, arguments: &Value, document: &Value) {
+    let mut arguments = arguments.clone();
+    arguments["name"] = name.into();
+    arguments["document"] = document.to_string().into();
     client
         .execute(
-            "SELECT insforge_integrations.set_provider_jwks($1, $2::text::jsonb)",
-            &[&name, &provider["jwks"].to_string()],
+            "SELECT insforge_integrations_internal.store_auth_provider($1, 'oidc', $2, '{\"leeway_seconds\": null}')",
+            &[&name, &arguments],
+        )
+        .unwrap();
+}
+
+/// Stores a provider's keys.
+///
+/// # Panics
+/// When Postgres refuses them.
+pub fn set_keys(client: &mut Client, name: &str, jwks: &Value) {
+    client
+        .execute(
+            "SELECT insforge_integrations.set_provider_jwks($1, $2)",
+            &[&name, jwks],
         )
         .unwrap();
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use insforge_integrations_tests::{Cluster, Fixture, node};
 
+mod certificates;
+
 /// Pages that show figures, lists or an application's code only.
 const WITHOUT_SQL: [&str; 3] = ["docs/benchmarks.md", "docs/clients.md", "docs/rfc8725.md"];
 
@@ -46,10 +48,42 @@ const WHAT_ONLY_A_READER_HAS: &str = "
       WHERE key_source LIKE 'better_auth:%' AND to_regclass(substr(key_source, 13) || '.jwks') IS NULL;
     DELETE FROM insforge_integrations.jwks_fetches";
 
+/// A real issuer instead of the one of the examples.
+struct Issuer {
+    server: node::Process,
+    authority: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Issuer {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (authority, pem) = certificates::certificates("the issuer", "localhost");
+        std::fs::write(directory.path().join("trusted.pem"), pem).unwrap();
+        let path = directory.path().to_str().unwrap();
+        Self {
+            server: node::Process::start("oidc_provider.mjs", &[path]).unwrap(),
+            authority,
+            _directory: directory,
+        }
+    }
+
+    fn in_place_of_the_example(&self, block: &str, client: &mut postgres::Client) -> String {
+        const EXAMPLE: &str = "https://id.example.com/realms/notes";
+        if !block.contains(EXAMPLE) {
+            return block.to_owned();
+        }
+        let configure = "SELECT insforge_integrations.configure('jwks_ca', $1)";
+        client.execute(configure, &[&self.authority]).unwrap();
+        block.replace(EXAMPLE, self.server.greeting["issuer"].as_str().unwrap())
+    }
+}
+
 /// Afterwards the advisor finds no mistake.
 #[test]
 fn every_block_of_every_page_runs() {
     let cluster = Cluster::start_with("fsync = on").unwrap();
+    let issuer = Issuer::start();
     for (page, fixture) in pages() {
         let database = cluster.database(fixture).unwrap();
         let mut client = database.connect().unwrap();
@@ -63,6 +97,7 @@ fn every_block_of_every_page_runs() {
             "{page} has no SQL: name it in WITHOUT_SQL"
         );
         for block in blocks {
+            let block = issuer.in_place_of_the_example(&block, &mut client);
             if let Err(error) = client.batch_execute(&block) {
                 panic!("{page}: {error:?}\n{block}");
             }

@@ -4,6 +4,7 @@ use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 
 /// The statement that the guides and InsForge's templates let an application run.
 const GUIDES_STATEMENT: &str = "
@@ -205,6 +206,8 @@ fn alter_extension_update_mends_what_was_replaced() {
         script,
     )
     .unwrap();
+    let mut listener = database.connect().unwrap();
+    listener.batch_execute("LISTEN pgrst").unwrap();
     client
         .batch_execute(
             "SELECT insforge_integrations.configure('identity_source', 'verified');
@@ -227,6 +230,10 @@ fn alter_extension_update_mends_what_was_replaced() {
     assert_eq!(row.get::<_, Option<String>>(1), None);
     assert_eq!(row.get::<_, i64>(2), 0);
     assert_eq!(row.get::<_, Vec<String>>(3), ["next"]);
+    // PostgREST is told of the next version's functions.
+    let minute = std::time::Duration::from_secs(60);
+    let told = listener.notifications().timeout_iter(minute).next();
+    assert_eq!(told.unwrap().unwrap().payload(), "reload schema");
 }
 
 /// pg_upgrade makes each object by a statement of its own, which the event triggers must not meet.

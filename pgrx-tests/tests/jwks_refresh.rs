@@ -7,25 +7,10 @@ use std::time::{Duration, Instant};
 use insforge_integrations_tests::node::{self, Process, Signed};
 use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
 use postgres::Client;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
-/// An authority's certificate, and a server's certificate and key by it, all in PEM.
-fn certificates(name: &str, host: &str) -> (String, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    let issuer = format!("authority of {name}");
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, issuer);
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec![host.to_owned()])
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
-    (authority.pem(), key.serialize_pem() + &server.pem())
-}
+mod certificates;
+use certificates::certificates;
 
 struct Provider {
     database: Database<'static>,
@@ -246,7 +231,10 @@ fn whatever_goes_wrong_the_last_good_keys_stay() {
     for (text, expected) in [
         ("", "not a JSON object"),
         ("<html>", "not a JSON object"),
-        (r#"{"keys": []}"#, "No key can verify"),
+        (
+            r#"{"keys": []}"#,
+            "It has no keys. The provider publishes its first key",
+        ),
         (
             r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#,
             "private part",

@@ -4,6 +4,7 @@ use insforge_integrations_tests::request::claims_of;
 use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator;
 
 fn empty() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::InsForge).unwrap();
@@ -376,4 +377,37 @@ fn drop_extension_ends_its_cron_job() {
              CREATE EXTENSION insforge_integrations; DROP EXTENSION insforge_integrations",
         )
         .unwrap();
+}
+
+/// PostgREST listens on this channel, and then answers RPCs to functions that it did not know.
+#[test]
+fn postgrest_is_told_of_the_functions_at_commit() {
+    let cluster = Cluster::start_with("max_prepared_transactions = 1").unwrap();
+    let database = cluster.database(Fixture::InsForge).unwrap();
+    let mut client = database.connect().unwrap();
+    let mut listener = database.connect().unwrap();
+    listener.batch_execute("LISTEN pgrst").unwrap();
+    client
+        .batch_execute("BEGIN; CREATE EXTENSION insforge_integrations; ROLLBACK")
+        .unwrap();
+    client
+        .batch_execute("CREATE EXTENSION insforge_integrations")
+        .unwrap();
+    let minute = std::time::Duration::from_secs(60);
+    let told = listener.notifications().timeout_iter(minute).next();
+    assert_eq!(told.unwrap().unwrap().payload(), "reload schema");
+
+    // Citus names its sessions on workers like this, and prepares their transactions.
+    client
+        .batch_execute(
+            "DROP EXTENSION insforge_integrations;
+             SET application_name = 'citus_internal gpid=10000000001';",
+        )
+        .unwrap();
+    client
+        .batch_execute("BEGIN; CREATE EXTENSION insforge_integrations; PREPARE TRANSACTION 'citus'")
+        .unwrap();
+    client.batch_execute("COMMIT PREPARED 'citus'").unwrap();
+    listener.batch_execute("SELECT 1").unwrap();
+    assert!(listener.notifications().is_empty());
 }

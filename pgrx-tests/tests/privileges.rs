@@ -41,6 +41,7 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO authenticated",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function public.record_x402_settlement(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,boolean) TO project_admin",
+    "EXECUTE ON function public.requesting_claims() TO PUBLIC",
     "EXECUTE ON function public.requesting_org_id() TO PUBLIC",
     "EXECUTE ON function public.requesting_org_role() TO PUBLIC",
     "EXECUTE ON function public.requesting_permissions() TO PUBLIC",

@@ -479,6 +479,8 @@ fn the_registry_and_the_secret_are_for_superusers() {
             "SELECT insforge_integrations.set_jwt_secret('0123456789012345678901234567890123456789')",
             "SELECT insforge_integrations.set_provider_jwks('issuer', '{}')",
             "SELECT insforge_integrations.register_workos('client_1')",
+            "SELECT insforge_integrations.register_oidc_provider('http://localhost:1', 'api')",
+            "SELECT insforge_integrations_internal.discovery_document('http://localhost:1')",
         ] {
             let refused = client.batch_execute(statement).expect_err(statement);
             assert_eq!(

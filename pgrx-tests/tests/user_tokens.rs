@@ -1,4 +1,4 @@
-//! Settings that decide on the rights of users' tokens: `token_role` and `identity_source`.
+//! Settings that decide on the rights of users: `token_role`, `anon_role` and `identity_source`.
 
 use insforge_integrations_tests::request::{claims_of, request};
 use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
@@ -7,7 +7,7 @@ use postgres::error::SqlState;
 
 /// A role that reads every row, and a role that does not exist. The test has its own cluster.
 #[test]
-fn token_role_takes_only_a_role_that_policies_hold_for() {
+fn token_role_and_anon_role_take_only_a_role_that_policies_hold_for() {
     let cluster = Cluster::start().unwrap();
     let database = cluster.database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
@@ -41,19 +41,22 @@ fn token_role_takes_only_a_role_that_policies_hold_for() {
             "Role \"child of root\" is a member of root, which is a superuser.",
         ),
     ] {
-        let refused = client
-            .execute(
-                "SELECT insforge_integrations.configure('token_role', $1)",
-                &[&role],
-            )
-            .unwrap_err();
-        let error = refused.as_db_error().unwrap();
-        assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE, "{role}");
-        assert_eq!(
-            error.detail(),
-            Some(format!("{detail} Nothing was changed.").as_str())
-        );
-        assert!(error.hint().unwrap().contains("BYPASSRLS"), "{error:?}");
+        for setting in ["token_role", "anon_role"] {
+            let refused = client
+                .execute(
+                    "SELECT insforge_integrations.configure($1, $2)",
+                    &[&setting, &role],
+                )
+                .unwrap_err();
+            let error = refused.as_db_error().unwrap();
+            assert_eq!(error.code(), &SqlState::INVALID_PARAMETER_VALUE, "{role}");
+            assert!(error.message().contains(setting), "{error:?}");
+            assert_eq!(
+                error.detail(),
+                Some(format!("{detail} Nothing was changed.").as_str())
+            );
+            assert!(error.hint().unwrap().contains("BYPASSRLS"), "{error:?}");
+        }
     }
     let stored = |client: &mut Client| -> Option<String> {
         client

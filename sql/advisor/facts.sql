@@ -30,7 +30,8 @@ COMMENT ON FUNCTION insforge_integrations_internal.steps(text[]) IS
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (1, 'clients', 'The roles of requests, without the administrator''s.', $fact$
-  SELECT oid, rolname AS name FROM pg_roles WHERE rolname IN ('anon', 'authenticated')
+  SELECT oid, rolname AS name, rolname = coalesce((SELECT s.value FROM insforge_integrations.settings s WHERE s.name = 'anon_role'), 'anon') AS is_anonymous
+  FROM pg_roles WHERE rolname = ANY (insforge_integrations_internal.client_roles())
 $fact$),
 (2, 'schemas', 'The operator''s schemas, without those of Postgres, InsForge and extensions. is_exposed: requests can reach granted objects in it.', $fact$
   SELECT n.oid, n.nspname AS name,

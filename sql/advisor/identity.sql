@@ -34,6 +34,26 @@ $rule$
     -- A missing default role does no harm if no provider is enabled.
     AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
 $rule$),
+('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
+'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
+'Sets anon_role to the role that the database''s settings name for PostgREST. Without such a setting, steps instead.',
+$rule$
+  SELECT 'setting anon_role' AS affected_object,
+         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
+         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
+           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
+           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
+  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
+               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
+        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
+    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
+                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
+                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
+  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
+    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
+$rule$),
 ('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
 'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
 'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',

@@ -147,7 +147,7 @@ $rule$
     AND p.relation NOT IN (SELECT k.relation FROM credentials k)
     -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
     AND (p.command <> 'SELECT'
-         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.name = 'anon' AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
          OR EXISTS (SELECT FROM policies o
                     WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
 $rule$),

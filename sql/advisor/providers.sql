@@ -78,7 +78,7 @@ $rule$
   FROM insforge_integrations.auth_providers p
   WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
     -- WorkOS has separate keys for each client.
-    AND NOT (p.preset = 'workos' AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
 $rule$),
 ('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
 'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
@@ -87,7 +87,7 @@ $rule$
   SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
          insforge_integrations_internal.steps(
            format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' ELSE 'register_' || p.preset END, p.name),
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
            format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
   FROM insforge_integrations.auth_providers p
   WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'

@@ -2,6 +2,7 @@
 //! (RFC 7519), and whether a token is what a provider's policy wants.
 
 pub mod algorithm;
+pub mod discovery;
 pub mod jws;
 pub mod key;
 pub mod policy;

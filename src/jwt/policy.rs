@@ -32,7 +32,8 @@ pub struct Rules {
     pub audience_rule: AudienceRule,
     /// The audiences for that rule.
     pub audiences: Vec<String>,
-    /// Accepted values of `azp`. If the list is empty, `azp` is not checked.
+    /// Accepted values of `azp`, or of `client_id` (RFC 9068) in a token without `azp`. If the list
+    /// is empty, neither is checked.
     pub authorized_parties: Vec<String>,
     /// Claims that a token must have: `name`, or `name=value` for that string or a list that
     /// contains it.
@@ -48,6 +49,7 @@ pub struct Rules {
     /// Seconds after `iat` at which a token is too old.
     pub max_age_seconds: Option<u32>,
     /// How many seconds clocks may differ.
+    #[serde(default = "usual_leeway")]
     pub leeway_seconds: u32,
     /// A regular expression for the whole of `sub`.
     pub subject_pattern: Option<String>,
@@ -55,6 +57,12 @@ pub struct Rules {
     pub subject_prefix: Option<String>,
     /// Whether `sub` may look like the id of an InsForge user, which is a UUID.
     pub allow_uuid_subjects: bool,
+}
+
+/// The usual [`Rules::leeway_seconds`].
+#[must_use]
+pub const fn usual_leeway() -> u32 {
+    5
 }
 
 /// Checked rules that can be applied.
@@ -328,7 +336,8 @@ impl Policy {
         }
         self.check_audience(claims.get("aud"))?;
         let parties = &self.rules.authorized_parties;
-        let party = claims.get("azp").and_then(Value::as_str);
+        let party = claims.get("azp").or_else(|| claims.get("client_id"));
+        let party = party.and_then(Value::as_str);
         if !parties.is_empty() && !party.is_some_and(|party| parties.iter().any(|one| one == party))
         {
             return reject(
@@ -366,7 +375,16 @@ impl Policy {
 
     /// Makes the user id of `sub`.
     pub(super) fn user_id(&self, claims: &Map<String, Value>) -> Result<String, Rejection> {
+        let is_client = |subject: &str| {
+            let parties = ["azp", "client_id"].map(|name| claims.get(name));
+            parties.contains(&Some(&Value::from(subject)))
+        };
         match claims.get("sub").and_then(Value::as_str) {
+            // RFC 9068 section 2.2: so it is if no user takes part.
+            Some(subject) if is_client(subject) => reject(
+                RejectionReason::SubjectRejected,
+                "The token is a client's own (\"sub\" is the client's id), not a user's.",
+            ),
             Some(subject) => self.user_id_of(subject),
             None => reject(
                 RejectionReason::MissingClaim,

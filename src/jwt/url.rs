@@ -24,6 +24,25 @@ pub fn is_http_localhost(url: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
+/// Host and port of a URL, with everything that stands before the host.
+#[must_use]
+pub fn authority(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.split(['/', '?', '#', '\\']).next()
+}
+
+/// The host of a URL, without its port. `None` if it has characters that no host has.
+#[must_use]
+pub fn host(url: &str) -> Option<&str> {
+    let authority = authority(url)?;
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    Some(host).filter(|host| !host.is_empty() && host.bytes().all(is_sound))
+}
+
 #[cfg(test)]
 mod tests {
     use super::is_https_or_localhost;

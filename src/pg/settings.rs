@@ -37,8 +37,11 @@ pub(super) fn current() -> Result<Rc<Settings>> {
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
     let name = name.unwrap_or_default();
     check(name, value)?;
-    if let ("token_role", Some(role)) = (name, value) {
-        check_token_role(role)?;
+    let decides_on_rights = ["anon_role", "token_role"]
+        .into_iter()
+        .find(|one| *one == name);
+    if let (Some(name), Some(role)) = (decides_on_rights, value) {
+        check_role(name, role)?;
     }
     match value {
         Some(value) => Spi::run_with_args(
@@ -59,15 +62,16 @@ fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
     Ok(())
 }
 
-/// Refuses a role that tokens must not give to users.
-fn check_token_role(role: &str) -> Result<()> {
+/// Refuses a role that users' requests must not have.
+fn check_role(name: &'static str, role: &str) -> Result<()> {
     let problem = Spi::get_one_with_args::<String>(
         "SELECT insforge_integrations_internal.token_role_problem($1)",
         &[role.into()],
     )
     .map_err(Error::bug)?;
     problem.map_or(Ok(()), |problem| {
-        Err(settings::Error::InvalidTokenRole {
+        Err(settings::Error::InvalidRole {
+            name,
             role: role.to_owned(),
             problem,
         }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::registration::{Preset, Registration, base_url, read_arguments, texts, usual_rules};
 use crate::jwt::policy::{AudienceRule, Rules};
 
@@ -20,13 +21,15 @@ struct Arguments {
     domain: String,
     audience: String,
     custom_domains: Option<Vec<String>>,
+    #[serde(flatten)]
+    mapping: Mapping,
 }
 
 fn register(arguments: Arguments) -> Registration {
     let domain = base_url(&arguments.domain);
     let custom = arguments.custom_domains.unwrap_or_default();
     let issuers = custom.iter().map(|domain| base_url(domain));
-    Registration::with_jwks(
+    let registration = Registration::with_jwks(
         format!("{domain}/.well-known/jwks.json"),
         Rules {
             issuers: std::iter::once(domain)
@@ -41,7 +44,11 @@ fn register(arguments: Arguments) -> Registration {
             subject_pattern: Some(r"[^|]+\|.+".to_owned()),
             ..usual_rules()
         },
-    )
+    );
+    Registration {
+        mapping: arguments.mapping,
+        ..registration
+    }
 }
 
 #[cfg(test)]

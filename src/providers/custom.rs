@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::registration::{Preset, Registration, Result, read_arguments, refuse};
 use crate::jwt::policy::{AudienceRule, Rules};
 
@@ -11,7 +12,7 @@ pub(super) const PRESET: Preset = Preset {
         r#"{"issuers": ["https://i.example"], "jwks_url": "https://i.example/jwks", "algorithms": ["EdDSA"],
             "audience_rule": "required", "audiences": ["api"], "authorized_parties": [], "required_claims": [],
             "forbidden_claims": [], "token_types": ["JWT"], "token_categories": [], "max_age_seconds": null,
-            "leeway_seconds": 5, "subject_pattern": "i:.+", "subject_prefix": null, "allow_uuid_subjects": false}"#,
+            "subject_pattern": "i:.+", "subject_prefix": null, "allow_uuid_subjects": false}"#,
         "i:1",
     ),
     register: |arguments| register(read_arguments(arguments)?),
@@ -23,14 +24,23 @@ struct Arguments {
     jwks_url: String,
     #[serde(flatten)]
     rules: Rules,
+    #[serde(flatten)]
+    mapping: Mapping,
 }
 
 fn register(arguments: Arguments) -> Result<Registration> {
-    let Arguments { jwks_url, rules } = arguments;
+    let Arguments {
+        jwks_url,
+        rules,
+        mapping,
+    } = arguments;
     if rules.audience_rule == AudienceRule::Ignored && rules.authorized_parties.is_empty() {
         return refuse(
             "Name an audience or an authorized party. Otherwise every token of the issuer would be accepted, also tokens for other applications.",
         );
     }
-    Ok(Registration::with_jwks(jwks_url, rules))
+    Ok(Registration {
+        mapping,
+        ..Registration::with_jwks(jwks_url, rules)
+    })
 }

@@ -21,6 +21,13 @@ pub enum Error {
         claim: &'static str,
     },
 
+    /// The claims of the request are JSON, but `jsonb` cannot hold them.
+    #[error("request.jwt.claims does not fit into jsonb")]
+    ClaimsNotStorable {
+        /// What Postgres refuses, a sentence.
+        problem: &'static str,
+    },
+
     /// The identity that this transaction was bound to has expired.
     #[error("the authenticated identity has expired")]
     IdentityExpired,
@@ -28,6 +35,15 @@ pub enum Error {
     /// The headers of the request are not in PostgREST's form.
     #[error("request.headers is not a JSON object")]
     HeadersNotJson,
+
+    /// No request can have the role of anonymous requests, and this one has a provider's token.
+    #[error("setting \"anon_role\" names a role that does not exist")]
+    NobodyAnonymous {
+        /// The setting.
+        anon_role: String,
+        /// The role of the request.
+        role: String,
+    },
 
     /// A request by another method than POST.
     #[error("{function}() is called by POST")]
@@ -80,6 +96,13 @@ pub enum Error {
         problem: String,
     },
 
+    /// An issuer did not give its discovery document.
+    #[error("the discovery document of an issuer cannot be fetched")]
+    NotDiscovered {
+        /// Why, a sentence.
+        problem: String,
+    },
+
     /// The library was built without feature `jwks-fetch`.
     #[error("this build cannot fetch keys")]
     FetchingNotBuilt,
@@ -120,6 +143,11 @@ impl Error {
                 format!("The value of \"{claim}\" contains \\u0000, which no text value can hold."),
                 "Refuse such an identifier where the token is issued.",
             ),
+            Self::ClaimsNotStorable { problem } => Report::new(
+                sqlstate::INVALID_TEXT_REPRESENTATION,
+                *problem,
+                "Refuse such claims where the token is issued. requesting_user_id() and its family read them all the same.",
+            ),
             Self::IdentityExpired => Report::new(
                 sqlstate::INVALID_AUTHORIZATION_SPECIFICATION,
                 "expired: The token that authenticate() verified in this transaction has ended.",
@@ -129,6 +157,15 @@ impl Error {
                 sqlstate::INVALID_TEXT_REPRESENTATION,
                 "PostgREST sets request.headers to a JSON object with the names in lower case.",
                 "Call pre_request() as PostgREST's db-pre-request.",
+            ),
+            Self::NobodyAnonymous { anon_role, role } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "The request has a provider's token and role {}. There is no role {}, so pre_request() would take no request for one without a token.",
+                    shown(role),
+                    shown(anon_role)
+                ),
+                "As a superuser, call insforge_integrations.configure('anon_role', …) with PostgREST's db-anon-role.",
             ),
             Self::MethodNotAllowed { .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -165,10 +202,15 @@ impl Error {
                 format!("{problem} The keys stored before are unchanged."),
                 "Give the keys with insforge_integrations.set_provider_jwks() meanwhile.",
             ),
+            Self::NotDiscovered { problem } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("{problem} Nothing was changed."),
+                "If this server cannot reach the issuer, look the address of its keys up elsewhere. Then call insforge_integrations.register_auth_provider() with it as jwks_url, and set_provider_jwks().",
+            ),
             Self::FetchingNotBuilt => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "The library was built without the cargo feature jwks-fetch.",
-                "Fetch the JWK set elsewhere and call insforge_integrations.set_provider_jwks().",
+                "Register an issuer by register_auth_provider(). Fetch its JWK set elsewhere and call insforge_integrations.set_provider_jwks().",
             ),
             Self::TokenRejected(rejection) => Report::new(
                 match rejection.reason {

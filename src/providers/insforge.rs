@@ -1,6 +1,7 @@
 //! InsForge's own tokens, signed with the secret that the database stores. This provider is built
 //! in and cannot be registered.
 
+use super::claims::{Claims, Membership};
 use super::registration::{texts, usual_rules};
 use crate::jwt::policy::{AudienceRule, Rules};
 
@@ -22,6 +23,18 @@ pub fn rules(role: &str, audience: &str) -> Rules {
         allow_uuid_subjects: true,
         ..usual_rules()
     }
+}
+
+/// Reads a token that `exchange_provider_token()` made. Its mark is `provider`, and that it names no
+/// issuer, which every provider's token does. The exchange writes these claims in its own reading of
+/// the provider's token. A claim that it passes on tells nothing about the organisation.
+pub(super) fn membership(claims: &Claims) -> Option<Membership> {
+    let is_exchanged = claims.text("provider").is_some() && !claims.has("iss");
+    is_exchanged.then(|| Membership {
+        org_id: claims.text("org_id"),
+        org_role: claims.text("org_role"),
+        permissions: claims.get("permissions"),
+    })
 }
 
 #[cfg(test)]

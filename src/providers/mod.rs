@@ -11,6 +11,8 @@ mod custom;
 mod error;
 pub mod insforge;
 mod kinde;
+pub mod mapping;
+mod oidc;
 pub mod registration;
 mod stytch;
 mod workos;
@@ -18,10 +20,11 @@ mod workos;
 use crate::report::shown;
 use claims::{Claims, Membership};
 pub use error::Error;
-use registration::{Preset, Registration, refuse};
+use mapping::Mapping;
+use registration::{Preset, Registration, SharedArguments, read_arguments, refuse};
 
 /// All presets. If claims have the marks of two providers, the first one reads them.
-pub const PRESETS: [&Preset; 8] = [
+pub const PRESETS: [&Preset; 9] = [
     &clerk::PRESET,
     &stytch::CONSUMER,
     &stytch::B2B,
@@ -29,6 +32,7 @@ pub const PRESETS: [&Preset; 8] = [
     &workos::PRESET,
     &auth0::PRESET,
     &better_auth::PRESET,
+    &oidc::PRESET,
     &custom::PRESET,
 ];
 
@@ -40,9 +44,15 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
     let Some(preset) = PRESETS.iter().find(|known| known.name == preset) else {
         return refuse(format!("There is no preset {}.", shown(preset)));
     };
-    let registration = Registration {
-        preset: preset.name.to_owned(),
-        ..(preset.register)(arguments)?
+    let shared: SharedArguments = read_arguments(arguments)?;
+    let mut registration = (preset.register)(arguments)?;
+    preset.name.clone_into(&mut registration.preset);
+    if let Some(seconds) = shared.leeway_seconds {
+        registration.rules.leeway_seconds = seconds;
+    }
+    registration.mapping = Mapping {
+        passed_claims: shared.passed_claims.unwrap_or_default(),
+        ..registration.mapping
     };
     registration.check()?;
     Ok(registration)
@@ -52,10 +62,10 @@ pub fn register(preset: &str, arguments: &str) -> Result<Registration, Error> {
 #[must_use]
 pub fn membership(claims: &Claims) -> Membership {
     let mut readers = PRESETS.iter().filter_map(|preset| preset.membership);
-    readers
-        .find_map(|read| read(claims))
+    insforge::membership(claims)
+        .or_else(|| readers.find_map(|read| read(claims)))
         .unwrap_or_else(|| Membership::at_the_top_level(claims))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

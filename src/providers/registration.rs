@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::claims::{Claims, Membership};
 use super::error::Error;
-use crate::jwt::policy::{AudienceRule, Policy, Rules};
+use super::mapping::Mapping;
+use crate::jwt::discovery;
+use crate::jwt::policy::{AudienceRule, Policy, Rules, usual_leeway};
 use crate::jwt::url::{is_http_localhost, is_https_or_localhost};
 
 /// A kind of provider that can be registered.
@@ -32,6 +34,8 @@ pub struct Registration {
     pub key_source: String,
     /// The address of its JWK set, when it has one.
     pub jwks_url: Option<String>,
+    /// The address of the discovery document that names the address of its keys.
+    pub discovery_url: Option<String>,
     /// Whether bare session tokens are accepted; only for Better Auth.
     pub allow_bare_sessions: bool,
     /// The names of Better Auth's tables and columns.
@@ -39,6 +43,16 @@ pub struct Registration {
     /// The rules for its tokens.
     #[serde(flatten)]
     pub rules: Rules,
+    /// What becomes of the claims of its tokens.
+    #[serde(flatten)]
+    pub mapping: Mapping,
+}
+
+/// The arguments that all functions `register_…` have.
+#[derive(Deserialize)]
+pub(super) struct SharedArguments {
+    pub leeway_seconds: Option<u32>,
+    pub passed_claims: Option<Vec<String>>,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Error>;
@@ -56,14 +70,19 @@ impl Registration {
             preset: String::new(),
             key_source: jwks_url.clone(),
             jwks_url: Some(jwks_url),
+            discovery_url: None,
             allow_bare_sessions: false,
             better_auth_names: None,
             rules,
+            mapping: Mapping::default(),
         }
     }
 
     /// Checks what must hold for every registration.
     pub(super) fn check(&self) -> Result<()> {
+        if let Err(problem) = self.mapping.check() {
+            return refuse(problem);
+        }
         let rules = &self.rules;
         let policy = match Policy::new(rules.clone()) {
             Ok(policy) => policy,
@@ -97,6 +116,9 @@ impl Registration {
             }
         }
         match &self.jwks_url {
+            Some(url) if discovery::is_address(url) => refuse(
+                "jwks_url is the address of a discovery document, not of a JWK set. Call register_oidc_provider() with the issuer: it reads the address of the keys from that document.",
+            ),
             Some(url) if !is_https_or_localhost(url) => {
                 refuse("jwks_url is not the address of a JWK set: that begins with https://.")
             }
@@ -143,7 +165,7 @@ pub(super) fn usual_rules() -> Rules {
         token_types: texts(&["JWT"]),
         token_categories: Vec::new(),
         max_age_seconds: None,
-        leeway_seconds: 5,
+        leeway_seconds: usual_leeway(),
         subject_pattern: None,
         subject_prefix: None,
         allow_uuid_subjects: false,

@@ -75,6 +75,7 @@ fn every_preset_has_a_function_and_a_guide() {
     for preset in PRESETS {
         let function = match preset.name {
             "custom" => "register_auth_provider(".to_owned(),
+            "oidc" => "register_oidc_provider(".to_owned(),
             name => format!("register_{name}("),
         };
         let call = format!("'{}', jsonb_build_object(", preset.name);
@@ -88,7 +89,7 @@ fn every_preset_has_a_function_and_a_guide() {
 }
 
 /// Claims with the names and values that decide what a provider's file reads, and others.
-fn any_claims() -> impl Strategy<Value = String> {
+pub(crate) fn any_claims() -> impl Strategy<Value = String> {
     let names = "v o fea https://stytch.com/session https://stytch.com/organization org_code roles sid \
                  org_id org_role role user_role permissions org_permissions x";
     let names: Vec<_> = names.split(' ').collect();

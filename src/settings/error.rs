@@ -23,9 +23,11 @@ pub enum Error {
         accepts: &'static str,
     },
 
-    /// A role that must not be in tokens of users.
-    #[error("invalid value for setting \"token_role\": {}", shown(.role))]
-    InvalidTokenRole {
+    /// A role that users' requests must not have.
+    #[error("invalid value for setting \"{name}\": {}", shown(.role))]
+    InvalidRole {
+        /// Name of the setting.
+        name: &'static str,
         /// The role as given.
         role: String,
         /// What is wrong with it, a sentence.
@@ -59,10 +61,10 @@ impl Error {
                 format!("The setting \"{name}\" does not accept this value. Nothing was changed."),
                 format!("Values: {accepts}. NULL returns to the default."),
             ),
-            Self::InvalidTokenRole { problem, .. } => Report::new(
+            Self::InvalidRole { problem, .. } => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 format!("{problem} Nothing was changed."),
-                "Give a role for which row level security holds: not a superuser, without BYPASSRLS, and not a member of such a role. NULL returns to the default, authenticated.",
+                "Give a role for which row level security holds: not a superuser, without BYPASSRLS, and not a member of such a role. NULL returns to the default.",
             ),
             Self::StoredSettingInvalid {
                 name,

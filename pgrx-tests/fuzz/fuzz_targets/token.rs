@@ -5,12 +5,13 @@
 use std::sync::LazyLock;
 
 use insforge_integrations::grant::{Grant, IssuerClaims, Vouched, requested_claims};
-use insforge_integrations::identity::Identity;
+use insforge_integrations::identity::{Identity, claims_set};
 use insforge_integrations::jwt::jws::Jws;
 use insforge_integrations::jwt::key::KeySet;
 use insforge_integrations::jwt::policy::{Policy, Rules};
 use insforge_integrations::jwt::verify::{unverified_issuer, verify};
 use insforge_integrations::providers::better_auth::session::Credential;
+use insforge_integrations::providers::mapping::Mapping;
 use insforge_integrations::providers::registration::unreadable;
 use insforge_integrations::providers::{insforge, register};
 use libfuzzer_sys::fuzz_target;
@@ -63,6 +64,8 @@ fn repeats(token: &str, said: &str) -> bool {
 fuzz_target!(|text: &str| {
     let (token, rules) = text.split_once('\n').unwrap_or((text, "{}"));
     let _ = Identity::from_claims(rules);
+    let _ = claims_set(rules);
+    let mapping: Mapping = serde_json::from_str(rules).unwrap_or_default();
     let _ = requested_claims(token, rules, ISSUER_CLAIMS);
     let own_rules = serde_json::from_str::<Rules>(rules).map_err(|error| unreadable(&error));
     let own_policy = own_rules.and_then(Policy::new);
@@ -81,7 +84,7 @@ fuzz_target!(|text: &str| {
                     };
                     assert!(SIGNED.iter().any(|known| message(known) == message(token)));
                     let ends = policy.end(&verified.times);
-                    if let Ok(grant) = Grant::from_token("fuzz", &Vouched::read(&verified), ends) {
+                    if let Ok(grant) = Grant::from_token("fuzz", &Vouched::read(&verified, &mapping), ends) {
                         grant.claims(ISSUER_CLAIMS).unwrap();
                     }
                 }

@@ -117,6 +117,76 @@ fn token_role_unsafe() {
     }
 }
 
+/// The test has its own cluster, because all databases share the roles.
+#[test]
+fn anon_role_unfit() {
+    const RULE: &str = "anon_role_unfit";
+    const FOUND: &[&str] = &["setting anon_role"];
+    let cluster = Cluster::start().unwrap();
+    let database = cluster.database(Fixture::Extension).unwrap();
+    let mut superuser = database.connect().unwrap();
+    let set = |name: &str, value: &str| {
+        format!(
+            "ALTER DATABASE \"{}\" SET pgrst.{name} = '{value}';",
+            database.name()
+        )
+    };
+    superuser
+        .batch_execute(&format!(
+            "CREATE ROLE \"web anon\"; {} {}",
+            set("db_anon_role", "anon"),
+            set("db_pre_request", "insforge_integrations.pre_request")
+        ))
+        .unwrap();
+    assert_found(&findings(&mut superuser, RULE), &[]);
+
+    superuser
+        .batch_execute(&set("db_anon_role", "web anon"))
+        .unwrap();
+    let mut administrator = database.connect_as("project_admin").unwrap();
+    let found = findings(&mut administrator, RULE);
+    assert_found(&found, FOUND);
+    assert!(
+        found[0].description.contains("db-anon-role is web anon"),
+        "{found:?}"
+    );
+    superuser.batch_execute(&found[0].recommendation).unwrap();
+    assert_found(&findings(&mut superuser, RULE), &[]);
+
+    let unset = format!(
+        "ALTER DATABASE \"{}\" RESET pgrst.db_anon_role;",
+        database.name()
+    );
+    superuser
+        .batch_execute(&format!("{unset} ALTER ROLE \"web anon\" BYPASSRLS"))
+        .unwrap();
+    let found = findings(&mut superuser, RULE);
+    assert_found(&found, FOUND);
+    assert!(found[0].description.contains("has BYPASSRLS"), "{found:?}");
+    assert!(found[0].recommendation.starts_with("-- 1. "), "{found:?}");
+    superuser
+        .batch_execute("SELECT insforge_integrations.configure('anon_role', NULL)")
+        .unwrap();
+    assert_found(&findings(&mut superuser, RULE), &[]);
+
+    // On plain PostgREST there is no role anon. A server without PostgREST does not need one.
+    superuser
+        .batch_execute("ALTER ROLE anon RENAME TO web_anon")
+        .unwrap();
+    let found = findings(&mut superuser, RULE);
+    assert_found(&found, FOUND);
+    assert!(
+        found[0].description.contains("There is no such role"),
+        "{found:?}"
+    );
+    let unset = format!(
+        "ALTER DATABASE \"{}\" RESET pgrst.db_pre_request",
+        database.name()
+    );
+    superuser.batch_execute(&unset).unwrap();
+    assert_found(&findings(&mut superuser, RULE), &[]);
+}
+
 #[test]
 fn exchanged_tokens_identify_nobody() {
     let (mut superuser, found) = Mistake {

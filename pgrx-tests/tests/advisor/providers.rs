@@ -191,6 +191,8 @@ fn provider_audience_too_wide() {
             SELECT insforge_integrations.register_better_auth('https://app.example.com', schema_name => 'better_auth');
             SELECT insforge_integrations.register_auth_provider('partner', issuers => '{https://login.partner.example}',
               jwks_url => 'https://login.partner.example/jwks.json', audiences => '{notes}', algorithms => '{ES256}', subject_prefix => 'partner:');
+            SELECT insforge_integrations_internal.store_auth_provider('oidc', 'oidc', '{"name": "oidc", "issuer": "https://api.workos.com/user_management/client_01OTHER",
+              "document": "{\"issuer\": \"https://api.workos.com/user_management/client_01OTHER\", \"jwks_uri\": \"https://api.workos.com/sso/jwks/client_01OTHER\"}"}', '{"leeway_seconds": null}');
             SELECT insforge_integrations.register_kinde('https://off.kinde.com', name => 'off');
             UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = 'off'"#,
         broken: r#"

@@ -342,7 +342,7 @@ impl<'a> World<'a> {
         let expected = HashMap::from([
             ("token", [tokens.as_slice(), &[SESSION_TOKEN.to_owned(), cookie]].concat()),
             ("provider", texts(&["issuer", "better_auth", "insforge", "nobody"])),
-            ("name", texts(&["issuer", "identity_source", "token_role", "token_ttl", "provider_token_header", "jwks_ca", "realtime", "allow_mock_settlements", "allow_ledger_drop", "token_audience",
+            ("name", texts(&["issuer", "identity_source", "anon_role", "token_role", "token_ttl", "provider_token_header", "jwks_ca", "realtime", "allow_mock_settlements", "allow_ledger_drop", "token_audience",
                     "newchain"])),
             ("value", texts(&["verified", "claims", "on", "off", "1 hour", "authenticated", "postgres", "x-token"])),
             ("payment", payments.clone()),
@@ -386,6 +386,9 @@ impl<'a> World<'a> {
             ("arguments", vec![json!({"frontend_api": "clerk.example.com", "domain": "x", "client_id": "client_1", "audience": "api", "project_id": "project-test-1", "base_url": "https://a.example", "schema_name": "better_auth"}).to_string()]),
             ("role", texts(&["anon", "authenticated", "plain_role"])),
             ("issuers", texts(&["{https://other.example}"])),
+            // Nothing listens there.
+            ("issuer", texts(&["http://localhost:1"])),
+            ("audience", texts(&["api"])),
             ("jwks_url", texts(&["https://other.example/jwks"])),
             ("audiences", texts(&["{api}"])),
             ("authorized_parties", texts(&["{https://a.example}"])),

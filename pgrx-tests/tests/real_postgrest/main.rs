@@ -3,7 +3,9 @@
 
 mod errors;
 mod exchange;
+mod header_users;
 mod other_users;
+mod own_roles;
 mod server;
 
 use insforge_integrations_tests::provider_tokens::register;

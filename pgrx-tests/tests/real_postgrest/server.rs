@@ -67,6 +67,15 @@ pub(crate) fn say(line: &str) {
 const KEEPER: &str =
     r#""$1" 2>>"$2" >&2 & server=$!; read -r _; kill -KILL "$server"; wait 2>/dev/null"#;
 
+/// A client that uses no proxy and takes an answer with any status.
+pub(crate) fn agent() -> Agent {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(30)));
+    config.build().into()
+}
+
 /// A running PostgREST, which ends with its owner.
 pub(crate) struct Server {
     url: String,
@@ -85,6 +94,26 @@ pub(crate) struct Setup<'a> {
 
 impl Server {
     pub(crate) fn start(program: &Program, database: &Database, setup: Setup) -> Self {
+        let pool = setup.pool.to_string();
+        let environment = [
+            ("PGRST_DB_ANON_ROLE", "anon"),
+            (
+                "PGRST_DB_PRE_REQUEST",
+                setup.pre_request.unwrap_or_default(),
+            ),
+            ("PGRST_DB_POOL", &pool),
+            ("PGRST_DB_CONFIG", "false"),
+            ("PGRST_JWT_SECRET", SECRET),
+        ];
+        Self::start_with(program, database, &environment)
+    }
+
+    /// Starts it with these variables in its environment, besides its addresses.
+    pub(crate) fn start_with(
+        program: &Program,
+        database: &Database,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let port = {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -101,27 +130,15 @@ impl Server {
             .arg(log.path())
             .env("PGRST_DB_URI", uri)
             .env("PGRST_DB_SCHEMAS", "public")
-            .env("PGRST_DB_ANON_ROLE", "anon")
-            .env(
-                "PGRST_DB_PRE_REQUEST",
-                setup.pre_request.unwrap_or_default(),
-            )
-            .env("PGRST_DB_POOL", setup.pool.to_string())
-            .env("PGRST_DB_CONFIG", "false")
-            .env("PGRST_JWT_SECRET", SECRET)
+            .envs(environment.iter().copied())
             .env("PGRST_SERVER_HOST", "127.0.0.1")
             .env("PGRST_SERVER_PORT", port.to_string())
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let agent = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(30)))
-            .build();
         let server = Self {
             url: format!("http://127.0.0.1:{port}"),
-            agent: agent.into(),
+            agent: agent(),
             input: keeper.stdin.take(),
             keeper,
             log,
@@ -136,9 +153,8 @@ impl Server {
 
     /// Whether it has read the database's schema.
     fn is_ready(&self) -> bool {
-        let request = Call::get("/rpc/who").build(&self.url);
-        let answer = self.agent.run(request);
-        answer.is_ok_and(|answer| answer.status() == 200)
+        let answer = Call::get("/rpc/who").send(&self.agent, &self.url);
+        answer.is_ok_and(|answer| answer.status != 503)
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -150,18 +166,8 @@ impl Server {
     }
 
     pub(crate) fn answer(&self, call: &Call) -> Answer {
-        let answer = self.agent.run(call.build(&self.url));
-        let mut answer = answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()));
-        let challenge = answer.headers().get("www-authenticate");
-        let challenge = challenge
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        let text = answer.body_mut().read_to_string().unwrap();
-        Answer {
-            status: answer.status().as_u16(),
-            challenge,
-            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        }
+        let answer = call.send(&self.agent, &self.url);
+        answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
 }
 
@@ -241,7 +247,21 @@ impl Call {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    fn build(&self, url: &str) -> Request<String> {
+    pub(crate) fn send(&self, agent: &Agent, url: &str) -> Result<Answer, ureq::Error> {
+        let mut answer = agent.run(self.build(url))?;
+        let challenge = answer.headers().get("www-authenticate");
+        let challenge = challenge
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let text = answer.body_mut().read_to_string()?;
+        Ok(Answer {
+            status: answer.status().as_u16(),
+            challenge,
+            body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        })
+    }
+
+    pub(crate) fn build(&self, url: &str) -> Request<String> {
         let mut request = Request::builder()
             .method(self.method)
             .uri(format!("{url}{}", self.path));

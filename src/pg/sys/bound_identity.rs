@@ -10,16 +10,15 @@
 //! holds only while the request's own settings keep the values that they had when it was bound.
 
 use crate::error::Error;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
 use pgrx::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::utf8;
-use super::fmgr::unguarded;
 use super::guc::{self, Setting};
 use crate::identity::Identity;
 use crate::pg::error::Result;
@@ -29,6 +28,14 @@ const NAME: &CStr = c"insforge_integrations.verified_claims";
 
 /// Postgres writes the address of the text here.
 static VALUE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+
+/// How often the text changed, whether by a statement, a rollback or the end of a transaction.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Postgres calls it at every change. It must not raise an error.
+unsafe extern "C-unwind" fn count_change(_: *const c_char, _: *mut c_void) {
+    CHANGES.fetch_add(1, Ordering::Relaxed);
+}
 
 /// The settings that PostgREST writes for each request and that can identify the user.
 pub(crate) struct RequestSettings {
@@ -62,6 +69,8 @@ pub(crate) struct BoundIdentity {
     pub provider: String,
     #[serde(flatten)]
     pub identity: Identity,
+    /// The claims set, as the provider wrote it.
+    pub claims: String,
     /// End of the identity, in microseconds since 2000, as Postgres counts.
     pub expires: pg_sys::TimestampTz,
 }
@@ -91,7 +100,7 @@ pub(crate) fn define() {
                 | pg_sys::GUC_NOT_IN_SAMPLE
                 | pg_sys::GUC_DISALLOW_IN_FILE) as i32,
             None,
-            None,
+            Some(count_change),
             None,
         );
         // No other setting may have this extension's prefix.
@@ -99,24 +108,25 @@ pub(crate) fn define() {
     }
 }
 
-/// Whether the setting's text is `other`. The text is "" while no identity is bound.
+/// A number that is another one after every change of the setting. Comparing it costs the same
+/// however many claims the text has.
 #[inline(always)]
-pub(crate) fn is(other: &CStr) -> bool {
-    let text = VALUE.load(Ordering::Relaxed);
-    if text.is_null() {
-        return other.is_empty();
-    }
-    // SAFETY: the text that Postgres keeps ends with NUL.
-    unsafe { unguarded::strcmp(text, other.as_ptr()) == 0 }
+pub(crate) fn changes() -> u64 {
+    CHANGES.load(Ordering::Relaxed)
 }
 
-/// A copy of the setting's text.
-pub(crate) fn copy() -> CString {
+/// Whether an identity is bound, to whichever request.
+pub(crate) fn is_bound() -> bool {
+    !copy().is_empty()
+}
+
+/// A copy of the setting's text, which is "" while no identity is bound.
+fn copy() -> CString {
     let text = VALUE.load(Ordering::Relaxed);
     if text.is_null() {
         return CString::default();
     }
-    // SAFETY: as in `is`; the text stays until the setting is set again.
+    // SAFETY: the text ends with NUL, and Postgres keeps it until the setting is set again.
     unsafe { CStr::from_ptr(text) }.to_owned()
 }
 
@@ -140,9 +150,9 @@ pub(crate) fn bind(bound: &BoundIdentity) -> Result<()> {
 
 /// Removes the bound identity, if there is one, whichever request it belongs to.
 pub(crate) fn unbind() -> Result<()> {
-    match is(c"") {
-        true => Ok(()),
-        false => set(""),
+    match is_bound() {
+        true => set(""),
+        false => Ok(()),
     }
 }
 

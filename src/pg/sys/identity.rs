@@ -10,11 +10,12 @@ use std::ffi::CString;
 use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
-use super::bound_identity::{self, RequestSettings};
+use super::bound_identity::{self, BoundIdentity, RequestSettings};
 use super::encoding::utf8;
 use super::fmgr::{function_info, unguarded};
+use super::jsonb::Jsonb;
 use super::table_cache::changes;
-use crate::identity::Identity;
+use crate::identity::{Identity, claims_set};
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::providers;
@@ -28,6 +29,7 @@ enum Question {
     OrgId,
     OrgRole,
     Permissions,
+    Claims,
 }
 
 /// A value of a variable-length type, with its header; `None` is NULL.
@@ -36,15 +38,17 @@ type CachedValue = Option<Box<[u8]>>;
 /// Answers, and the values from which they were made.
 struct Cached {
     changes: u64,
-    /// The text of the bound identity; "" if there was none.
-    bound: CString,
+    /// [`bound_identity::changes`], and whether an identity was bound.
+    bound_changes: u64,
+    is_bound: bool,
     claims: CString,
     /// The other request settings that a bound identity depends on.
     headers: CString,
     cookies: CString,
     /// End of the bound identity, on Postgres' clock; `None` if it is void or there is none.
     ends: Option<pg_sys::TimestampTz>,
-    answers: [CachedValue; 4],
+    /// `None`: nobody has asked. Only the claims set waits for that.
+    answers: [Option<CachedValue>; 5],
 }
 
 /// Values that a backend keeps between two calls.
@@ -87,10 +91,12 @@ sql_function!(
     pg_finfo_requesting_permissions,
     Permissions
 );
+sql_function!(requesting_claims, pg_finfo_requesting_claims, Claims);
 
 /// The answer of `requesting_user_id()`, for other code of this library.
 pub(crate) fn user_id() -> Result<Option<String>> {
-    Ok(STATE.with(|state| who(&state.request))?.0.user_id)
+    let source = STATE.with(|state| source(&state.request))?;
+    Ok(source.identity()?.user_id)
 }
 
 /// # Safety
@@ -114,55 +120,102 @@ impl State {
         let cached = self.cached.borrow();
         let cached = cached.as_ref()?;
         let holds = cached.changes == changes()
-            && bound_identity::is(&cached.bound)
+            && cached.bound_changes == bound_identity::changes()
             && self.request.claims.is(&cached.claims)
-            && (cached.bound.is_empty()
+            && (!cached.is_bound
                 || (self.request.headers.is(&cached.headers)
                     && self.request.cookies.is(&cached.cookies)
                     && cached.ends.is_none_or(|ends| statement_start() < ends)));
-        holds.then(|| cached.answer(question))
+        holds.then(|| cached.answer(question))?
     }
 
     /// Reads settings and identity again, keeps the answers and returns the answer to a question.
     fn renew(&self, question: Question) -> Result<Option<*const [u8]>> {
         let changes = changes();
-        let (identity, ends) = who(&self.request)?;
+        let source = source(&self.request)?;
+        // Claims that `jsonb` cannot hold must not fail those who only ask for the user.
+        let claims = match question {
+            Question::Claims => Some(source.claims()?),
+            _ => None,
+        };
+        let [user, organization, role, permissions] = answers(source.identity()?).map(Some);
+        let claims = claims.map(|claims| {
+            let claims = claims.and_then(|claims| Jsonb(claims).into_datum());
+            claims.map(move_out_of_palloc)
+        });
         let mut cached = self.cached.borrow_mut();
         let cached = cached.insert(Cached {
             changes,
-            bound: bound_identity::copy(),
+            bound_changes: bound_identity::changes(),
+            is_bound: bound_identity::is_bound(),
             claims: self.request.claims.copy(),
             headers: self.request.headers.copy(),
             cookies: self.request.cookies.copy(),
-            ends,
-            answers: answers(identity),
+            ends: source.ends(),
+            answers: [user, organization, role, permissions, claims],
         });
-        Ok(cached.answer(question))
+        Ok(cached.answer(question).flatten())
     }
 }
 
 impl Cached {
-    fn answer(&self, question: Question) -> Option<*const [u8]> {
-        let answer = self.answers.get(question as usize)?.as_deref()?;
-        Some(std::ptr::from_ref(answer))
+    /// `None`: it is not kept. `Some(None)`: it is NULL.
+    #[inline(always)]
+    fn answer(&self, question: Question) -> Option<Option<*const [u8]>> {
+        let answer = self.answers.get(question as usize)?.as_ref()?;
+        Some(answer.as_deref().map(std::ptr::from_ref))
     }
 }
 
-/// The requesting user, and the end of a bound identity.
-fn who(request: &RequestSettings) -> Result<(Identity, Option<pg_sys::TimestampTz>)> {
+/// What tells who is asking.
+enum Source {
+    /// A verified token.
+    Bound(BoundIdentity),
+    /// The text of `request.jwt.claims`.
+    Claims(CString),
+    Nothing,
+}
+
+impl Source {
+    fn identity(&self) -> Result<Identity> {
+        match self {
+            Self::Bound(bound) => Ok(bound.identity.clone()),
+            Self::Claims(claims) => Ok(Identity::from_claims(utf8(claims)?)?),
+            Self::Nothing => Ok(Identity::default()),
+        }
+    }
+
+    /// The claims set, if there is one.
+    fn claims(&self) -> Result<Option<String>> {
+        match self {
+            Self::Bound(bound) => Ok(Some(bound.claims.clone())),
+            Self::Claims(claims) => Ok(claims_set(utf8(claims)?)?.map(str::to_owned)),
+            Self::Nothing => Ok(None),
+        }
+    }
+
+    /// The end of a bound identity.
+    fn ends(&self) -> Option<pg_sys::TimestampTz> {
+        match self {
+            Self::Bound(bound) => Some(bound.expires),
+            _ => None,
+        }
+    }
+}
+
+fn source(request: &RequestSettings) -> Result<Source> {
     let settings = settings::current()?;
     if let Some(bound) = bound_identity::current(request)? {
         if statement_start() >= bound.expires {
             return Err(providers::Error::IdentityExpired.into());
         }
-        return Ok((bound.identity, Some(bound.expires)));
+        return Ok(Source::Bound(bound));
     }
     let claims = request.claims.copy();
-    let identity = match settings.identity_source {
-        IdentitySource::Claims if !claims.is_empty() => Identity::from_claims(utf8(&claims)?)?,
-        _ => Identity::default(),
-    };
-    Ok((identity, None))
+    Ok(match settings.identity_source {
+        IdentitySource::Claims if !claims.is_empty() => Source::Claims(claims),
+        _ => Source::Nothing,
+    })
 }
 
 #[inline(always)]
@@ -251,6 +304,7 @@ mod tests {
             "requesting_user_id",
             "requesting_org_id",
             "requesting_org_role",
+            "requesting_claims()::text || requesting_user_id",
         ] {
             assert_eq!(
                 Spi::get_one::<String>(&format!("SELECT {function}()")),

@@ -1,11 +1,12 @@
 //! The current role, and code that runs with the rights of another role.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
 use super::compat;
 use super::encoding::utf8;
+use crate::error::Error;
 use crate::pg::error::Result;
 
 /// The name of the current role.
@@ -15,6 +16,14 @@ pub(crate) fn current_role() -> Result<String> {
         let name = pg_sys::GetUserNameFromId(pg_sys::GetUserId(), false);
         Ok(utf8(CStr::from_ptr(name))?.to_owned())
     }
+}
+
+/// Whether a role has this name.
+pub(crate) fn role_exists(name: &str) -> Result<bool> {
+    let name = CString::new(name).map_err(Error::bug)?;
+    // SAFETY: the name ends with NUL, and a missing role is no error.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    Ok(role != pg_sys::Oid::INVALID)
 }
 
 /// Runs `work` as VACUUM runs the functions of an index: with the rights of a role, under

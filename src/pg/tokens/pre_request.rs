@@ -12,12 +12,10 @@ use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::settings;
 use crate::pg::sys::clock;
-use crate::pg::sys::security_context::current_role;
+use crate::pg::sys::security_context::{current_role, role_exists};
 use crate::pg::sys::{bound_identity, guc};
 use crate::providers;
 
-/// The role of requests without a token. InsForge and PostgREST usually call it so.
-const ANONYMOUS: &str = "anon";
 /// Claims of an InsForge token that a provider's token in the header does not change.
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
@@ -27,14 +25,19 @@ pub(crate) fn apply_provider_token() -> Result<()> {
     bound_identity::unbind()?;
     let settings = settings::current()?;
     let role = current_role()?;
-    let is_anonymous = role == ANONYMOUS;
-    if !is_anonymous && role != settings.token_role {
+    let is_anonymous = role == settings.anon_role;
+    let is_users = is_anonymous || role == settings.token_role;
+    if !is_users && role_exists(&settings.anon_role)? {
         // A user's token must not change an administrator's request.
         return Ok(());
     }
     let Some(token) = request::header(&settings.provider_token_header)? else {
         return Ok(());
     };
+    if !is_users {
+        let anon_role = settings.anon_role.clone();
+        return Err(providers::Error::NobodyAnonymous { anon_role, role }.into());
+    }
     let accepted = verify_token(Some(&token), None)?;
     let claims = claims(&accepted, is_anonymous, &settings)?;
     let claims = serde_json::to_string(&claims).map_err(Error::bug)?;

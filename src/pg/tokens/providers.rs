@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 
 use super::verdict::not_ready;
 use crate::error::Error;
+use crate::jwt::algorithm::Algorithm;
+use crate::jwt::discovery::mistaken_for_keys;
 use crate::jwt::key::{KeySet, KeySetError};
 use crate::jwt::policy::{Policy, Rules};
 use crate::pg::error::{Result, reported};
@@ -21,6 +23,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
 use crate::providers;
 use crate::providers::better_auth::tables::Place;
+use crate::providers::mapping::Mapping;
 use crate::providers::registration::unreadable;
 use crate::providers::{insforge, register};
 use crate::settings::Settings;
@@ -35,13 +38,25 @@ pub(crate) struct Provider {
     /// The policy, or why the stored rules cannot be applied.
     pub policy: std::result::Result<Policy, String>,
     pub keys: Keys,
+    /// What becomes of the claims of its tokens.
+    pub mapping: Mapping,
     /// The address of its JWK set.
     pub jwks_url: Option<String>,
+    /// The address of its discovery document.
+    pub discovery_url: Option<String>,
     /// Whether the bare token of a session is a credential.
     pub allow_bare_sessions: bool,
 }
 
 impl Provider {
+    /// The algorithms of its valid rules.
+    pub(crate) fn algorithms(&self, name: &str) -> Result<&[Algorithm]> {
+        let policy = self.policy.as_ref();
+        Ok(policy
+            .map_err(|problem| not_ready(name, problem))?
+            .algorithms())
+    }
+
     /// The policy, if the provider is enabled and its rules are valid.
     pub(crate) fn ready_policy(&self, name: &str) -> Result<&Policy> {
         if !self.enabled {
@@ -115,6 +130,7 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
         key_source: String,
         jwks: Option<Box<RawValue>>,
         jwks_url: Option<String>,
+        discovery_url: Option<String>,
         allow_bare_sessions: bool,
         better_auth_names: Option<BTreeMap<String, String>>,
     }
@@ -122,13 +138,14 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
     let mut providers = HashMap::new();
     for text in rows.texts() {
         let row: Head = serde_json::from_str(text).map_err(Error::bug)?;
+        let mapping: Mapping = serde_json::from_str(text).map_err(Error::bug)?;
         let policy = serde_json::from_str::<Rules>(text)
             .map_err(|error| unreadable(&error))
             .and_then(Policy::new)
             .and_then(|policy| match policy.rules().issuers.is_empty() {
                 // Only in the built-in provider's rules does an empty list mean any issuer.
                 true => Err("No issuer is named.".to_owned()),
-                false => Ok(policy),
+                false => mapping.check().map(|()| policy),
             });
         let keys = match row.key_source.strip_prefix("better_auth:") {
             Some(schema) => Keys::BetterAuth(Place {
@@ -146,7 +163,9 @@ fn load_providers(rows: &Rows) -> Result<HashMap<String, Rc<Provider>>> {
                 enabled: row.enabled,
                 policy,
                 keys,
+                mapping,
                 jwks_url: row.jwks_url,
+                discovery_url: row.discovery_url,
                 allow_bare_sessions: row.allow_bare_sessions,
             }),
         );
@@ -196,7 +215,9 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jso
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::Result<i32> {
     let provider = provider.unwrap_or_default();
     let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
-    let usable = check_jwks(provider, &*with_stored_keys(provider)?, &jwks.0)?;
+    let algorithms = with_stored_keys(provider)?;
+    let algorithms = algorithms.algorithms(provider)?;
+    let usable = check_jwks(provider, algorithms, &jwks.0)?;
     Spi::run_with_args(
         "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
          WHERE name OPERATOR(pg_catalog.=) $1",
@@ -224,26 +245,27 @@ pub(crate) fn with_stored_keys(name: &str) -> Result<Rc<Provider>> {
 }
 
 /// Counts the keys of a JWK set that can verify a provider's tokens. An error if there is none.
-pub(crate) fn check_jwks(name: &str, provider: &Provider, jwks: &str) -> Result<i32> {
+pub(crate) fn check_jwks(name: &str, algorithms: &[Algorithm], jwks: &str) -> Result<i32> {
     let parsed = KeySet::parse(jwks).map_err(|error| providers::Error::InvalidKeySet {
         problem: match error {
-            KeySetError::Malformed => "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned(),
+            KeySetError::Malformed => mistaken_for_keys(jwks).unwrap_or_else(|| "It is not a JSON object with a list \"keys\" (RFC 7517 section 5).".to_owned()),
             KeySetError::Private(number) => format!(
                 "Key {number} has a private part. Anybody who can read it can sign. Give only the provider's public keys, and replace that key."
             ),
+            KeySetError::NoUsableKey(skipped) if skipped.is_empty() => "It has no keys. The provider publishes its first key when somebody first signs in there, or this is the address of another environment.".to_owned(),
             KeySetError::NoUsableKey(skipped) => format!("No key can verify. {}", skipped.join(" ")),
         },
     })?;
-    let policy = provider
-        .policy
-        .as_ref()
-        .map_err(|problem| not_ready(name, problem))?;
-    let usable = parsed.keys.count_for(policy.algorithms());
+    let usable = parsed.keys.count_for(algorithms);
     if usable == 0 {
         return Err(providers::Error::InvalidKeySet {
             problem: format!(
                 "No key fits the provider's algorithms, {}.",
-                policy.rules().algorithms.join(", ")
+                algorithms
+                    .iter()
+                    .map(|one| one.name())
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }
         .into());

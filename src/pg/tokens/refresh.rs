@@ -1,9 +1,13 @@
-//! `refresh_provider_jwks()`. No other code of this extension connects to another server.
+//! `refresh_provider_jwks()`, and the discovery document that `register_oidc_provider()` reads. No
+//! other code of this extension connects to another server.
 
 use pgrx::prelude::*;
 
-use super::providers::{Keys, REGISTRY, check_jwks, with_stored_keys};
+use super::providers::{Keys, Provider, REGISTRY, check_jwks, with_stored_keys};
+use super::verdict::not_ready;
 use crate::error::Error;
+use crate::jwt::algorithm::Algorithm;
+use crate::jwt::discovery::{self, Discovered};
 use crate::pg::error::{Result, reported};
 #[cfg(feature = "jwks-fetch")]
 use crate::pg::settings;
@@ -73,14 +77,22 @@ fn with_an_address() -> Result<Vec<String>> {
 /// Stores a provider's published keys if they are valid, and returns their number.
 fn refresh(name: &str) -> Result<i32> {
     let provider = with_stored_keys(name)?;
-    let url = provider
+    let stored = provider
         .jwks_url
         .as_deref()
         .ok_or(providers::Error::KeysElsewhere {
             problem: "This provider has no address to fetch keys from.",
         })?;
+    let discovered = discover_again(&provider, name)?;
+    let (url, algorithms) = match &discovered {
+        Some(discovered) => (&*discovered.jwks_uri, &*discovered.algorithms),
+        None => (stored, provider.algorithms(name)?),
+    };
     let jwks = fetch(url)?;
-    let count = check_jwks(name, &provider, &jwks)?;
+    let count = check_jwks(name, algorithms, &jwks)?;
+    if discovered.is_some() {
+        follow(name, url, algorithms)?;
+    }
     // Unchanged keys do not change the row. Therefore every session's copy of the registry stays
     // valid.
     Spi::run_with_args(
@@ -91,6 +103,78 @@ fn refresh(name: &str) -> Result<i32> {
     )
     .map_err(Error::bug)?;
     Ok(count)
+}
+
+/// Reads the discovery document of a provider that has one.
+fn discover_again(provider: &Provider, name: &str) -> Result<Option<Discovered>> {
+    let Some(address) = &provider.discovery_url else {
+        return Ok(None);
+    };
+    let failed = |problem: String| providers::Error::KeysNotFetched {
+        problem: format!("Discovery failed. {problem}"),
+    };
+    let policy = provider.policy.as_ref();
+    let policy = policy.map_err(|problem| not_ready(name, problem))?;
+    let issuer = policy.rules().issuers.first();
+    let document = match fetch(address) {
+        Err(Error::Token(providers::Error::KeysNotFetched { problem })) => {
+            return Err(failed(problem).into());
+        }
+        other => other?,
+    };
+    let issuer = issuer.map(String::as_str).unwrap_or_default();
+    Ok(Some(discovery::read(&document, issuer).map_err(failed)?))
+}
+
+/// Stores the address of the keys and the algorithms that a discovery document names.
+fn follow(name: &str, jwks_url: &str, algorithms: &[Algorithm]) -> Result<()> {
+    let names: Vec<&str> = algorithms.iter().map(|one| one.name()).collect();
+    let changed = Spi::get_one_with_args::<bool>(
+        "SELECT jwks_url OPERATOR(pg_catalog.<>) $2 OR algorithms OPERATOR(pg_catalog.<>) $3
+         FROM insforge_integrations.auth_providers WHERE name OPERATOR(pg_catalog.=) $1",
+        &[name.into(), jwks_url.into(), names.clone().into()],
+    );
+    if changed.map_err(Error::bug)? != Some(true) {
+        return Ok(());
+    }
+    // As in the registration: two providers may not share both an issuer and the keys.
+    Spi::run("LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE")
+        .map_err(Error::bug)?;
+    let other = Spi::get_one_with_args::<String>(
+        "SELECT pg_catalog.min(other.name)
+         FROM insforge_integrations.auth_providers own, insforge_integrations.auth_providers other
+         WHERE own.name OPERATOR(pg_catalog.=) $1 AND other.name OPERATOR(pg_catalog.<>) $1
+           AND other.key_source OPERATOR(pg_catalog.=) $2
+           AND other.issuers OPERATOR(pg_catalog.&&) own.issuers",
+        &[name.into(), jwks_url.into()],
+    );
+    if let Some(other) = other.map_err(Error::bug)? {
+        return Err(providers::Error::KeysNotFetched {
+            problem: format!("The issuer moved its keys to the address of provider \"{other}\", which has the same issuer. Remove one of the two providers."),
+        }
+        .into());
+    }
+    Spi::run_with_args(
+        "UPDATE insforge_integrations.auth_providers
+         SET jwks_url = $2, key_source = $2, algorithms = $3, updated_at = pg_catalog.now()
+         WHERE name OPERATOR(pg_catalog.=) $1",
+        &[name.into(), jwks_url.into(), names.into()],
+    )
+    .map_err(Error::bug)
+}
+
+/// The discovery document of an issuer, as text.
+#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
+#[search_path(pg_catalog, pg_temp)]
+fn discovery_document(issuer: Option<&str>) -> reported::Result<String> {
+    let address = discovery::address(issuer.unwrap_or_default())
+        .map_err(|problem| providers::Error::InvalidRegistration { problem })?;
+    match fetch(&address) {
+        Err(Error::Token(providers::Error::KeysNotFetched { problem })) => {
+            Err(providers::Error::NotDiscovered { problem }.into())
+        }
+        other => Ok(other?),
+    }
 }
 
 #[cfg(not(feature = "jwks-fetch"))]
@@ -138,6 +222,17 @@ mod tests {
             "SELECT count(*) FROM insforge_integrations.refresh_provider_jwks(NULL)",
         );
         assert_eq!(rows, Ok(Some(0)));
+    }
+
+    #[pg_test(error = "invalid registration of an identity provider")]
+    fn what_is_no_issuer_has_no_discovery_document() {
+        Spi::run("SELECT insforge_integrations_internal.discovery_document('id.example')").unwrap();
+    }
+
+    #[pg_test(error = "the discovery document of an issuer cannot be fetched")]
+    fn an_issuer_that_does_not_answer_has_no_discovery_document() {
+        Spi::run("SELECT insforge_integrations_internal.discovery_document('http://localhost:1')")
+            .unwrap();
     }
 
     #[pg_test(error = "unknown identity provider \"nobody\"")]

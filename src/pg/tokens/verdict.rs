@@ -37,6 +37,7 @@ impl Accepted {
         bind(&BoundIdentity {
             provider: self.provider.to_string(),
             identity: self.vouched.identity.clone(),
+            claims: self.claims.to_string(),
             expires: clock::microseconds(self.ends + self.leeway),
         })
     }

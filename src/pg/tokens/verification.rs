@@ -22,6 +22,7 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::changes;
 use crate::providers;
 use crate::providers::insforge;
+use crate::providers::mapping::Mapping;
 
 /// Verifies a token by the named provider's rules, or by those of the providers with the token's
 /// issuer.
@@ -91,11 +92,11 @@ fn verify_with_provider(
     provider: Option<&Rc<Provider>>,
 ) -> Result<(Accepted, bool)> {
     let now = clock::now();
-    let check = |policy: &Policy, keys: &KeySet, is_lasting: bool| {
+    let check = |policy: &Policy, keys: &KeySet, mapping: &Mapping, is_lasting: bool| {
         let verified = verify(jws, policy, keys, now)?;
         let accepted = Accepted {
             provider: Rc::from(name),
-            vouched: Rc::new(Vouched::read(&verified)),
+            vouched: Rc::new(Vouched::read(&verified, mapping)),
             claims: Rc::from(verified.text),
             times: verified.times,
             ends: policy.end(&verified.times),
@@ -107,18 +108,18 @@ fn verify_with_provider(
         let no_secret = "No secret is stored: call insforge_integrations.set_jwt_secret().";
         let keys = SECRETS.current()?.keys(now);
         let (keys, is_lasting) = keys.ok_or_else(|| not_ready(name, no_secret))?;
-        return check(&*built_in_policy()?, &keys, is_lasting);
+        return check(&*built_in_policy()?, &keys, &Mapping::default(), is_lasting);
     };
     let policy = provider.ready_policy(name)?;
     match &provider.keys {
-        Keys::Stored(Some(keys)) => check(policy, keys, true),
+        Keys::Stored(Some(keys)) => check(policy, keys, &provider.mapping, true),
         Keys::Stored(None) => Err(not_ready(
             name,
             "It has no keys: call insforge_integrations.set_provider_jwks().",
         )),
         Keys::BetterAuth(place) => {
             let keys = better_auth::keys(name, place, jws.key_id.as_deref(), now)?;
-            check(policy, &keys, false)
+            check(policy, &keys, &provider.mapping, false)
         }
     }
 }

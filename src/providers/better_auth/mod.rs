@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::mapping::Mapping;
 use super::registration::{
     Preset, Registration, Result, base_url, read_arguments, refuse, texts, usual_rules,
 };
@@ -64,6 +65,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
         preset: String::new(),
         key_source: format!("better_auth:{}", arguments.schema_name),
         jwks_url: None,
+        discovery_url: None,
         allow_bare_sessions: arguments.allow_bare_sessions == Some(true),
         better_auth_names: Some(arguments.names),
         rules: Rules {
@@ -77,6 +79,7 @@ fn register(arguments: Arguments) -> Result<Registration> {
             allow_uuid_subjects: arguments.allow_uuid_subjects.unwrap_or_default(),
             ..usual_rules()
         },
+        mapping: Mapping::default(),
     })
 }
 
