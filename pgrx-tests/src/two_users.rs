@@ -30,7 +30,9 @@ pub fn two_users(superuser: &mut Client, provider: &str) -> TwoUsers {
     ben.push(last);
     let expired = node::now() - 60;
     let token = |user: &str, changes: Value| {
-        let mut claims = json!({"sub": user});
+        // The registration of an OpenID provider has a prefix, which ends with a colon.
+        let sub = user.rsplit(':').next();
+        let mut claims = json!({"sub": sub});
         claims
             .as_object_mut()
             .unwrap()

@@ -14,12 +14,12 @@ fn seen(provider: &str) -> Value {
 }
 
 #[test]
-fn auth0s_and_kindes_users_read_their_own_rows_until_they_sign_out() {
+fn users_read_their_own_rows_until_they_sign_out() {
     let expected = json!({
         "ada_before": [], "ada": ["by ada"], "ada_after": [],
         "ben_before": [], "ben": ["by ben"], "ben_after": [],
     });
-    for provider in ["auth0", "kinde"] {
+    for provider in ["auth0", "kinde", "oidc"] {
         assert_eq!(seen(provider), expected, "{provider}");
     }
 }
