@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use insforge_integrations_tests::provider_tokens::presets;
+use insforge_integrations_tests::provider_tokens::{a_token_of, presets};
+use insforge_integrations_tests::{Fixture, node, shared_cluster};
+use serde_json::json;
 
 type Values = HashMap<String, String>;
 
@@ -162,6 +164,43 @@ fn every_line_and_every_file_is_used() {
             assert!(!page.contains(&format!("{{{name}}}")), "{provider}: {name}");
         }
     }
+}
+
+/// The guide's registration takes the tokens of its own pages, also of those in development.
+#[test]
+fn clerks_guide_takes_tokens_of_the_page_in_development() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut superuser = database.connect().unwrap();
+    let page = guide("clerk");
+    let block = page.split("```sql\n").nth(1).unwrap();
+    let registration = block.split_inclusive(';').next().unwrap();
+    superuser.batch_execute(registration).unwrap();
+    let simplest = &a_token_of("clerk")["token"];
+    let of = |party: &str| json!({"like": simplest, "claims": {"azp": party}});
+    let parties = [
+        "https://app.example.com",
+        "http://localhost:3000",
+        "http://localhost:3001",
+    ];
+    let signed = node::sign(&json!(parties.map(of))).unwrap();
+    superuser
+        .execute(
+            "SELECT insforge_integrations.set_provider_jwks('clerk', $1::text::jsonb)",
+            &[&signed.jwks],
+        )
+        .unwrap();
+    let reasons: Vec<Option<String>> = superuser
+        .query(
+            "SELECT split_part(reason, ':', 1)
+             FROM unnest($1::text[]) token, insforge_integrations.inspect_provider_jwt(token)",
+            &[&signed.tokens],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let refused = Some("wrong_authorized_party".to_owned());
+    assert_eq!(reasons, [None, None, refused]);
 }
 
 /// A consumer and a B2B project of Stytch share a page. A custom provider has docs/providers.md.
