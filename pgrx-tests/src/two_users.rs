@@ -28,7 +28,7 @@ pub fn two_users(superuser: &mut Client, provider: &str) -> TwoUsers {
     let mut ben = ada.clone();
     let last = if ben.pop() == Some('0') { '1' } else { '0' };
     ben.push(last);
-    let expired = node::now() - 60;
+    let (expired, later) = (node::now() - 60, node::now() + 3600);
     let token = |user: &str, changes: Value| {
         // The registration of an OpenID provider has a prefix, which ends with a colon.
         let sub = user.rsplit(':').next();
@@ -40,9 +40,9 @@ pub fn two_users(superuser: &mut Client, provider: &str) -> TwoUsers {
         json!({"like": simplest["token"], "claims": claims})
     };
     let signed = node::sign(&json!([
-        token(&ada, json!({"jti": "1"})),
-        token(&ada, json!({"jti": "2"})),
-        token(&ben, json!({"jti": "3"})),
+        token(&ada, json!({"jti": "1", "exp": later})),
+        token(&ada, json!({"jti": "2", "exp": later})),
+        token(&ben, json!({"jti": "3", "exp": later})),
         token(
             &ada,
             json!({"jti": "4", "iat": expired - 300, "exp": expired})
