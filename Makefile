@@ -36,11 +36,12 @@ setup:
 package: setup
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
-# The scripts of Better Auth's adapters would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
+# The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
 # and the clients need 20, which npm has, too.
 clients: setup
 	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
+	    npm ci --no-fund --no-audit --ignore-scripts --prefix guides && \
 	    { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
 
 demo: package

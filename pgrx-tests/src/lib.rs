@@ -11,6 +11,7 @@ pub mod postgrest;
 pub mod provider_tokens;
 pub mod request;
 mod server_user;
+pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::Installation;

@@ -41,19 +41,6 @@ pub fn presets() -> Vec<&'static str> {
         .collect()
 }
 
-/// The providers that have a guide with code for the application, and the guide. docs/oidc.md is for
-/// many providers, and has no code.
-#[must_use]
-pub fn guides() -> Vec<(&'static str, String)> {
-    let guide = |name| format!("{}/../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
-    providers()
-        .keys()
-        .filter(|name| *name != "oidc")
-        .map(|name| (name.as_str(), guide(name)))
-        .filter(|(_, guide)| std::path::Path::new(guide).exists())
-        .collect()
-}
-
 /// A provider's simplest token that must be accepted, with its user.
 ///
 /// # Panics

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use insforge_integrations_tests::provider_tokens::guides;
 use insforge_integrations_tests::{Cluster, Fixture, node};
 
 mod certificates;
 
-/// Pages that show figures and lists only.
-const WITHOUT_SQL: [&str; 2] = ["docs/benchmarks.md", "docs/rfc8725.md"];
+/// Pages that show figures, lists or an application's code only.
+const WITHOUT_SQL: [&str; 3] = ["docs/benchmarks.md", "docs/clients.md", "docs/rfc8725.md"];
 
 /// Each page with SQL in it, and the database its reader has.
 fn pages() -> Vec<(String, Fixture)> {
@@ -163,25 +162,4 @@ fn no_new_jwt_secret_without_an_encryption_key() {
         }
     }
     assert!(count > 5, "{count}");
-}
-
-/// `docs/templates/provider.md` is the text of all guides: `{preset}` is the provider's preset, and
-/// each `{…}` is the provider's own text.
-#[test]
-fn every_providers_guide_follows_the_template() {
-    let template = repository().join("docs/templates/provider.md");
-    let template = std::fs::read_to_string(template).unwrap();
-    let guides = guides();
-    assert!(guides.len() >= 5, "{guides:?}");
-    for (preset, page) in guides {
-        let guide = std::fs::read_to_string(&page).unwrap();
-        let mut rest = guide.as_str();
-        for text in template.replace("{preset}", preset).split("{…}") {
-            let Some((_, after)) = rest.split_once(text) else {
-                panic!("{page} lacks, or has changed: {text}");
-            };
-            rest = after;
-        }
-        assert_eq!(rest, "", "{page} has more than the template");
-    }
 }

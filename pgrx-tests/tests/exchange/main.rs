@@ -4,7 +4,7 @@
 mod changes;
 
 use insforge_integrations_tests::postgrest::Request;
-use insforge_integrations_tests::provider_tokens::{a_token_of, guides, providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, providers, register};
 use insforge_integrations_tests::{Cluster, Database, Fixture, node, request, shared_cluster};
 use postgres::Client;
 use postgres::error::DbError;
@@ -149,46 +149,6 @@ fn every_providers_user_gets_a_token_that_shows_the_users_own_rows() {
         assert_eq!(rows[0].get::<_, String>(0), user);
     }
     println!("{} tokens exchanged", cases.len());
-}
-
-/// The client code of the guides, run from the Markdown with the real @insforge/sdk.
-#[test]
-fn the_guides_client_code_reads_the_users_own_rows() {
-    for (name, page) in guides() {
-        let (database, mut superuser) = prepared(&[name]);
-        make_notes(&mut superuser);
-        let case = a_token_of(name);
-        superuser
-            .execute(
-                "INSERT INTO notes (user_id, body) VALUES ($1, 'mine'), ('somebody else', 'theirs')",
-                &[&text(&case["user_id"])],
-            )
-            .unwrap();
-        let run = |token: &str| -> Value {
-            let socket = shared_cluster().socket_directory().to_str().unwrap();
-            let printed = node::run(
-                "insforge_sdk.mjs",
-                &[socket, database.name(), SECRET, token, &page],
-            );
-            serde_json::from_str(&printed.unwrap()).unwrap()
-        };
-        let seen = run(text(&case["token"]));
-        assert_eq!(
-            seen["rows"],
-            json!([{"user_id": case["user_id"], "body": "mine"}]),
-            "{name}: {seen}"
-        );
-        assert_eq!(
-            seen["requests"],
-            json!([
-                ["POST", "/api/database/rpc/exchange_provider_token", "anon"],
-                ["GET", "/api/database/records/notes", case["user_id"]]
-            ]),
-            "{name}"
-        );
-        let seen = run("not a token");
-        assert_eq!(seen["error"]["code"], "PT401", "{name}: {seen}");
-    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A provider's token in an exchange and in the header, and the guides' client code.
 
 use insforge_integrations_tests::node;
-use insforge_integrations_tests::provider_tokens::{a_token_of, guides, providers, register};
+use insforge_integrations_tests::provider_tokens::{a_token_of, providers};
+use insforge_integrations_tests::two_users::{TwoUsers, two_users};
 use serde_json::{Value, json};
 
-use super::server::{Answer, Call, SECRET, Server, Setup, programs};
+use super::server::{Call, SECRET, Server, Setup, programs};
 use super::{HEADER, OURS, insforge_token, prepared, text, who};
 
 const EXCHANGE: &str = "/rpc/exchange_provider_token";
@@ -190,52 +191,42 @@ fn the_header_decides_who_is_asking() {
     }
 }
 
-/// With the real @insforge/sdk, and InsForge's paths led to PostgREST's as its backend leads them.
+/// The guides' code with the real @insforge/sdk, and InsForge's paths led to PostgREST's as its
+/// backend leads them.
 #[test]
-fn the_guides_client_code_reads_the_users_own_rows() {
+fn the_guides_code_reads_and_writes_the_users_own_rows() {
     for program in programs() {
         let (database, mut superuser) = prepared();
-        let server = Server::start(program, &database, PLAIN);
-        let run = |page: &str, token: &str| -> Value {
-            let socket = database.cluster().socket_directory().to_str().unwrap();
-            let printed = node::run(
-                "insforge_sdk.mjs",
-                &[socket, database.name(), SECRET, token, page, server.url()],
-            );
-            serde_json::from_str(&printed.unwrap()).unwrap()
-        };
-        for (name, page) in guides() {
-            register(&mut superuser, name);
-            let case = a_token_of(name);
-            let user = text(&case["user_id"]);
-            superuser
-                .execute(
-                    "INSERT INTO notes (user_id, body) VALUES ($1, 'mine')",
-                    &[&user],
-                )
-                .unwrap();
-            let seen = run(&page, text(&case["token"]));
-            assert_eq!(
-                seen["rows"],
-                json!([{"user_id": user, "body": "mine"}]),
-                "{name}: {seen}"
-            );
-            assert_eq!(
-                seen["requests"],
-                json!([
-                    ["POST", "/api/database/rpc/exchange_provider_token", "anon"],
-                    ["GET", "/api/database/records/notes", user]
-                ]),
-                "{name}"
-            );
-            let seen = run(&page, "not a token");
-            assert_eq!(seen["error"]["code"], "PT401", "{name}: {seen}");
-        }
-        let nobody = Answer {
-            status: 200,
-            challenge: None,
-            body: json!([]),
-        };
-        assert_eq!(server.answer(&Call::get("/notes")), nobody);
+        let server = Server::start(program, &database, WITH_PRE_REQUEST);
+        let TwoUsers {
+            ids: [ada, ben],
+            tokens: [token, again, of_ben, _],
+            ..
+        } = two_users(&mut superuser, "kinde");
+        let socket = database.cluster().socket_directory().to_str().unwrap();
+        let printed = node::run(
+            "guides/shared.mjs",
+            &[
+                socket,
+                database.name(),
+                SECRET,
+                &token,
+                &again,
+                &of_ben,
+                "kinde",
+                server.url(),
+            ],
+        );
+        let seen: Value = serde_json::from_str(&printed.unwrap()).unwrap();
+        let header = &seen["header"];
+        assert_eq!(header["ada"], json!(["by ada"]), "{seen}");
+        assert_eq!(header["ben"], json!(["by ben"]), "{seen}");
+        assert_eq!(header["nobody"], json!([]), "{seen}");
+        assert_eq!(header["refused"]["code"], "PT401", "{seen}");
+        assert_eq!(seen["after_writing"], json!(["by ada", "written by ada"]));
+        assert_eq!(seen["wrong_with_the_header"], 0, "{seen}");
+        assert_eq!(seen["wrong_with_the_exchange"], 0, "{seen}");
+        assert_eq!(seen["page"]["again"], json!([ada, 0]), "{seen}");
+        assert_eq!(seen["page"]["other_user"], json!([ben, 1]), "{seen}");
     }
 }
