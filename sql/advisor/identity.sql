@@ -36,7 +36,7 @@ $rule$
 $rule$),
 ('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
 'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
-'Sets anon_role to the role that the database''s settings name for PostgREST. Without such a setting, steps instead.',
+'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
 $rule$
   SELECT 'setting anon_role' AS affected_object,
          concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
@@ -49,7 +49,8 @@ $rule$
     CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
                        bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
                 FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+                -- PostgREST reads only settings of its role, not those of the database.
+                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
     CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
   WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
     OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))

@@ -127,15 +127,17 @@ fn anon_role_unfit() {
     let mut superuser = database.connect().unwrap();
     let set = |name: &str, value: &str| {
         format!(
-            "ALTER DATABASE \"{}\" SET pgrst.{name} = '{value}';",
+            "ALTER ROLE rest IN DATABASE \"{}\" SET pgrst.{name} = '{value}';",
             database.name()
         )
     };
     superuser
         .batch_execute(&format!(
-            "CREATE ROLE \"web anon\"; {} {}",
+            // PostgREST does not read a database's settings.
+            "CREATE ROLE \"web anon\"; CREATE ROLE rest LOGIN; {} {} ALTER DATABASE \"{}\" SET pgrst.db_anon_role = 'other'",
             set("db_anon_role", "anon"),
-            set("db_pre_request", "insforge_integrations.pre_request")
+            set("db_pre_request", "insforge_integrations.pre_request"),
+            database.name()
         ))
         .unwrap();
     assert_found(&findings(&mut superuser, RULE), &[]);
@@ -154,7 +156,7 @@ fn anon_role_unfit() {
     assert_found(&findings(&mut superuser, RULE), &[]);
 
     let unset = format!(
-        "ALTER DATABASE \"{}\" RESET pgrst.db_anon_role;",
+        "ALTER ROLE rest IN DATABASE \"{}\" RESET pgrst.db_anon_role;",
         database.name()
     );
     superuser
@@ -180,7 +182,7 @@ fn anon_role_unfit() {
         "{found:?}"
     );
     let unset = format!(
-        "ALTER DATABASE \"{}\" RESET pgrst.db_pre_request",
+        "ALTER ROLE rest IN DATABASE \"{}\" RESET pgrst.db_pre_request",
         database.name()
     );
     superuser.batch_execute(&unset).unwrap();
