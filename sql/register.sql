@@ -77,8 +77,9 @@ BEGIN
   INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
   -- register_oidc_provider() fetches them itself.
   IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
-    RAISE NOTICE 'provider "%" has no keys yet', provider
-      USING HINT = format('Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', provider);
+    -- Without the name: somebody may have given a secret in its place.
+    RAISE NOTICE 'the registered provider has no keys yet'
+      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
   END IF;
   RETURN wanted;
 END

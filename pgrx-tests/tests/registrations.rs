@@ -363,10 +363,10 @@ fn what_cannot_be_read_yet_is_said_with_the_next_call() {
     };
     assert_eq!(
         (severity.as_str(), message.as_str()),
-        ("NOTICE", "provider \"it's\" has no keys yet")
+        ("NOTICE", "the registered provider has no keys yet")
     );
     assert!(
-        hint.contains("SELECT * FROM insforge_integrations.refresh_provider_jwks('it''s')"),
+        hint.contains("SELECT * FROM insforge_integrations.refresh_provider_jwks()"),
         "{hint}"
     );
     said(
