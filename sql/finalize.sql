@@ -69,8 +69,12 @@ COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, 
 COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
   'The new state of a reservation after an event: answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
-COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb) IS
-  'Reads the parts of a payment that fits the requirements, and raises an error for any other. reserve_x402_payment() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb, text, text) IS
+  'Reads the parts of a payment that fits the requirements, with the request to the facilitator, and raises an error for any other. reserve_x402_payment() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_challenge_parts(jsonb, text, text, text, text) IS
+  'Headers and body of an answer with status 402. x402_challenge() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_response_headers(text, text, text, text, boolean) IS
+  'Headers PAYMENT-RESPONSE of the answer to a buyer; in version 1 of x402 also X-PAYMENT-RESPONSE. tx_hash NULL: the payment failed for this reason. The functions on reservations use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS
@@ -151,11 +155,12 @@ BEGIN
         ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
         ('insforge_integrations.advise()', '{project_admin}'),
         ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
-        ('@extschema@.reserve_x402_payment(text, jsonb, text, text)', '{project_admin}'),
+        ('@extschema@.x402_challenge(jsonb, text, text, text, text)', '{project_admin}'),
+        ('@extschema@.reserve_x402_payment(text, jsonb, text, text, text)', '{project_admin}'),
         ('@extschema@.settle_x402_reservation(uuid, jsonb, text)', '{project_admin}'),
         ('insforge_integrations.resolve_x402_reservation(uuid, text, text, text)', '{project_admin}'),
-        ('insforge_integrations.mark_x402_delivered(uuid)', '{project_admin}'),
-        ('insforge_integrations.mock_x402_settlement(uuid)', '{project_admin}'),
+        ('@extschema@.mark_x402_delivered(uuid)', '{project_admin}'),
+        ('@extschema@.mock_x402_settlement(uuid)', '{project_admin}'),
         ('insforge_integrations.correct_x402_settlement(text, text, text, text, text)', '{project_admin}'),
         ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
         ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),

@@ -27,6 +27,7 @@ CREATE TABLE insforge_integrations.x402_reservations (
   message               text,
   answers               jsonb NOT NULL DEFAULT '[]',
   response_summary      text,
+  request_given_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   is_mock               boolean NOT NULL DEFAULT false,
   is_batched            boolean NOT NULL DEFAULT false CHECK (state = 'settled' OR NOT is_batched),
   settled_at            timestamptz,
@@ -74,6 +75,7 @@ BEGIN
     ('message', 'A sentence about the reason.'),
     ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
     ('response_summary', 'The app''s note on its answer.'),
+    ('request_given_at', 'When a call was last told to send the request to the facilitator.'),
     ('is_mock', 'mock_x402_settlement() settled it without money.'),
     ('is_batched', 'Its transaction has a row in the ledger for another payment.'),
     ('settled_at', 'Time of the settlement.'),
@@ -90,21 +92,28 @@ SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_reservati
 CREATE TYPE insforge_integrations.x402_reservation AS (
   reservation_id uuid, is_new boolean, state text, payer_address text, endpoint text, amount text, network text, chain text,
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
-  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text);
+  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
+  facilitator_request jsonb, deliver boolean, response_headers jsonb);
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered.';
+  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
-    own insforge_integrations.x402_reservations, is_new boolean, chain text)
+    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE sql STABLE
 AS $$
   SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
              own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
-             own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
+             own.settled_at, own.delivered_at, own.created_at, own.user_id, facilitator_request,
+             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
+             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
+               insforge_integrations_internal.x402_response_headers(
+                 CASE own.state WHEN 'settled' THEN own.tx_hash END, own.reason,
+                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
+                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
   'Makes the row that the functions on reservations return. chain: the name of the network.';
 
 -- Five minutes more, because blocks can be late and clocks differ.
@@ -138,7 +147,7 @@ $$;
 COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
-    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
+    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx')
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -157,7 +166,7 @@ BEGIN
       DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
       HINT = 'Give the address that the buyer requested. Nothing was reserved.';
   END IF;
-  SELECT * INTO STRICT offered FROM insforge_integrations_internal.read_x402_payment(payment, requirements);
+  SELECT * INTO STRICT offered FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator);
   key := coalesce(key, offered.identifier);
   PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
@@ -179,7 +188,12 @@ BEGIN
         'idempotency_key', key, 'delivered_at', known.delivered_at::text,
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
-        RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, false, offered.chain);
+        -- Without an answer after this time, the call that had the request has probably died.
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
+          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
+            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
+        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
+          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
         RETURN;
       END IF;
       UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
@@ -194,7 +208,7 @@ BEGIN
     ON CONFLICT DO NOTHING
     RETURNING * INTO known;
     IF FOUND THEN
-      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain);
+      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
       RETURN;
     END IF;
   END LOOP;
@@ -205,8 +219,8 @@ BEGIN
     HINT = 'Try again in a new transaction.';
 END
 $$;
-COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then call the facilitator only if is_new is true. payment: header or JSON. requirements: the seller''s. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text) IS
+  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL. payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,

@@ -92,13 +92,22 @@ CREATE FUNCTION @extschema@.settle_x402_reservation(
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  said jsonb := coalesce(facilitator_response, 'null');
 BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'answered', coalesce(facilitator_response, 'null'), response_summary, NULL);
+  -- The body as a text. Through a client's JSON parser, large numbers would change.
+  IF jsonb_typeof(said) = 'string' THEN
+    BEGIN
+      said := (said #>> '{}')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+      -- It is not JSON. The text is kept.
+    END;
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. Deliver only if it is settled. The same answer again changes nothing.';
+  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
 
 CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
     reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL)
@@ -114,7 +123,7 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
   'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row.';
 
-CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
+CREATE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -123,10 +132,10 @@ BEGIN
   RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then, so that a payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
 
-CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
+CREATE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -142,7 +151,7 @@ BEGIN
   RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.mock_x402_settlement(uuid) IS
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
   'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
 
 CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')

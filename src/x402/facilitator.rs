@@ -44,6 +44,16 @@ enum PaymentRequirements {
     Members(std::collections::BTreeMap<&'static str, Box<RawValue>>),
 }
 
+/// Where a request to settle a payment of this version goes; `None` for any other facilitator than
+/// OKX.
+#[must_use]
+pub fn url(facilitator: &str, version: Version) -> Option<&'static str> {
+    (facilitator == "okx").then_some(match version {
+        Version::V1 => "https://web3.okx.com/api/v6/x402/settle",
+        Version::V2 => "https://web3.okx.com/api/v6/pay/x402/settle",
+    })
+}
+
 /// The body of a request to settle: the unchanged payment, and its requirement. `facilitator`:
 /// `okx`, or `x402` for any other. The payment's version decides on OKX's interface.
 ///

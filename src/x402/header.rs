@@ -60,13 +60,23 @@ pub struct Resource<'a> {
 /// The content of `PAYMENT-REQUIRED`. Missing members are left out, because parsers differ on null.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PaymentRequired<'a> {
-    x402_version: u8,
+pub(super) struct PaymentRequired<'a> {
+    pub x402_version: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    pub error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a Resource<'a>>,
-    accepts: Vec<Box<RawValue>>,
+    pub resource: Option<&'a Resource<'a>>,
+    pub accepts: Vec<Box<RawValue>>,
+}
+
+impl PaymentRequired<'_> {
+    pub(super) fn text(&self) -> Result<String, Error> {
+        Ok(serde_json::to_string(self).map_err(Bug::new)?)
+    }
+
+    pub(super) fn header(&self) -> Result<String, Error> {
+        encode(self)
+    }
 }
 
 /// Header `PAYMENT-REQUIRED` for one requirement or a list of them.
@@ -108,12 +118,13 @@ pub fn payment_required(
         }
         (Version::V2, Some(_)) => Some(resource),
     };
-    encode(&PaymentRequired {
+    PaymentRequired {
         x402_version: version as u8,
         error,
         resource,
         accepts,
-    })
+    }
+    .header()
 }
 
 /// Header `PAYMENT-RESPONSE` of a settlement that succeeded.
@@ -142,5 +153,19 @@ pub fn payment_response(
         "transaction": hexadecimal(&hash),
         "network": network,
         "payer": payer.to_string(),
+    }))
+}
+
+/// The same for a payment that a facilitator refused.
+///
+/// # Errors
+/// [`Bug`], which cannot happen.
+pub fn payment_refused(reason: &str, network: &str, payer: &str) -> Result<String, Error> {
+    encode(&json!({
+        "success": false,
+        "errorReason": reason,
+        "transaction": "",
+        "network": network,
+        "payer": payer,
     }))
 }

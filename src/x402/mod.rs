@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod authorization;
+pub mod challenge;
 mod error;
 pub mod facilitator;
 pub mod header;

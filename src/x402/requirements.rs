@@ -79,6 +79,14 @@ fn unknown(reason: InvalidReason, message: impl Into<String>) -> NoTerms {
 /// # Errors
 /// [`Error::InvalidRequirements`] with the place.
 pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer<'a, 'r>>, Error> {
+    listed(text)?
+        .into_iter()
+        .map(|json| Offer::read(json, registry))
+        .collect()
+}
+
+/// The offers, unread.
+pub(super) fn listed(text: &str) -> Result<Vec<Json<'_>>, Error> {
     if text.len() > MAX_TEXT {
         return Err(invalid("They have more than 64 KiB."));
     }
@@ -90,9 +98,7 @@ pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer
     if list.is_empty() {
         return Err(invalid("The list is empty."));
     }
-    list.into_iter()
-        .map(|json| Offer::read(json, registry))
-        .collect()
+    Ok(list)
 }
 
 impl<'a, 'r> Offer<'a, 'r> {
@@ -296,7 +302,7 @@ fn string(members: &Members, name: &str) -> Result<Option<String>, Error> {
     }
 }
 
-fn invalid(problem: &str) -> Error {
+pub(super) fn invalid(problem: &str) -> Error {
     Error::InvalidRequirements {
         problem: problem.to_owned(),
     }

@@ -1,5 +1,6 @@
 //! A payment that can be reserved: it fits, or only a facilitator can tell whether it does.
 
+use super::Version;
 use super::authorization::Authorization;
 use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
@@ -18,6 +19,8 @@ const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 pub struct Reservable<'r> {
     /// The payment's JSON text.
     pub payment: String,
+    /// The protocol's version.
+    pub version: Version,
     /// The requirement that it is for, with its network, as JSON.
     pub requirement: String,
     /// The signed message.
@@ -68,6 +71,7 @@ impl<'r> Reservable<'r> {
             )));
         }
         Ok(Self {
+            version: judged.terms.version,
             requirement: with_network(judged.offer, Some(&judged.terms))?
                 .get()
                 .to_owned(),

@@ -20,6 +20,7 @@ mod any_answer;
 mod any_event;
 mod any_input;
 mod any_offer;
+mod challenge;
 mod reservable;
 mod sellers;
 

@@ -12,6 +12,7 @@ mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
 mod races;
+mod requests;
 mod reservations;
 mod shop;
 

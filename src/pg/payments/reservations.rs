@@ -5,6 +5,7 @@ use pgrx::datum::UnboxDatum;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::x402::{CurrentRegistry, NETWORKS, text_of, timestamp};
 use crate::error::Error;
@@ -17,6 +18,9 @@ use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::x402;
 use crate::x402::answer::{Answer, Expected};
+use crate::x402::challenge::in_full;
+use crate::x402::facilitator;
+use crate::x402::header::{self, Resource};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
@@ -27,6 +31,8 @@ use crate::x402::reservation::{Event, Refused, Reservation, State};
 fn read_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
+    endpoint: Option<&str>,
+    facilitator: Option<&str>,
 ) -> reported::Result<
     TableIterator<
         'static,
@@ -44,16 +50,30 @@ fn read_x402_payment(
             name!(valid_before, TimestampWithTimeZone),
             name!(is_signature_verified, bool),
             name!(identifier, Option<String>),
+            name!(facilitator_request, Jsonb),
         ),
     >,
 > {
     let loaded = CurrentRegistry::load()?;
+    let requirements = text_of(requirements);
+    let requirements = in_full(
+        &requirements,
+        endpoint.unwrap_or_default(),
+        &Resource::default(),
+        loaded.registry(),
+    )?;
     let read = Reservable::read(
         payment.unwrap_or_default(),
-        &text_of(requirements),
+        &requirements,
         loaded.registry(),
         u64::try_from(clock::now()).unwrap_or_default(),
     )?;
+    let facilitator = facilitator.unwrap_or_default();
+    // The body is a text, because a server that parsed its numbers could round them.
+    let request = json!({
+        "url": facilitator::url(facilitator, read.version),
+        "body": facilitator::request(&read.payment, &read.requirement, facilitator, loaded.registry())?,
+    });
     let authorization = &read.authorization;
     let amount = digits(&authorization.value);
     Ok(TableIterator::once((
@@ -70,7 +90,33 @@ fn read_x402_payment(
         timestamp(&authorization.valid_before),
         read.is_signature_verified,
         read.identifier,
+        Jsonb(request.to_string()),
     )))
+}
+
+/// The headers of the answer to a buyer whose payment is settled or failed.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
+fn x402_response_headers(
+    tx_hash: Option<&str>,
+    reason: Option<&str>,
+    network: Option<&str>,
+    payer: Option<&str>,
+    is_version_1: Option<bool>,
+) -> reported::Result<Jsonb> {
+    let [network, payer] = [network, payer].map(Option::unwrap_or_default);
+    let header = match tx_hash {
+        Some(tx_hash) => {
+            let loaded = CurrentRegistry::load()?;
+            header::payment_response(tx_hash, network, payer, loaded.registry())?
+        }
+        None => header::payment_refused(reason.unwrap_or_default(), network, payer)?,
+    };
+    // The buyers of InsForge's guide speak version 1 and read version 2's header.
+    let headers = match is_version_1 {
+        Some(true) => json!({"payment-response": header, "x-payment-response": header}),
+        _ => json!({"payment-response": header}),
+    };
+    Ok(Jsonb(headers.to_string()))
 }
 
 /// The new state of a reservation after an event; see `x402::reservation`.
@@ -270,6 +316,32 @@ mod tests {
                 "{known} {column}"
             );
         }
+    }
+
+    #[pg_test]
+    fn a_buyer_gets_the_headers_of_the_payments_version() {
+        let headers = |tx_hash: &str, is_version_1: bool, of: &str| {
+            Spi::get_one::<String>(&format!(
+                "SELECT ({of})::text FROM insforge_integrations_internal.x402_response_headers(
+                   {tx_hash}, 'insufficient_funds', 'eip155:196', '0x' || repeat('cd', 20), {is_version_1}) h"
+            ))
+            .unwrap()
+        };
+        let decoded = "insforge_integrations.x402_decode_header(h ->> 'payment-response')";
+        let settled = format!("'{HASH}'");
+        let transaction = headers(&settled, false, &format!("{decoded} ->> 'transaction'"));
+        assert_eq!(transaction.as_deref(), Some(HASH));
+        assert_eq!(headers(&settled, false, "h -> 'x-payment-response'"), None);
+        let same = headers(
+            &settled,
+            true,
+            "h -> 'x-payment-response' = h -> 'payment-response'",
+        );
+        assert_eq!(same.as_deref(), Some("true"));
+        let failed = headers("NULL", false, &format!("{decoded} ->> 'errorReason'"));
+        assert_eq!(failed.as_deref(), Some("insufficient_funds"));
+        let failed = headers("NULL", false, &format!("{decoded} ->> 'success'"));
+        assert_eq!(failed.as_deref(), Some("false"));
     }
 
     #[pg_test(error = "invalid event of an x402 reservation")]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::prelude::*;
+use serde_json::json;
 
 use crate::error::Error;
 use crate::evm::hexadecimal;
@@ -13,6 +14,7 @@ use crate::pg::sys::heap_scan::Rows;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
 use crate::x402;
+use crate::x402::challenge::challenge;
 use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};
@@ -101,6 +103,30 @@ fn x402_payment_required_header(
         error,
         loaded.registry(),
     )?)
+}
+
+/// The headers and the body of an answer with status 402.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
+fn x402_challenge_parts(
+    offers: Option<Jsonb>,
+    resource: Option<&str>,
+    description: Option<&str>,
+    mime_type: Option<&str>,
+    error: Option<&str>,
+) -> reported::Result<TableIterator<'static, (name!(headers, Jsonb), name!(body, String))>> {
+    let resource = Resource {
+        url: resource,
+        description,
+        mime_type,
+    };
+    let loaded = CurrentRegistry::load()?;
+    let made = challenge(&text_of(offers), &resource, error, loaded.registry())?;
+    let headers = json!({
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "payment-required": made.header,
+    });
+    Ok(TableIterator::once((Jsonb(headers.to_string()), made.body)))
 }
 
 /// Header PAYMENT-RESPONSE.
@@ -292,6 +318,29 @@ mod tests {
             assert_eq!(text(&expression).as_deref(), Some(expected), "{expression}");
         }
         assert_eq!(text("insforge_integrations.x402_decode_header(NULL)"), None);
+    }
+
+    #[pg_test]
+    fn a_challenge_has_headers_and_a_body() {
+        let challenge = |of: &str| {
+            text(&format!(
+                "SELECT {of} FROM x402_challenge('{{\"pay_to\": \"0x209693Bc6afc0C5328bA36FaF03C514EF312287C\", \"amount\": \"10000\", \"version\": 1}}',
+                   'https://api.example.com', error => 'pay')"
+            ))
+        };
+        assert_eq!(challenge("status").as_deref(), Some("402"));
+        assert_eq!(challenge("body::jsonb ->> 'error'").as_deref(), Some("pay"));
+        let header = "insforge_integrations.x402_decode_header(headers ->> 'payment-required') = body::jsonb";
+        assert_eq!(challenge(header).as_deref(), Some("true"));
+        assert_eq!(
+            challenge("headers ->> 'content-type'").as_deref(),
+            Some("application/json")
+        );
+    }
+
+    #[pg_test(error = "invalid x402 payment requirements")]
+    fn a_challenge_without_a_resource_is_the_sellers_error() {
+        text("SELECT body FROM x402_challenge('{}', NULL)");
     }
 
     #[pg_test(error = "invalid x402 header")]
