@@ -5,6 +5,7 @@ mod errors;
 mod exchange;
 mod other_users;
 mod server;
+mod shop;
 
 use insforge_integrations_tests::provider_tokens::register;
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
