@@ -6,16 +6,17 @@ use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
 use serde::Deserialize;
 
-use super::x402::{CurrentRegistry, NETWORKS, text_of, timestamp};
+use super::x402::{CurrentRegistry, NETWORKS, payer, text_of, timestamp};
 use crate::error::Error;
 use crate::evm;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
-use crate::evm::integer::{decimal, digits};
+use crate::evm::integer::{U256, decimal, digits};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::x402;
+use crate::x402::Scheme;
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
@@ -27,18 +28,21 @@ use crate::x402::reservation::{Event, Refused, Reservation, State};
 fn read_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
+    payer_is_contract: Option<bool>,
 ) -> reported::Result<
     TableIterator<
         'static,
         (
             name!(payment, String),
             name!(requirement, Jsonb),
+            name!(scheme, String),
             name!(network, String),
             name!(chain, String),
             name!(asset, String),
             name!(payer_address, String),
             name!(pay_to, String),
             name!(amount, AnyNumeric),
+            name!(nonce_contract, String),
             name!(nonce, String),
             name!(valid_after, TimestampWithTimeZone),
             name!(valid_before, TimestampWithTimeZone),
@@ -53,18 +57,20 @@ fn read_x402_payment(
         &text_of(requirements),
         loaded.registry(),
         u64::try_from(clock::now()).unwrap_or_default(),
+        payer(payer_is_contract),
     )?;
     let authorization = &read.authorization;
-    let amount = digits(&authorization.value);
     Ok(TableIterator::once((
         read.payment,
         Jsonb(read.requirement),
+        read.scheme.name().to_owned(),
         read.network.network.clone(),
         read.network.name.clone(),
         read.asset.address.to_string(),
         authorization.from.to_string(),
         authorization.to.to_string(),
-        AnyNumeric::try_from(amount.as_str()).map_err(Error::bug)?,
+        numeric(&authorization.value)?,
+        authorization.nonce_contract(read.asset.address).to_string(),
         hexadecimal(&authorization.nonce),
         timestamp(&authorization.valid_after),
         timestamp(&authorization.valid_before),
@@ -92,6 +98,8 @@ fn x402_reservation_after(
         (
             name!(state, String),
             name!(holds_key, bool),
+            name!(asked_amount, Option<AnyNumeric>),
+            name!(settled_amount, Option<AnyNumeric>),
             name!(tx_hash, Option<String>),
             name!(reason, Option<String>),
             name!(message, Option<String>),
@@ -112,6 +120,7 @@ fn x402_reservation_after(
     let own = reservation(&row)?;
     let said = text_of(said);
     let event = match event {
+        Some("asked") => Event::Asked(parsed::<Question>(&said)?.amount),
         Some("answered") => Event::Answered(answer(&row, &own, &networks, &said)?),
         Some("found") => Event::Found(parsed(&said)?),
         Some("delivered") => Event::Delivered,
@@ -119,7 +128,7 @@ fn x402_reservation_after(
         Some("offered") => Event::Offered(parsed(&said)?),
         _ => {
             return Err(x402::Error::from(Refused::Invalid {
-                problem: "event: It must be answered, found, delivered, mocked or offered.",
+                problem: "event: It must be asked, answered, found, delivered, mocked or offered.",
             })
             .into());
         }
@@ -137,6 +146,8 @@ fn x402_reservation_after(
     Ok(TableIterator::once((
         after.state.name().to_owned(),
         after.holds_key,
+        after.asked_amount.as_ref().map(numeric).transpose()?,
+        after.settled_amount.as_ref().map(numeric).transpose()?,
         after.tx_hash,
         after.reason,
         after.message,
@@ -152,6 +163,16 @@ fn x402_reservation_after(
         detail,
         hint,
     )))
+}
+
+/// The argument of event `asked`.
+#[derive(Deserialize)]
+struct Question {
+    amount: String,
+}
+
+fn numeric(amount: &U256) -> Result<AnyNumeric> {
+    AnyNumeric::try_from(digits(amount).as_str()).map_err(Error::bug)
 }
 
 const NO_RESERVATION: x402::Error = x402::Error::Reservation(Refused::Invalid {
@@ -171,6 +192,13 @@ fn reservation(row: &Row) -> Result<Reservation> {
     let text = |name| column::<String>(row, name);
     let is = |name| Ok::<_, Error>(column::<bool>(row, name)?.unwrap_or_default());
     let has = |name| Ok::<_, Error>(column::<TimestampWithTimeZone>(row, name)?.is_some());
+    let amount = |name| {
+        let amount = column::<AnyNumeric>(row, name)?;
+        amount
+            .map(|amount| decimal(&amount.to_string()).ok_or(x402::Error::InvalidAmount))
+            .transpose()
+            .map_err(Error::from)
+    };
     let required = |name| Ok::<_, Error>(text(name)?.ok_or(NO_RESERVATION)?);
     Ok(Reservation {
         id: column::<pgrx::Uuid>(row, "id")?
@@ -178,8 +206,12 @@ fn reservation(row: &Row) -> Result<Reservation> {
             .to_string(),
         state: State::of_name(&required("state")?).ok_or(NO_RESERVATION)?,
         network: required("network")?,
-        asset: required("asset")?,
+        nonce_contract: required("nonce_contract")?,
         nonce: required("nonce")?,
+        scheme: Scheme::of_name(&required("scheme")?).ok_or(NO_RESERVATION)?,
+        amount: amount("amount")?.ok_or(NO_RESERVATION)?,
+        asked_amount: amount("asked_amount")?,
+        settled_amount: amount("settled_amount")?,
         endpoint: required("endpoint")?,
         idempotency_key: text("idempotency_key")?,
         holds_key: is("holds_key")?,
@@ -195,13 +227,13 @@ fn reservation(row: &Row) -> Result<Reservation> {
 
 fn answer(row: &Row, own: &Reservation, networks: &Networks, said: &str) -> Result<Answer> {
     let payer: Option<String> = column(row, "payer_address")?;
-    let amount: Option<AnyNumeric> = column(row, "amount")?;
-    let amount = amount.ok_or(NO_RESERVATION)?.to_string();
     let expected = Expected {
         network: networks.get(&own.network)?,
         payer: Address::parse(&payer.ok_or(NO_RESERVATION)?)
             .map_err(|problem| evm::Error::InvalidAddress { problem })?,
-        amount: decimal(&amount).ok_or(x402::Error::InvalidAmount)?,
+        amount: own.amount,
+        is_upto: own.scheme == Scheme::Upto,
+        asked: own.asked_amount,
     };
     Ok(Answer::read(said, &expected))
 }
@@ -228,7 +260,7 @@ mod tests {
             "SELECT a.{column}::text FROM insforge_integrations_internal.x402_reservation_after(
                jsonb_populate_record(NULL::insforge_integrations.x402_reservations, jsonb_build_object(
                  'id', '00000000-0000-0000-0000-000000000001', 'state', {state}, 'network', 'eip155:196', 'endpoint', '/r',
-                 'asset', '0x' || repeat('ab', 20), 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
+                 'asset', '0x' || repeat('ab', 20), 'nonce_contract', '0x' || repeat('ab', 20), 'scheme', 'exact', 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
                  'nonce', '{HASH}', 'holds_key', true)),
                {event}, {said}, {known}) a"
         ))
@@ -270,6 +302,35 @@ mod tests {
                 "{known} {column}"
             );
         }
+    }
+
+    #[pg_test]
+    fn the_signed_amount_may_be_asked_for() {
+        let asked = |column| {
+            after(
+                "'reserved'",
+                "'asked'",
+                "'{\"amount\": \"10000\"}'",
+                "NULL",
+                column,
+            )
+        };
+        assert_eq!(asked("state").as_deref(), Some("reserved"));
+        assert_eq!(
+            (asked("asked_amount"), asked("settled_amount")),
+            (None, None)
+        );
+    }
+
+    #[pg_test(error = "invalid amount of an x402 settlement")]
+    fn no_other_amount_of_scheme_exact_may_be_asked_for() {
+        after(
+            "'reserved'",
+            "'asked'",
+            "'{\"amount\": \"1\"}'",
+            "NULL",
+            "state",
+        );
     }
 
     #[pg_test(error = "invalid event of an x402 reservation")]

@@ -9,7 +9,7 @@ use super::{Rows, payment, requirements};
 use crate::json::tests::any_scalar;
 use crate::x402::facilitator;
 use crate::x402::header::{Resource, payment_required, payment_response};
-use crate::x402::verify::verify;
+use crate::x402::verify::{Payer, verify};
 
 /// Random JSON with the members of a payment or a requirement.
 fn mutated(whole: Value) -> impl Strategy<Value = Value> {
@@ -53,11 +53,11 @@ proptest! {
         let rows = Rows::new();
         for payment in [payment.to_string(), STANDARD.encode(payment.to_string()), text.clone()] {
             for offer in [offer.to_string(), text.clone()] {
-                let _ = verify(&payment, &offer, rows.registry(), now);
-                let _ = facilitator::request(&payment, &offer, "okx", rows.registry());
+                let _ = verify(&payment, &offer, rows.registry(), now, Payer::HasCode);
+                let _ = facilitator::request(&payment, &offer, "okx", Some(&text), rows.registry());
                 let _ = payment_required(&offer, &Resource::default(), None, rows.registry());
             }
         }
-        let _ = payment_response(&text, "xlayer", &text, rows.registry());
+        let _ = payment_response(&text, "xlayer", &text, Some(&text), rows.registry());
     }
 }
