@@ -93,7 +93,8 @@ mod install_script {
             "ledger",
             "identity",
             reservations::read_x402_payment,
-            reservations::x402_response_headers
+            reservations::x402_response_headers,
+            reservations::x402_settle_request
         ];
         "settle" = "../sql/settle.sql" after [
             "reservations",

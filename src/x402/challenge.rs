@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::Version;
 use super::header::{PaymentRequired, Resource};
 use super::registry::Registry;
 use super::requirements::{Offer, RequirementsArguments, invalid, listed, offers};
+use super::{Scheme, Version};
 use crate::json::{Json, Members};
 use crate::x402::Error;
 
@@ -89,7 +89,7 @@ pub fn in_full<'a>(
     Ok(Cow::Owned(format!("[{}]", full.join(","))))
 }
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 12] = [
     "pay_to",
     "amount",
     "resource",
@@ -99,6 +99,9 @@ const MEMBERS: [&str; 9] = [
     "max_timeout_seconds",
     "mime_type",
     "version",
+    "scheme",
+    "transfer_method",
+    "facilitator_address",
 ];
 
 fn requirements(
@@ -137,10 +140,18 @@ fn requirements(
         described.mime_type.unwrap_or("application/json"),
     )?;
     let max_timeout_seconds = number("max_timeout_seconds", "300")?;
+    let scheme = text("scheme", Scheme::Exact.name())?;
+    let given = |name| match text(name, "")? {
+        empty if empty.is_empty() => Ok::<_, Error>(None),
+        text => Ok(Some(text)),
+    };
+    let transfer_method = given("transfer_method")?;
+    let facilitator_address = given("facilitator_address")?;
     let found = registry.networks.get(&network)?;
+    let is_only_v2 = scheme != Scheme::Exact.name() || transfer_method.is_some();
     let versions = match members.get("version").filter(|value| !value.is_null()) {
         // npm's x402 refuses a whole list if it does not know the network of one offer.
-        None if found.v1_network == found.network => vec![2],
+        None if is_only_v2 || found.v1_network == found.network => vec![2],
         None => vec![1, 2],
         Some(_) => vec![number("version", "")?],
     };
@@ -157,6 +168,9 @@ fn requirements(
                 max_timeout_seconds,
                 mime_type: &mime_type,
                 version,
+                scheme: &scheme,
+                transfer_method: transfer_method.as_deref(),
+                facilitator_address: facilitator_address.as_deref(),
             };
             arguments.requirements(registry)
         })

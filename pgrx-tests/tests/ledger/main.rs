@@ -11,6 +11,7 @@ mod hostile;
 mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
+mod permits;
 mod races;
 mod requests;
 mod reservations;

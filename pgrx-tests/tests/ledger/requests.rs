@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 
+use super::permits::{UPTO, selling};
 use super::shop::{Shop, State};
 use super::*;
 
@@ -221,4 +222,28 @@ fn one_of_many_calls_delivers() {
         assert_eq!(count_at_once(&shop, mark, &[&id]), 1);
         assert_eq!(count_at_once(&shop, settle, &[&id, &answer]), 0);
     }
+}
+
+#[test]
+fn nothing_is_sent_before_the_amount_is_known() {
+    let mut shop = selling(UPTO);
+    let (payment, _) = shop.buyer.pay_with("core");
+    let reserve =
+        "SELECT reservation_id::text, facilitator_request FROM reserve_x402_payment($1, $2, $3)";
+    let arguments: [&(dyn postgres::types::ToSql + Sync); 3] =
+        [&payment, &shop.buyer.requirements, &ENDPOINT];
+    let row = shop.client.query_one(reserve, &arguments).unwrap();
+    assert_eq!(row.get::<_, Option<Value>>(1), None);
+    let ask =
+        "SELECT state, facilitator_request FROM x402_settlement_request($1::text::uuid, '1858')";
+    let asked = shop.client.query_one(ask, &[&row.get::<_, String>(0)]);
+    let asked = asked.unwrap();
+    assert_eq!(asked.get::<_, String>(0), "reserved");
+    let request: Value = asked.get(1);
+    assert_eq!(
+        request["url"],
+        "https://web3.okx.com/api/v6/pay/x402/settle"
+    );
+    let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["paymentRequirements"]["amount"], "1858");
 }

@@ -10,7 +10,7 @@ use crate::json::tests::any_scalar;
 use crate::x402::challenge::challenge;
 use crate::x402::facilitator;
 use crate::x402::header::{Resource, payment_required, payment_response};
-use crate::x402::verify::verify;
+use crate::x402::verify::{Payer, verify};
 
 /// Random JSON with the members of a payment or a requirement.
 fn mutated(whole: Value) -> impl Strategy<Value = Value> {
@@ -64,13 +64,13 @@ proptest! {
         let rows = Rows::new();
         for payment in [payment.to_string(), STANDARD.encode(payment.to_string()), text.clone()] {
             for offer in [offer.to_string(), short.to_string(), text.clone()] {
-                let _ = verify(&payment, &offer, rows.registry(), now);
-                let _ = facilitator::request(&payment, &offer, "okx", rows.registry());
+                let _ = verify(&payment, &offer, rows.registry(), now, Payer::HasCode);
+                let _ = facilitator::request(&payment, &offer, "okx", Some(&text), rows.registry());
                 let _ = payment_required(&offer, &Resource::default(), None, rows.registry());
                 let resource = Resource { url: Some(&text), ..Resource::default() };
                 let _ = challenge(&offer, &resource, Some(&text), rows.registry());
             }
         }
-        let _ = payment_response(&text, "xlayer", &text, rows.registry());
+        let _ = payment_response(&text, "xlayer", &text, Some(&text), rows.registry());
     }
 }

@@ -53,6 +53,9 @@ fn in_version(version: i32, asset: &str, network: &str) -> Value {
         max_timeout_seconds: 300,
         mime_type: "application/json",
         version,
+        scheme: "exact",
+        transfer_method: None,
+        facilitator_address: None,
     };
     json(&arguments.requirements(Rows::new().registry()).unwrap())
 }
@@ -96,6 +99,19 @@ fn a_chain_without_a_name_in_version_1_is_offered_in_version_2() {
         ])
     );
     let made = of(&xlayer);
+    assert_eq!(made.body, decode(&made.header).unwrap());
+}
+
+#[test]
+fn a_maximum_is_offered_in_version_2() {
+    let facilitator = "0x857b06519E91e3A54538791bDbb0E22373e36b66";
+    let made = of(
+        &json!({"pay_to": PAY_TO, "amount": "10000", "asset": "USDC", "network": "base-sepolia",
+                          "scheme": "upto", "facilitator_address": facilitator}),
+    );
+    let offer = &json(&made.body)["accepts"][0];
+    assert_eq!(offer["scheme"], "upto");
+    assert_eq!(offer["extra"]["facilitatorAddress"], facilitator);
     assert_eq!(made.body, decode(&made.header).unwrap());
 }
 
