@@ -50,18 +50,18 @@ COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
   'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
 
-COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer) IS
-  'One PaymentRequirements of x402, scheme exact. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. Raises 22023 for arguments that make no sense, such as the zero address.';
+COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer, text, text, text) IS
+  'One PaymentRequirements of x402. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. scheme: exact, or upto (the buyer signs amount as a maximum). transfer_method: eip3009 or permit2; NULL: the asset''s own. facilitator_address: in scheme upto, the facilitator that may settle. Raises 22023 for arguments that make no sense, such as the zero address.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
   'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: the resource that is sold (version 2).';
-COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text) IS
-  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer} in base64.';
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text, text) IS
+  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer, amount} in base64. amount: the settled amount of scheme upto. With amount 0, tx_hash may be empty.';
 COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
   'The JSON of an x402 header: base64 with or without padding, at most 64 KiB. Raises 22P02 for anything else.';
-COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text) IS
-  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
-COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb) IS
-  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text, text) IS
+  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. amount: what to settle of a payment of scheme upto; NULL: the offered amount. For OKX''s /verify, leave out syncSettle.';
+COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boolean) IS
+  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification or its reference implementation. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
@@ -70,9 +70,15 @@ COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, 
   'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
-  'The new state of a reservation after an event: answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
-COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb) IS
-  'Reads the parts of a payment that fits the requirements, and raises an error for any other. reserve_x402_payment() uses it.';
+  'The new state of a reservation after an event: asked, answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
+COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb, text, text, boolean) IS
+  'Reads the parts of a payment that fits the requirements, with the request to the facilitator, and raises an error for any other. reserve_x402_payment() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_settle_request(text, jsonb, text, text) IS
+  '{url, body} of the request to a facilitator to settle this amount; NULL: the offered amount. x402_settlement_request() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_challenge_parts(jsonb, text, text, text, text) IS
+  'Headers and body of an answer with status 402. x402_challenge() uses it.';
+COMMENT ON FUNCTION insforge_integrations_internal.x402_response_headers(text, text, text, text, text, boolean) IS
+  'Headers PAYMENT-RESPONSE of the answer to a buyer; in version 1 of x402 also X-PAYMENT-RESPONSE. is_settled false: the payment failed for this reason. The functions on reservations use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS
@@ -138,12 +144,12 @@ BEGIN
     insforge_integrations.eip712_digest(jsonb),
     insforge_integrations.eip712_recover(jsonb, text),
     insforge_integrations.eip712_verify(jsonb, text, text),
-    insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer),
+    insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer, text, text, text),
     insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text),
-    insforge_integrations.x402_payment_response_header(text, text, text),
+    insforge_integrations.x402_payment_response_header(text, text, text, text),
     insforge_integrations.x402_decode_header(text),
-    insforge_integrations.x402_facilitator_request(text, jsonb, text),
-    insforge_integrations.verify_x402_payment(text, jsonb)
+    insforge_integrations.x402_facilitator_request(text, jsonb, text, text),
+    insforge_integrations.verify_x402_payment(text, jsonb, boolean)
     TO PUBLIC;
   GRANT SELECT ON insforge_integrations.x402_networks, insforge_integrations.x402_assets TO PUBLIC;
 
@@ -154,15 +160,17 @@ BEGIN
         ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
         ('insforge_integrations.advise()', '{project_admin}'),
         ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
-        ('@extschema@.reserve_x402_payment(text, jsonb, text, text)', '{project_admin}'),
+        ('@extschema@.x402_challenge(jsonb, text, text, text, text)', '{project_admin}'),
+        ('@extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean)', '{project_admin}'),
         ('@extschema@.settle_x402_reservation(uuid, jsonb, text)', '{project_admin}'),
-        ('insforge_integrations.resolve_x402_reservation(uuid, text, text, text)', '{project_admin}'),
-        ('insforge_integrations.mark_x402_delivered(uuid)', '{project_admin}'),
-        ('insforge_integrations.mock_x402_settlement(uuid)', '{project_admin}'),
+        ('insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text)', '{project_admin}'),
+        ('@extschema@.mark_x402_delivered(uuid)', '{project_admin}'),
+        ('@extschema@.mock_x402_settlement(uuid)', '{project_admin}'),
         ('insforge_integrations.correct_x402_settlement(text, text, text, text, text)', '{project_admin}'),
         ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
         ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),
         ('insforge_integrations.x402_facilitator_request(uuid, text)', '{project_admin}'),
+        ('@extschema@.x402_settlement_request(uuid, text, text)', '{project_admin}'),
         ('insforge_integrations.x402_payment_response_header(uuid)', '{project_admin}')
       ) AS granted(function, roles) JOIN pg_roles r ON r.rolname = ANY (granted.roles)
     UNION ALL

@@ -10,11 +10,13 @@ CREATE TABLE insforge_integrations.x402_reservations (
   endpoint              text COLLATE "C" NOT NULL,
   idempotency_key       text COLLATE "C",
   holds_key             boolean NOT NULL DEFAULT true,
+  scheme                text COLLATE "C" NOT NULL,
   network               text COLLATE "C" NOT NULL,
   asset                 insforge_integrations.evm_address NOT NULL,
   payer_address         insforge_integrations.evm_address NOT NULL,
   pay_to                insforge_integrations.evm_address NOT NULL,
   amount                insforge_integrations.evm_amount NOT NULL,
+  nonce_contract        insforge_integrations.evm_address NOT NULL,
   nonce                 insforge_integrations.evm_hash NOT NULL,
   valid_after           timestamptz NOT NULL,
   valid_before          timestamptz NOT NULL,
@@ -22,11 +24,14 @@ CREATE TABLE insforge_integrations.x402_reservations (
   payment               text NOT NULL,
   requirements          jsonb NOT NULL,
   user_id               text COLLATE "C",
+  asked_amount          insforge_integrations.evm_amount,
+  settled_amount        insforge_integrations.evm_amount,
   tx_hash               insforge_integrations.evm_hash,
   reason                text,
   message               text,
   answers               jsonb NOT NULL DEFAULT '[]',
   response_summary      text,
+  request_given_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   is_mock               boolean NOT NULL DEFAULT false,
   is_batched            boolean NOT NULL DEFAULT false CHECK (state = 'settled' OR NOT is_batched),
   settled_at            timestamptz,
@@ -34,7 +39,7 @@ CREATE TABLE insforge_integrations.x402_reservations (
   note                  text,
   delivered_at          timestamptz,
   -- A payment with an unverified signature must not block one with a verified signature: anybody can write the former.
-  UNIQUE (network, asset, payer_address, nonce, is_signature_verified)
+  UNIQUE (network, nonce_contract, payer_address, nonce, is_signature_verified)
 );
 CREATE UNIQUE INDEX x402_reservations_idempotency_key
   ON insforge_integrations.x402_reservations (payer_address, endpoint, idempotency_key, is_signature_verified)
@@ -57,23 +62,28 @@ BEGIN
     ('endpoint', 'The paid endpoint.'),
     ('idempotency_key', 'The buyer''s key for the request; NULL if there is none.'),
     ('holds_key', 'Whether another authorization under the same key is refused.'),
+    ('scheme', 'exact, or upto (the seller charges at most the signed amount).'),
     ('network', 'CAIP-2 identifier of the chain.'),
     ('asset', 'The token''s contract.'),
     ('payer_address', 'Address of the payer, who signed.'),
     ('pay_to', 'Address of the recipient.'),
-    ('amount', 'The signed amount, in the token''s smallest unit.'),
-    ('nonce', 'Nonce of the authorization (EIP-3009).'),
+    ('amount', 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.'),
+    ('nonce_contract', 'The contract that keeps the nonce: the token (EIP-3009), or Permit2 for all tokens.'),
+    ('nonce', 'Nonce of the authorization.'),
     ('valid_after', 'When the authorization begins.'),
     ('valid_before', 'When the authorization ends.'),
     ('is_signature_verified', 'Whether the database verified the signature. Only a facilitator can verify a contract wallet''s.'),
     ('payment', 'The buyer''s payment unchanged, as JSON.'),
     ('requirements', 'The requirement that the payment is for.'),
     ('user_id', 'requesting_user_id() at the time of the reservation.'),
+    ('asked_amount', 'The amount that the facilitator was asked to settle; NULL: the signed one.'),
+    ('settled_amount', 'The amount that moved. With 0 there is no transaction and no row in the ledger.'),
     ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
     ('reason', 'Why it is not settled: the facilitator''s reason, or this extension''s.'),
     ('message', 'A sentence about the reason.'),
     ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
     ('response_summary', 'The app''s note on its answer.'),
+    ('request_given_at', 'When a call was last told to send the request to the facilitator.'),
     ('is_mock', 'mock_x402_settlement() settled it without money.'),
     ('is_batched', 'Its transaction has a row in the ledger for another payment.'),
     ('settled_at', 'Time of the settlement.'),
@@ -90,21 +100,30 @@ SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_reservati
 CREATE TYPE insforge_integrations.x402_reservation AS (
   reservation_id uuid, is_new boolean, state text, payer_address text, endpoint text, amount text, network text, chain text,
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
-  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text);
+  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
+  scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered.';
+  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
-    own insforge_integrations.x402_reservations, is_new boolean, chain text)
+    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE sql STABLE
 AS $$
   SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
              own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
-             own.settled_at, own.delivered_at, own.created_at, own.user_id)::insforge_integrations.x402_reservation
+             own.settled_at, own.delivered_at, own.created_at, own.user_id, own.scheme,
+             own.settled_amount::pg_catalog.text, facilitator_request,
+             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
+             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
+               insforge_integrations_internal.x402_response_headers(
+                 CASE own.state WHEN 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
+                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
+                 CASE own.scheme WHEN 'upto' THEN own.settled_amount::pg_catalog.text END,
+                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text) IS
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
   'Makes the row that the functions on reservations return. chain: the name of the network.';
 
 -- Five minutes more, because blocks can be late and clocks differ.
@@ -138,7 +157,8 @@ $$;
 COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
 
 CREATE FUNCTION @extschema@.reserve_x402_payment(
-    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL)
+    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx',
+    payer_is_contract boolean DEFAULT false)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -157,12 +177,13 @@ BEGIN
       DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
       HINT = 'Give the address that the buyer requested. Nothing was reserved.';
   END IF;
-  SELECT * INTO STRICT offered FROM insforge_integrations_internal.read_x402_payment(payment, requirements);
+  SELECT * INTO STRICT offered
+    FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator, payer_is_contract);
   key := coalesce(key, offered.identifier);
   PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
     SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-      WHERE r.network = offered.network AND r.asset = offered.asset
+      WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
         AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
         AND (r.is_signature_verified OR NOT offered.is_signature_verified)
       ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
@@ -175,26 +196,32 @@ BEGIN
     END IF;
     IF FOUND THEN
       SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
-        'network', offered.network, 'asset', offered.asset, 'nonce', offered.nonce, 'endpoint', endpoint,
+        'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
         'idempotency_key', key, 'delivered_at', known.delivered_at::text,
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
-        RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, false, offered.chain);
+        -- Without an answer after this time, the call that had the request has probably died.
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
+          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
+            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
+        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
+          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
         RETURN;
       END IF;
       UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
     END IF;
     INSERT INTO insforge_integrations.x402_reservations (
-      endpoint, idempotency_key, network, asset, payer_address, pay_to, amount, nonce, valid_after, valid_before,
+      endpoint, idempotency_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce, valid_after, valid_before,
       is_signature_verified, payment, requirements, user_id)
     VALUES (
-      endpoint, key, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount, offered.nonce,
+      endpoint, key, offered.scheme, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount,
+      offered.nonce_contract, offered.nonce,
       offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
       @extschema@.requesting_user_id())
     ON CONFLICT DO NOTHING
     RETURNING * INTO known;
     IF FOUND THEN
-      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain);
+      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
       RETURN;
     END IF;
   END LOOP;
@@ -205,8 +232,8 @@ BEGIN
     HINT = 'Try again in a new transaction.';
 END
 $$;
-COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then call the facilitator only if is_new is true. payment: header or JSON. requirements: the seller''s. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
+  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -215,11 +242,21 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
          insforge_integrations.x402_can_land_until(r.valid_before) AS can_land_until,
          insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp() AS can_still_land,
          jsonb_build_object('method', 'eth_call', 'params', jsonb_build_array(jsonb_build_object(
-           'to', r.asset,
-           'data', '0xe94a0102' || repeat('0', 24) || substr(r.payer_address, 3) || substr(r.nonce, 3)), 'latest'))
+           'to', r.nonce_contract,
+           'data', CASE r.nonce_contract WHEN r.asset THEN '0xe94a0102' ELSE '0x4fe02b44' END
+             || repeat('0', 24) || substr(r.payer_address, 3)
+             || CASE r.nonce_contract WHEN r.asset THEN substr(r.nonce, 3) ELSE '00' || substr(r.nonce, 3, 62) END), 'latest'))
            AS authorization_state_call,
-         format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used: find its transaction by event AuthorizationUsed, and resolve as settled. False after can_land_until means that no money moved: resolve as failed.',
-                r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network)) AS check_on_chain
+         CASE r.nonce_contract WHEN r.asset THEN
+           format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used: find its transaction by event AuthorizationUsed, and resolve as settled. False after can_land_until means that no money moved: resolve as failed.',
+                  r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network))
+         ELSE
+           format('nonceBitmap(%s, 0x%s) of Permit2 (%s) on %s: bit %s, counted from the lowest as 0, means that the nonce was used: find the transfer of %s from the payer to %s in a transaction with event Settled or SettledWithPermit of %s, and resolve as settled%s. Without such a transfer, the payer has cancelled the nonce. If the bit is 0 after can_land_until, no money moved: resolve as failed.',
+                  r.payer_address, substr(r.nonce, 3, 62), r.nonce_contract, coalesce(n.name, r.network),
+                  ('x' || substr(r.nonce, 65))::bit(8)::integer, r.asset, r.pay_to,
+                  CASE r.scheme WHEN 'upto' THEN '0x4020a4f3b7b90cca423b9fabcc0ce57c6c240002' ELSE '0x402085c248eea27d92e8b30b2c58ed07f9e20001' END,
+                  CASE r.scheme WHEN 'upto' THEN ', with the amount that moved' ELSE '' END)
+         END AS check_on_chain, r.scheme, r.asked_amount
   FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
   WHERE r.state <> 'settled' AND r.resolved_at IS NULL
     AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
@@ -228,16 +265,16 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
     AND (r.is_signature_verified OR NOT (
       (r.state = 'failed' AND r.reason IN (
          'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
-         'invalid_signature'))
+         'invalid_permit2_signature', 'invalid_signature'))
       OR EXISTS (SELECT FROM insforge_integrations.x402_reservations s
-                 WHERE (s.network, s.asset, s.payer_address, s.nonce) = (r.network, r.asset, r.payer_address, r.nonce)
+                 WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
   'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
-  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address, r.amount, r.network,
-         r.asset, r.tx_hash, r.idempotency_key
+  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
+         r.settled_amount AS amount, r.network, r.asset, r.tx_hash, r.idempotency_key
   FROM insforge_integrations.x402_reservations r
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS

@@ -21,16 +21,18 @@ BEGIN
   END IF;
   SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
   IF after.entry = 'settlement' THEN
-    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(own, after.tx_hash, response_summary, after.is_mock);
+    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
+      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
     IF known IS NOT NULL THEN
       SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
     END IF;
   ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', own.amount, NULL, note, own.id);
+    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
   END IF;
   IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
     UPDATE insforge_integrations.x402_reservations r
-      SET state = after.state, holds_key = after.holds_key, tx_hash = after.tx_hash, reason = after.reason,
+      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
+          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
           message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
           answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
           response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
@@ -53,10 +55,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: answered, found, delivered or mocked. The functions on reservations use it.';
+  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
 
 CREATE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
-    own insforge_integrations.x402_reservations, tx_hash text, response_summary text, is_mock boolean)
+    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
   RETURNS text
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -70,12 +72,12 @@ BEGIN
     RETURN 'reservation_id';
   END IF;
   known := insforge_integrations_internal.insert_x402_settlement(
-    tx_hash, own.payer_address, own.endpoint, own.amount::text, own.network, response_summary, NULL, NULL, own.asset,
+    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
     own.user_id, own.id, is_mock, false);
   IF known IS NOT NULL THEN
     -- If several reservations find the row at the same time, only one can have it.
     BEGIN
-      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash WHERE r.id = own.id;
+      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
     EXCEPTION WHEN unique_violation THEN
       RETURN 'reservation_id';
     END;
@@ -83,7 +85,7 @@ BEGIN
   RETURN known;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, text, boolean) IS
+COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
   'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
 
 CREATE FUNCTION @extschema@.settle_x402_reservation(
@@ -92,29 +94,38 @@ CREATE FUNCTION @extschema@.settle_x402_reservation(
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+  said jsonb := coalesce(facilitator_response, 'null');
 BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'answered', coalesce(facilitator_response, 'null'), response_summary, NULL);
+  -- The body as a text. Through a client's JSON parser, large numbers would change.
+  IF jsonb_typeof(said) = 'string' THEN
+    BEGIN
+      said := (said #>> '{}')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+      -- It is not JSON. The text is kept.
+    END;
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
 END
 $$;
 COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. Deliver only if it is settled. The same answer again changes nothing.';
+  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
 
 CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
-    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL)
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note), NULL, note);
+    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text) IS
-  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row.';
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
+  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
 
-CREATE FUNCTION insforge_integrations.mark_x402_delivered(reservation_id uuid)
+CREATE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -123,10 +134,10 @@ BEGIN
   RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then, so that a payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
 
-CREATE FUNCTION insforge_integrations.mock_x402_settlement(reservation_id uuid)
+CREATE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -142,7 +153,7 @@ BEGIN
   RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.mock_x402_settlement(uuid) IS
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
   'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
 
 CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
@@ -153,11 +164,29 @@ AS $$
 DECLARE
   own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
 BEGIN
-  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator);
+  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
   'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+
+CREATE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
+    own.payment, own.requirements, facilitator, own.asked_amount::text);
+  RETURN NEXT asked;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
+  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
 
 CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
   RETURNS text
@@ -175,7 +204,8 @@ BEGIN
       HINT = 'The header is only for settled payments.';
   END IF;
   RETURN insforge_integrations.x402_payment_response_header(
-    own.tx_hash, coalesce(own.requirements ->> 'network', own.network), own.payer_address);
+    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
+    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS

@@ -87,8 +87,15 @@ mod install_script {
         "seal" = "../sql/seal.sql" after ["providers", better_auth::better_auth_table];
         "exchange" = "../sql/exchange.sql" after ["providers"];
         "x402" = "../sql/x402.sql" after ["settings", evm::eip712_domain_separator, evm::to_checksum_address];
+        "challenge" = "../sql/challenge.sql" after ["x402", x402::x402_challenge_parts];
         "ledger" = "../sql/ledger.sql" after ["x402", ledger::force_sync_commit];
-        "reservations" = "../sql/reservations.sql" after ["ledger", "identity", reservations::read_x402_payment];
+        "reservations" = "../sql/reservations.sql" after [
+            "ledger",
+            "identity",
+            reservations::read_x402_payment,
+            reservations::x402_response_headers,
+            reservations::x402_settle_request
+        ];
         "settle" = "../sql/settle.sql" after [
             "reservations",
             ledger::insert_x402_settlement,

@@ -1,5 +1,5 @@
 // A facilitator's HTTP server for tests, with its own chain: a set of used nonces and the landed transfers. `behaviour`
-// and `shape` decide how POST /settle behaves and in which form it answers.
+// and `shape` decide how POST /settle behaves and in which form it answers. `last` is the last request.
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 
@@ -12,13 +12,14 @@ export async function facilitator() {
     okx_v1: ({ transaction, network, ...rest }) => ({
       code: "0",
       msg: "",
-      data: [{ ...rest, chainIndex: "196", txHash: transaction, errorReason: rest.errorReason ?? null }],
+      data: [{ ...rest, chainIndex: state.last.body.chainIndex, txHash: transaction, errorReason: rest.errorReason ?? null }],
     }),
     okx_v2: (answer) => ({ code: 0, msg: "", data: { errorReason: null, errorMessage: null, ...answer, status: answer.status ?? (answer.success ? "success" : "") } }),
   };
 
-  function settle({ from, nonce }) {
-    const answer = { success: true, payer: from, network: "eip155:196" };
+  function settle({ paymentPayload, paymentRequirements }) {
+    const { from, nonce } = paymentPayload.payload.authorization;
+    const answer = { success: true, payer: from, network: paymentRequirements.network ?? "eip155:196" };
     const failed = (errorReason) => ({ ...answer, success: false, errorReason, transaction: "" });
     const used = chain.get(nonce);
     const land = () => {
@@ -45,17 +46,31 @@ export async function facilitator() {
         return { ...answer, transaction: used ?? land() };
       case "another_payment":
         return { ...answer, payer: "0x00000000000000000000000000000000000000aa", transaction: `0x${randomBytes(32).toString("hex")}` };
+      case "another_amount":
+        return { ...answer, amount: "10001", transaction: land() };
       case "cut_after_settling":
         land();
         return null;
+      case "cut_before_settling":
+        return null;
+      case "bad_gateway":
+        return "<html>502 Bad Gateway</html>";
+      case "cut_json":
+        return '{"success": tr';
+      case "server_error":
+        return { error: "Internal server error" };
     }
   }
 
   const server = createServer(async (request, response) => {
     let body = "";
     for await (const part of request) body += part;
-    const answer = settle(JSON.parse(body).paymentPayload.payload.authorization);
+    const { url, headers } = request;
+    state.last = { url, headers, text: body, body: JSON.parse(body) };
+    const answer = settle(state.last.body);
     if (!answer) return request.socket.destroy();
+    if (typeof answer === "string") return response.writeHead(502).end(answer);
+    if (answer.error) return response.writeHead(500).end(JSON.stringify(answer));
     // Plain x402 has no status. A transfer that has not landed is a failure with a special reason.
     const plain = state.shape === "x402" && answer.status && answer.status !== "success";
     const said = plain ? { ...answer, status: undefined, success: false, errorReason: "settlement_pending" } : answer;

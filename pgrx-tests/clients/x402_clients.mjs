@@ -1,10 +1,14 @@
 // Buyers with real clients. Reads {client, header} as JSON, one a line, where header is the value of PAYMENT-REQUIRED.
 // Answers {header, payment, payer}: the client's payment. For {client: "receipt", header} it answers with two clients'
-// reading of PAYMENT-RESPONSE.
+// reading of PAYMENT-RESPONSE. For {client: "facilitator", payment} it answers with the verdict of @x402/evm's
+// facilitator on the payment for the offer that it accepts.
 import { createInterface } from "node:readline";
 import { x402Client } from "@x402/core/client";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader, encodePaymentSignatureHeader } from "@x402/core/http";
 import { registerExactEvmScheme } from "@x402/evm/exact/client";
+import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
+import { UptoEvmScheme as UptoClient } from "@x402/evm/upto/client";
+import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
 import { bytesToHex, serializeErc6492Signature } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { createPaymentHeader } from "x402/client";
@@ -13,6 +17,7 @@ import { PaymentRequirementsSchema } from "x402/types";
 import { TYPES } from "./eip3009.mjs";
 
 const account = privateKeyToAccount(generatePrivateKey());
+const owner = privateKeyToAccount(generatePrivateKey());
 
 const fromBase64 = (header) => JSON.parse(Buffer.from(header, "base64").toString("utf8"));
 const toBase64 = (json) => Buffer.from(JSON.stringify(json)).toString("base64");
@@ -21,16 +26,32 @@ const clients = {
   // npm x402, the first SDK.
   x402: async (header) => createPaymentHeader(account, 1, PaymentRequirementsSchema.parse(fromBase64(header).accepts[0])),
   // npm @x402/core and @x402/evm, which speak both versions.
-  core: async (header) => {
-    // By default it pays only in the tokens on its own list. USDG on X Layer is not on it.
-    const client = registerExactEvmScheme(new x402Client().setSpendControls(false), { signer: account });
-    return encodePaymentSignatureHeader(await client.createPaymentPayload(decodePaymentRequiredHeader(header)));
-  },
+  core: async (header) => core(header, account),
+  // The same with a smart wallet: its owner's key makes its signatures, of 65 bytes as those of other keys.
+  safe: async (header) => core(header, { address: account.address, signTypedData: (data) => owner.signTypedData(data) }),
   // InsForge's guide: only viem, version 1 with a CAIP-2 network.
   viem: async (header) => viem(header, (signature) => signature),
   // The same from a contract wallet that is not deployed yet.
   contract: async (header) => viem(header, (signature) => serializeErc6492Signature({ address: account.address, data: "0x01", signature })),
 };
+
+async function core(header, signer) {
+  // By default it pays only in the tokens on its own list. USDG on X Layer is not on it.
+  const client = registerExactEvmScheme(new x402Client().setSpendControls(false), { signer });
+  client.register("eip155:*", new UptoClient(signer));
+  return encodePaymentSignatureHeader(await client.createPaymentPayload(decodePaymentRequiredHeader(header)));
+}
+
+// The facilitator's own code. Its chain has the token's contract, and every simulation succeeds.
+async function verdict({ accepted, ...payment }) {
+  const chain = {
+    getAddresses: () => (accepted.extra.facilitatorAddress ? [accepted.extra.facilitatorAddress] : []),
+    getCode: async ({ address }) => (address.toLowerCase() === accepted.asset.toLowerCase() ? "0x60" : undefined),
+    readContract: async () => true,
+  };
+  const scheme = new { exact: ExactEvmScheme, upto: UptoEvmScheme }[accepted.scheme](chain);
+  return scheme.verify({ accepted, ...payment }, accepted);
+}
 
 async function viem(header, wrap) {
   const challenge = fromBase64(header);
@@ -62,7 +83,8 @@ async function viem(header, wrap) {
   });
 }
 
-const answer = async ({ client, header }) => {
+const answer = async ({ client, header, payment }) => {
+  if (client === "facilitator") return verdict(payment);
   if (client === "receipt") return [decodePaymentResponseHeader(header), decodeXPaymentResponse(header)];
   const sent = await clients[client](header);
   return { header: sent, payment: fromBase64(sent), payer: account.address.toLowerCase() };

@@ -51,7 +51,7 @@ async function serve(request, response) {
     reservation = await row("SELECT * FROM settle_x402_reservation($1, $2)", id, JSON.stringify(said));
   }
   if (reservation.state !== "settled") return answer(402, { state: reservation.state });
-  const { is_new } = await row("SELECT is_new FROM insforge_integrations.mark_x402_delivered($1)", id);
+  const { is_new } = await row("SELECT is_new FROM mark_x402_delivered($1)", id);
   if (!is_new) return answer(409, { error: "delivered already" });
   const { header } = await row("SELECT insforge_integrations.x402_payment_response_header($1::uuid) AS header", id);
   answer(200, { report: "what was paid for" }, { "payment-response": header });

@@ -7,6 +7,7 @@
 mod cluster;
 mod installation;
 pub mod node;
+pub mod paid_endpoint;
 pub mod postgrest;
 pub mod provider_tokens;
 pub mod request;

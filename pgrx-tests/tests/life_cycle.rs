@@ -126,9 +126,9 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              SELECT insforge_integrations.map_x402_payer('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', 'alice');
              SELECT insforge_integrations.publish_x402_payments('authenticated', 'own');
              SELECT insforge_integrations.configure('allow_ledger_drop', 'on');
-             INSERT INTO insforge_integrations.x402_reservations (endpoint, network, asset, payer_address, pay_to, amount, nonce,
-               valid_after, valid_before, is_signature_verified, payment, requirements)
-             SELECT '/report', 'eip155:196', a, a, a, 1, '0x' || repeat('0', 64), now(), 'infinity', true, '{}', '{}'
+             INSERT INTO insforge_integrations.x402_reservations (endpoint, scheme, network, asset, nonce_contract, payer_address, pay_to, amount,
+               nonce, valid_after, valid_before, is_signature_verified, payment, requirements)
+             SELECT '/report', 'exact', 'eip155:196', a, a, a, a, 1, '0x' || repeat('0', 64), now(), 'infinity', true, '{}', '{}'
                FROM (VALUES ('0x' || repeat('1', 40))) AS v (a);
              INSERT INTO notes (user_id, body) VALUES ('alice', 'kept')",
         )

@@ -178,22 +178,23 @@ $rule$
          format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
                 CASE WHEN a.domain_separator IS NULL THEN '' ELSE ', which do not hash to the separator that is stored with them' END) AS detail,
          coalesce(
-           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L);',
-                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator)
+           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L, transfer_method => %L);',
+                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator, b.transfer_method)
             FROM insforge_integrations.x402_asset_entries b
             WHERE b.network = a.network AND b.address = a.address AND b.is_builtin AND b.domain_separator IS NOT NULL),
            format(
              E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
              '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
              '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
-             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'');\n'
+             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'', transfer_method => ''%5$s'');\n'
              '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
              '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
              a.network, a.address,
              '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
                'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
              -- On one line: text after a line break would not be a comment.
-             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g')))
+             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g'),
+             a.transfer_method))
          AS recommendation
   FROM insforge_integrations.x402_assets a
   WHERE NOT a.is_verified

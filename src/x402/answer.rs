@@ -16,8 +16,19 @@ pub struct Expected<'a> {
     pub network: &'a Network,
     /// The payer, who signed.
     pub payer: Address,
-    /// The amount, in the token's smallest unit.
+    /// The signed amount, in the token's smallest unit.
     pub amount: U256,
+    /// Whether less may be settled (scheme `upto`).
+    pub is_upto: bool,
+    /// The amount that the facilitator was asked to settle, if another one.
+    pub asked: Option<U256>,
+}
+
+impl Expected<'_> {
+    /// The amount that the facilitator was asked to settle.
+    fn asked(&self) -> U256 {
+        self.asked.unwrap_or(self.amount)
+    }
 }
 
 /// The outcome that an answer reports.
@@ -38,8 +49,10 @@ pub enum Outcome {
 pub struct Answer {
     /// The outcome.
     pub outcome: Outcome,
-    /// The transaction that it names.
+    /// The transaction that it names. A settlement of nothing has none.
     pub transaction: Option<Word>,
+    /// The amount that moved, if the outcome is [`Outcome::Settled`].
+    pub amount: Option<U256>,
     /// The facilitator's reason unchanged, or this extension's for an answer that does not fit.
     pub reason: Option<String>,
     /// A sentence of the facilitator, or one on what does not fit.
@@ -51,8 +64,24 @@ pub struct Answer {
 const NOTHING_SENT: &[&str] = &[
     "amount_mismatch",
     "asset_not_deployed_contract",
+    "eip2612_asset_mismatch",
+    "eip2612_deadline_expired",
+    "eip2612_from_mismatch",
+    "eip2612_spender_not_permit2",
     "eip6492_factory_not_allowed",
+    "erc20_approval_asset_mismatch",
+    "erc20_approval_from_mismatch",
+    "erc20_approval_spender_not_permit2",
+    "erc20_approval_tx_invalid_calldata",
+    "erc20_approval_tx_invalid_signature",
+    "erc20_approval_tx_parse_failed",
+    "erc20_approval_tx_signer_mismatch",
+    "erc20_approval_tx_wrong_selector",
+    "erc20_approval_tx_wrong_spender",
+    "erc20_approval_tx_wrong_target",
     "insufficient_funds",
+    "invalid_eip2612_extension_format",
+    "invalid_erc20_approval_extension_format",
     "invalid_exact_evm_authorization_value",
     "invalid_exact_evm_eip3009_not_supported",
     "invalid_exact_evm_failed_to_parse_signature",
@@ -80,6 +109,9 @@ const NOTHING_SENT: &[&str] = &[
     "invalid_permit2_spender",
     "invalid_scheme",
     "invalid_signature",
+    "invalid_upto_evm_network_mismatch",
+    "invalid_upto_evm_payload_settlement_exceeds_amount",
+    "invalid_upto_evm_scheme",
     "invalid_x402_version",
     "no_matching_payment_option",
     "param_mismatch",
@@ -99,6 +131,7 @@ const NOTHING_SENT: &[&str] = &[
     "unsupported_payload_type",
     "unsupported_payment_flow",
     "unsupported_scheme",
+    "upto_facilitator_mismatch",
 ];
 
 /// Members of an answer that are read and must be strings.
@@ -167,6 +200,7 @@ impl Answer {
                 false => Outcome::Pending,
             },
             transaction: None,
+            amount: None,
             reason: Some(format!("okx_{code}")),
             message,
         }
@@ -176,6 +210,7 @@ impl Answer {
         Self {
             outcome: Outcome::Pending,
             transaction: None,
+            amount: None,
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
         }
@@ -185,6 +220,7 @@ impl Answer {
         Self {
             outcome: Outcome::Conflict,
             transaction,
+            amount: None,
             reason: Some(reason.to_owned()),
             message: Some(message),
         }
@@ -206,6 +242,7 @@ impl Answer {
         let said = Self {
             outcome: Outcome::Pending,
             transaction,
+            amount: None,
             reason: text(
                 answer,
                 &["errorReason", "error_reason", "invalidReason", "error"],
@@ -222,8 +259,13 @@ impl Answer {
         let is_before_sending = why.is_some_and(is_before_sending)
             && matches!(status.as_deref(), None | Some("failed"));
         let status = status.as_deref().unwrap_or("success");
+        let settled = settled_amount(answer, expected);
         let (outcome, reason) = match (is_success == Some(true), transaction) {
             (true, Some(_)) if status == "success" => (Outcome::Settled, None),
+            // Scheme upto: nothing was to be paid, so there is no transaction.
+            (true, None) if status == "success" && expected.is_upto && settled == U256::ZERO => {
+                (Outcome::Settled, None)
+            }
             (true, Some(_)) => (Outcome::Pending, Some(format!("settlement_{status}"))),
             (true, None) => (Outcome::Pending, Some("no_transaction".to_owned())),
             (false, None) if is_before_sending => (Outcome::Failed, None),
@@ -231,6 +273,7 @@ impl Answer {
         };
         Some(Self {
             outcome,
+            amount: (outcome == Outcome::Settled).then_some(settled),
             reason: said.reason.or(reason),
             ..said
         })
@@ -280,13 +323,28 @@ fn mismatch(answer: &Members, expected: &Expected) -> Option<(&'static str, Stri
             differs("chainIndex", network.chain_id()),
         ));
     }
-    if let Some(amount) = text(answer, &["amount"])
-        && decimal(&amount) != Some(expected.amount)
-    {
-        let own = digits(&expected.amount);
-        return Some(("amount_mismatch", differs("amount", &own)));
+    if let Some(amount) = text(answer, &["amount"]) {
+        let amount = decimal(&amount);
+        // If nobody said how much of a payment of scheme upto to settle, the answer does.
+        let may_be_less = expected.is_upto && expected.asked.is_none();
+        let is_less = amount.is_some_and(|amount| amount <= expected.amount);
+        if amount != Some(expected.asked()) && !(may_be_less && is_less) {
+            let own = digits(&expected.asked());
+            return Some(("amount_mismatch", differs("amount", &own)));
+        }
     }
-    None
+    // The contract of scheme upto refuses to move nothing.
+    let is_nothing = expected.is_upto && settled_amount(answer, expected) == U256::ZERO;
+    (is_nothing && matches!(transaction(answer), Ok(Some(_)))).then(|| {
+        let message = "amount: It is 0, and the answer names a transaction.".to_owned();
+        ("amount_mismatch", message)
+    })
+}
+
+/// The amount that a settlement moved: the answer's, which fits, or that of the request.
+fn settled_amount(answer: &Members, expected: &Expected) -> U256 {
+    let said = text(answer, &["amount"]).and_then(|amount| decimal(&amount));
+    said.unwrap_or_else(|| expected.asked())
 }
 
 /// The first member that is read and has the wrong type.

@@ -79,6 +79,13 @@ pub enum Error {
     #[error("no endpoint is given")]
     EndpointMissing,
 
+    /// A request with several settlements for a call that takes one.
+    #[error("record_x402_settlement() takes one settlement")]
+    SeveralSettlements {
+        /// Their number.
+        count: usize,
+    },
+
     /// The ledger already has the transaction.
     #[error("transaction {tx_hash} is recorded already")]
     AlreadyRecorded {
@@ -196,6 +203,13 @@ impl Error {
                 sqlstate::INVALID_PARAMETER_VALUE,
                 "A settlement must name the paid endpoint.",
                 "Give the address that the buyer requested.",
+            ),
+            Self::SeveralSettlements { count } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!(
+                    "The request has an array of {count}, and PostgREST would drop all but the first."
+                ),
+                "Nothing was recorded. Call the function once for each settlement.",
             ),
             Self::AlreadyRecorded {
                 recorded_at,

@@ -1,12 +1,15 @@
 //! The bodies of requests to facilitators, who settle payments on chain.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Version;
 use super::payment::Payment;
 use super::registry::Registry;
-use super::requirements::offers;
+use super::requirements::{Offer, offers};
+use super::{Scheme, Version};
+use crate::evm::integer::{decimal, digits};
 use crate::report::Bug;
 use crate::x402::Error;
 
@@ -41,11 +44,22 @@ struct Request<'a> {
 #[serde(untagged)]
 enum PaymentRequirements {
     Whole(Box<RawValue>),
-    Members(std::collections::BTreeMap<&'static str, Box<RawValue>>),
+    Members(BTreeMap<String, Box<RawValue>>),
+}
+
+/// Where a request to settle a payment of this version goes; `None` for any other facilitator than
+/// OKX.
+#[must_use]
+pub fn url(facilitator: &str, version: Version) -> Option<&'static str> {
+    (facilitator == "okx").then_some(match version {
+        Version::V1 => "https://web3.okx.com/api/v6/x402/settle",
+        Version::V2 => "https://web3.okx.com/api/v6/pay/x402/settle",
+    })
 }
 
 /// The body of a request to settle: the unchanged payment, and its requirement. `facilitator`:
-/// `okx`, or `x402` for any other. The payment's version decides on OKX's interface.
+/// `okx`, or `x402` for any other. The payment's version decides on OKX's interface. `amount`: what
+/// is to be settled of a payment of scheme `upto`; `None`: the offered amount.
 ///
 /// # Errors
 /// [`Error::UnknownFacilitator`], [`Error::InvalidHeader`] for text that is not a payment, and the
@@ -54,6 +68,7 @@ pub fn request(
     payment: &str,
     requirements: &str,
     facilitator: &str,
+    amount: Option<&str>,
     registry: Registry,
 ) -> Result<String, Error> {
     let is_okx = match facilitator {
@@ -98,15 +113,41 @@ pub fn request(
         chain_index,
         sync_settle: is_okx.then_some(true),
         payment_payload: serde_json::from_str(&read.document).map_err(Bug::new)?,
-        payment_requirements: match is_okx_v1 {
-            true => PaymentRequirements::Members(
+        payment_requirements: match (amount, is_okx_v1) {
+            (Some(amount), _) => PaymentRequirements::Members(with_amount(offer, amount)?),
+            (None, true) => PaymentRequirements::Members(
                 OKX_V1_MEMBERS
                     .into_iter()
-                    .filter_map(|name| Some((name, offer.member(name)?)))
+                    .filter_map(|name| Some((name.to_owned(), offer.member(name)?)))
                     .collect(),
             ),
-            false => PaymentRequirements::Whole(offer.with_network()?),
+            (None, false) => PaymentRequirements::Whole(offer.with_network()?),
         },
     };
     Ok(serde_json::to_string(&request).map_err(Bug::new)?)
+}
+
+/// The members of an offer of scheme `upto`, with the amount to settle in place of the largest one.
+/// That is how a facilitator is told (specs/schemes/upto/scheme_upto.md).
+fn with_amount(offer: &Offer, amount: &str) -> Result<BTreeMap<String, Box<RawValue>>, Error> {
+    let invalid = |problem: &str| Error::InvalidRequirements {
+        problem: problem.to_owned(),
+    };
+    let upto = offer.terms.as_ref().ok();
+    let upto = upto.filter(|terms| terms.scheme == Scheme::Upto);
+    let upto = upto.ok_or_else(|| {
+        invalid("amount: Give none. Only a payment of scheme upto is settled for another amount than the offered one.")
+    })?;
+    let amount = decimal(amount).filter(|amount| *amount <= upto.amount);
+    let amount = amount.ok_or_else(|| {
+        invalid("amount: It must be a text of decimal digits, in the token's smallest unit, and at most the offered amount.")
+    })?;
+    let members = offer.json.members().unwrap_or_default();
+    let mut members: BTreeMap<String, Box<RawValue>> = members
+        .keys()
+        .filter_map(|name| Some((name.to_string(), offer.member(name)?)))
+        .collect();
+    let amount = RawValue::from_string(format!("\"{}\"", digits(&amount))).map_err(Bug::new)?;
+    members.insert("amount".to_owned(), amount);
+    Ok(members)
 }

@@ -11,6 +11,7 @@ use super::registry::Registry;
 use super::requirements::{Offer, offers};
 use super::{MAX_TEXT, Version};
 use crate::evm::address::Address;
+use crate::evm::integer::{U256, decimal, digits};
 use crate::evm::{hexadecimal, transaction_hash};
 use crate::json::Json;
 use crate::report::Bug;
@@ -60,13 +61,23 @@ pub struct Resource<'a> {
 /// The content of `PAYMENT-REQUIRED`. Missing members are left out, because parsers differ on null.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PaymentRequired<'a> {
-    x402_version: u8,
+pub(super) struct PaymentRequired<'a> {
+    pub x402_version: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
+    pub error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a Resource<'a>>,
-    accepts: Vec<Box<RawValue>>,
+    pub resource: Option<&'a Resource<'a>>,
+    pub accepts: Vec<Box<RawValue>>,
+}
+
+impl PaymentRequired<'_> {
+    pub(super) fn text(&self) -> Result<String, Error> {
+        Ok(serde_json::to_string(self).map_err(Bug::new)?)
+    }
+
+    pub(super) fn header(&self) -> Result<String, Error> {
+        encode(self)
+    }
 }
 
 /// Header `PAYMENT-REQUIRED` for one requirement or a list of them.
@@ -108,27 +119,39 @@ pub fn payment_required(
         }
         (Version::V2, Some(_)) => Some(resource),
     };
-    encode(&PaymentRequired {
+    PaymentRequired {
         x402_version: version as u8,
         error,
         resource,
         accepts,
-    })
+    }
+    .header()
 }
 
-/// Header `PAYMENT-RESPONSE` of a settlement that succeeded.
+/// Header `PAYMENT-RESPONSE` of a settlement that succeeded. `amount`: the settled amount of scheme
+/// `upto`, in decimal digits. An amount of zero has no transaction.
 ///
 /// # Errors
-/// [`Error::UnknownNetwork`], [`crate::evm::Error::InvalidAddress`], and
-/// [`crate::evm::Error::InvalidTransactionHash`].
+/// [`Error::UnknownNetwork`], [`crate::evm::Error::InvalidAddress`],
+/// [`crate::evm::Error::InvalidTransactionHash`], and [`Error::InvalidAmount`].
 pub fn payment_response(
     transaction: &str,
     network: &str,
     payer: &str,
+    amount: Option<&str>,
     registry: Registry,
 ) -> Result<String, Error> {
     let found = registry.networks.get(network)?;
-    let hash = transaction_hash(transaction).ok_or(crate::evm::Error::InvalidTransactionHash)?;
+    let amount = match amount {
+        None => None,
+        Some(amount) => Some(decimal(amount).ok_or(Error::InvalidAmount)?),
+    };
+    let hash = match (amount == Some(U256::ZERO), transaction) {
+        (true, "") => String::new(),
+        _ => hexadecimal(
+            &transaction_hash(transaction).ok_or(crate::evm::Error::InvalidTransactionHash)?,
+        ),
+    };
     let payer =
         Address::parse(payer).map_err(|problem| crate::evm::Error::InvalidAddress { problem })?;
     // A version 1 client expects version 1's name for the network.
@@ -137,10 +160,28 @@ pub fn payment_response(
     } else {
         &found.network
     };
-    encode(&json!({
+    let mut response = json!({
         "success": true,
-        "transaction": hexadecimal(&hash),
+        "transaction": hash,
         "network": network,
         "payer": payer.to_string(),
+    });
+    if let (Some(amount), Some(members)) = (amount, response.as_object_mut()) {
+        members.insert("amount".to_owned(), json!(digits(&amount)));
+    }
+    encode(&response)
+}
+
+/// The same for a payment that a facilitator refused.
+///
+/// # Errors
+/// [`Bug`], which cannot happen.
+pub fn payment_refused(reason: &str, network: &str, payer: &str) -> Result<String, Error> {
+    encode(&json!({
+        "success": false,
+        "errorReason": reason,
+        "transaction": "",
+        "network": network,
+        "payer": payer,
     }))
 }

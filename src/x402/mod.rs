@@ -1,9 +1,10 @@
-//! Payments over HTTP (x402, versions 1 and 2, and the mixture in InsForge's guide), of scheme
-//! `exact` with EIP-3009 authorizations: a seller's requirements, a buyer's payment, and whether
-//! they fit.
+//! Payments over HTTP (x402, versions 1 and 2, and the mixture in InsForge's guide): a seller's
+//! requirements, a buyer's payment, and whether they fit. The buyer signs an authorization of
+//! EIP-3009 or a permit for Permit2.
 
 pub mod answer;
 pub mod authorization;
+pub mod challenge;
 mod error;
 pub mod facilitator;
 pub mod header;
@@ -25,8 +26,61 @@ pub enum Version {
     V2 = 2,
 }
 
-/// The only known scheme: a fixed amount, authorized by one signature.
-pub const EXACT: &str = "exact";
+/// A scheme of payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// The signed amount moves.
+    Exact,
+    /// At most the signed amount moves. The seller says how much after its work.
+    Upto,
+}
+
+impl Scheme {
+    /// The protocol's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Upto => "upto",
+        }
+    }
+
+    /// The scheme with this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Exact, Self::Upto]
+            .into_iter()
+            .find(|scheme| scheme.name() == name)
+    }
+}
+
+/// The way to move a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransferMethod {
+    /// The token's own `transferWithAuthorization`.
+    Eip3009,
+    /// Contract Permit2, for every token.
+    Permit2,
+}
+
+impl TransferMethod {
+    /// The protocol's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Eip3009 => "eip3009",
+            Self::Permit2 => "permit2",
+        }
+    }
+
+    /// The way with this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Eip3009, Self::Permit2]
+            .into_iter()
+            .find(|method| method.name() == name)
+    }
+}
 
 /// The largest header or document, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::authorization::Authorization;
+use super::authorization::{Authorization, Permit};
 use super::refusal::{InvalidReason, PaymentRefusal};
-use super::{MAX_TEXT, Version, header};
+use super::{MAX_TEXT, Scheme, Version, header};
 use crate::evm::address::Address;
-use crate::evm::integer::{U256, decimal};
+use crate::evm::integer::{Integer, U256, decimal, word};
 use crate::evm::{bytes, fixed_bytes};
 use crate::json::{Json, Members};
 
@@ -34,13 +34,13 @@ pub struct Payment<'a> {
     pub document: Cow<'a, str>,
     /// The protocol's version.
     pub version: Version,
-    /// The scheme: `exact`, or another one.
+    /// The scheme, known or not.
     pub scheme: String,
     /// The network's name or identifier.
     pub network: String,
     /// The requirement that a buyer of version 2 accepts, as JSON.
     pub accepted: Option<String>,
-    /// The signed message, if the payload is that of scheme `exact`.
+    /// The signed message, if the payload is one of a known scheme.
     pub signed: Result<Signed, PaymentRefusal>,
     /// The buyer's key for the paid request.
     pub identifier: Result<Option<String>, PaymentRefusal>,
@@ -106,10 +106,10 @@ impl<'a> Payment<'a> {
         Ok(Payment {
             document: Cow::Borrowed(""),
             version,
+            signed: signed(payload, &scheme),
             scheme: scheme.into_owned(),
             network: network.into_owned(),
             accepted,
-            signed: signed(payload),
             identifier: identifier(members.get("extensions").copied()),
         })
     }
@@ -146,46 +146,92 @@ fn identifier(extensions: Option<Json>) -> Result<Option<String>, PaymentRefusal
     }
 }
 
-/// Reads the payload of scheme `exact`.
-fn signed(payload: Json) -> Result<Signed, PaymentRefusal> {
+/// Reads a payload: an authorization of EIP-3009, or a permit.
+fn signed(payload: Json, scheme: &str) -> Result<Signed, PaymentRefusal> {
     let payload = object(payload, "payload")?;
-    if payload.contains_key("permit2Authorization") {
-        let message = "payload.permit2Authorization: Only EIP-3009 authorizations are known here.";
-        return Err(PaymentRefusal::new(
-            InvalidReason::UnsupportedScheme,
-            message,
-        ));
-    }
-    let Some(authorization) = payload.get("authorization") else {
-        return Err(invalid(
-            "payload.authorization: It is missing. Only EIP-3009 authorizations are known here.",
-        ));
+    // The reference implementation looks for a permit first.
+    let authorization = match payload.get("permit2Authorization") {
+        Some(permit) => permitted(*permit, scheme == Scheme::Upto.name())?,
+        None => {
+            let Some(authorization) = payload.get("authorization") else {
+                return Err(invalid(
+                    "payload.authorization: It is missing, and so is payload.permit2Authorization.",
+                ));
+            };
+            authorized(*authorization)?
+        }
     };
-    let members = object(*authorization, "payload.authorization")?;
-    let path = "payload.authorization.";
-    let address = |name: &str| {
-        let text = string(&members, name, path)?;
-        Address::parse(&text).map_err(|problem| invalid(&format!("{path}{name}: {problem}")))
-    };
-    let nonce = string(&members, "nonce", path)?;
-    let nonce = fixed_bytes(&nonce);
     let signature = string(&payload, "signature", "payload.")?;
     let signature = bytes(&signature);
     Ok(Signed {
-        authorization: Authorization {
-            from: address("from")?,
-            to: address("to")?,
-            value: integer(&members, "value")?,
-            valid_after: integer(&members, "validAfter")?,
-            valid_before: integer(&members, "validBefore")?,
-            nonce: nonce.ok_or_else(|| {
-                invalid("payload.authorization.nonce: It must be 0x and 64 hexadecimal digits.")
-            })?,
-        },
+        authorization,
         signature: signature.ok_or_else(|| {
             invalid("payload.signature: It must be 0x and two hexadecimal digits for each byte.")
         })?,
     })
+}
+
+/// Reads an authorization of EIP-3009.
+fn authorized(authorization: Json) -> Result<Authorization, PaymentRefusal> {
+    let members = object(authorization, "payload.authorization")?;
+    let path = "payload.authorization.";
+    let nonce = string(&members, "nonce", path)?;
+    let nonce = fixed_bytes(&nonce);
+    Ok(Authorization {
+        from: address(&members, "from", path)?,
+        to: address(&members, "to", path)?,
+        value: integer(&members, "value", path)?,
+        valid_after: integer(&members, "validAfter", path)?,
+        valid_before: integer(&members, "validBefore", path)?,
+        nonce: nonce.ok_or_else(|| {
+            invalid("payload.authorization.nonce: It must be 0x and 64 hexadecimal digits.")
+        })?,
+        permit: None,
+    })
+}
+
+/// Reads a permit. With scheme `upto`, the witness names a facilitator.
+fn permitted(permit: Json, is_upto: bool) -> Result<Authorization, PaymentRefusal> {
+    let path = "payload.permit2Authorization.";
+    let members = object(permit, "payload.permit2Authorization")?;
+    let part = |name: &str| {
+        let place = format!("{path}{name}");
+        let part = members.get(name).copied();
+        part.map_or_else(
+            || Err(invalid(&format!("{place}: It is missing."))),
+            |part| object(part, &place),
+        )
+    };
+    let (permitted, of_permitted) = (part("permitted")?, format!("{path}permitted."));
+    let (witness, of_witness) = (part("witness")?, format!("{path}witness."));
+    // The specification's examples write it in decimal digits (exact) and with 0x (upto).
+    let nonce = string(&members, "nonce", path)?;
+    let nonce = Integer::parse(&nonce).ok();
+    let nonce = nonce.and_then(|nonce| nonce.unsigned(256));
+    let facilitator = match is_upto {
+        true => Some(address(&witness, "facilitator", &of_witness)?),
+        false => None,
+    };
+    Ok(Authorization {
+        from: address(&members, "from", path)?,
+        to: address(&witness, "to", &of_witness)?,
+        value: integer(&permitted, "amount", &of_permitted)?,
+        valid_after: integer(&witness, "validAfter", &of_witness)?,
+        valid_before: integer(&members, "deadline", path)?,
+        nonce: word(&nonce.ok_or_else(|| {
+            invalid("payload.permit2Authorization.nonce: It must be a string of decimal digits below 2^256.")
+        })?),
+        permit: Some(Permit {
+            token: address(&permitted, "token", &of_permitted)?,
+            spender: address(&members, "spender", path)?,
+            facilitator,
+        }),
+    })
+}
+
+fn address(members: &Members, name: &str, path: &str) -> Result<Address, PaymentRefusal> {
+    let text = string(members, name, path)?;
+    Address::parse(&text).map_err(|problem| invalid(&format!("{path}{name}: {problem}")))
 }
 
 fn invalid(message: &str) -> PaymentRefusal {
@@ -208,13 +254,13 @@ fn string<'a>(
 
 /// Decimal digits, as a string as in the specification, or as a number, which some clients send for
 /// times.
-fn integer(members: &Members, name: &str) -> Result<U256, PaymentRefusal> {
+fn integer(members: &Members, name: &str, path: &str) -> Result<U256, PaymentRefusal> {
     let value = members.get(name);
     let text = value.and_then(|value| value.string());
     let digits = text.as_deref().or_else(|| value?.number());
     digits.and_then(decimal).ok_or_else(|| {
         invalid(&format!(
-            "payload.authorization.{name}: It must be a string of decimal digits below 2^256."
+            "{path}{name}: It must be a string of decimal digits below 2^256."
         ))
     })
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use super::TransferMethod;
 use crate::eip712::domain_separator;
 use crate::evm::address::Address;
 use crate::evm::{Word, fixed_bytes};
@@ -87,15 +88,16 @@ pub struct AssetRow {
     network: String,
     address: String,
     symbol: String,
-    name: String,
-    version: String,
+    name: Option<String>,
+    version: Option<String>,
     domain_separator: Option<String>,
     salt: Option<String>,
     has_chain_id: bool,
+    transfer_method: String,
     is_builtin: bool,
 }
 
-/// A token's contract, and the domain under which it checks signatures.
+/// A token's contract.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asset {
     /// Its network's CAIP-2 identifier.
@@ -104,13 +106,23 @@ pub struct Asset {
     pub address: Address,
     /// Symbol, such as USDC.
     pub symbol: String,
-    /// The domain's name.
+    /// The way to move it that buyers are offered. Permit2 moves every token.
+    pub method: TransferMethod,
+    /// The domain under which the contract checks signatures. Without EIP-3009, it need not be
+    /// known.
+    pub domain: Option<Domain>,
+}
+
+/// A domain of EIP-712.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Domain {
+    /// Its name.
     pub name: String,
-    /// The domain's version.
+    /// Its version.
     pub version: String,
-    /// The domain's salt. Most domains have none.
+    /// Its salt. Most domains have none.
     pub salt: Option<String>,
-    /// The domain's hash.
+    /// Its hash.
     pub separator: Word,
 }
 
@@ -119,9 +131,26 @@ impl AssetRow {
     /// chain.
     fn asset(self) -> Option<Asset> {
         let address = Address::parse(&self.address).ok()?;
+        let method = TransferMethod::of_name(&self.transfer_method)?;
+        let has_no_domain = self.name.is_none() && method == TransferMethod::Permit2;
+        let domain = match has_no_domain {
+            true => None,
+            false => Some(self.domain()?),
+        };
+        Some(Asset {
+            network: self.network,
+            address,
+            symbol: self.symbol,
+            method,
+            domain,
+        })
+    }
+
+    fn domain(&self) -> Option<Domain> {
+        let (name, version) = (self.name.clone()?, self.version.clone()?);
         let mut domain = serde_json::json!({
-            "name": self.name,
-            "version": self.version,
+            "name": name,
+            "version": version,
             "verifyingContract": self.address,
         });
         let members = domain.as_object_mut()?;
@@ -133,16 +162,12 @@ impl AssetRow {
             members.insert("salt".to_owned(), salt.as_str().into());
         }
         let separator = domain_separator(&domain.to_string()).ok()?;
-        let is_as_on_chain = self
-            .domain_separator
-            .is_none_or(|pinned| fixed_bytes(&pinned) == Some(separator));
-        is_as_on_chain.then_some(Asset {
-            network: self.network,
-            address,
-            symbol: self.symbol,
-            name: self.name,
-            version: self.version,
-            salt: self.salt,
+        let pinned = self.domain_separator.as_deref();
+        let is_as_on_chain = pinned.is_none_or(|pinned| fixed_bytes(pinned) == Some(separator));
+        is_as_on_chain.then_some(Domain {
+            name,
+            version,
+            salt: self.salt.clone(),
             separator,
         })
     }

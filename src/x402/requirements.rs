@@ -2,35 +2,45 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
-use super::{EXACT, MAX_TEXT, Version};
+use super::{MAX_TEXT, Scheme, TransferMethod, Version};
 use crate::evm::address::Address;
-use crate::evm::integer::{U256, decimal, digits};
+use crate::evm::integer::{U256, decimal};
 use crate::json::{Json, Members};
 use crate::report::Bug;
 use crate::x402::Error;
 
-/// The member for the way to move the token, and the only known way.
+mod arguments;
+
+pub use arguments::RequirementsArguments;
+
+/// The member for the way to move the token.
 const TRANSFER_METHOD: &str = "assetTransferMethod";
-const EIP_3009: &str = "eip3009";
+/// The member for the facilitator that may settle a payment of scheme `upto`.
+const FACILITATOR: &str = "facilitatorAddress";
 
 /// The terms that a payment must fit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct PaymentTerms<'r> {
     /// The version, from the name of the amount.
     pub version: Version,
+    /// The scheme.
+    pub scheme: Scheme,
     /// The chain.
     pub network: &'r Network,
     /// The token.
     pub asset: &'r Asset,
+    /// The way to move the token.
+    pub method: TransferMethod,
     /// The recipient.
     pub pay_to: Address,
-    /// The amount, in the token's smallest unit.
+    /// The amount, in the token's smallest unit. In scheme `upto` it is a maximum.
     pub amount: U256,
+    /// The facilitator that may settle, in scheme `upto`.
+    pub facilitator: Option<Address>,
     /// Seconds that the seller waits, unchanged.
     max_timeout_seconds: Option<String>,
 }
@@ -79,6 +89,14 @@ fn unknown(reason: InvalidReason, message: impl Into<String>) -> NoTerms {
 /// # Errors
 /// [`Error::InvalidRequirements`] with the place.
 pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer<'a, 'r>>, Error> {
+    listed(text)?
+        .into_iter()
+        .map(|json| Ok(Offer::read(json, registry)?.with_facilitator()))
+        .collect()
+}
+
+/// The offers, unread.
+pub(super) fn listed(text: &str) -> Result<Vec<Json<'_>>, Error> {
     if text.len() > MAX_TEXT {
         return Err(invalid("They have more than 64 KiB."));
     }
@@ -90,9 +108,7 @@ pub fn offers<'a, 'r>(text: &'a str, registry: Registry<'r>) -> Result<Vec<Offer
     if list.is_empty() {
         return Err(invalid("The list is empty."));
     }
-    list.into_iter()
-        .map(|json| Offer::read(json, registry))
-        .collect()
+    Ok(list)
 }
 
 impl<'a, 'r> Offer<'a, 'r> {
@@ -105,7 +121,7 @@ impl<'a, 'r> Offer<'a, 'r> {
             (None, Some(_)) => Some(Version::V2),
             _ => None,
         };
-        let said = |name| members.get(name)?.string().map(Cow::into_owned);
+        let said = |name| said(&members, name);
         let terms = match PaymentTerms::read(&members, version, registry) {
             Ok(terms) => Ok(terms),
             Err(NoTerms::Invalid(error)) => return Err(error),
@@ -120,6 +136,24 @@ impl<'a, 'r> Offer<'a, 'r> {
             version,
             terms,
         })
+    }
+
+    /// The same offer, not known here if it has scheme `upto` and no facilitator: nobody can pay by
+    /// it.
+    fn with_facilitator(self) -> Self {
+        let said = |name| said(&self.json.members()?, name);
+        let terms = self.terms.and_then(|terms| match (terms.scheme, terms.facilitator) {
+            (Scheme::Upto, None) => Err(Unknown {
+                refusal: PaymentRefusal::new(
+                    InvalidReason::UnsupportedScheme,
+                    format!("extra.{FACILITATOR}: It is missing. In scheme \"upto\", buyers sign the address of the facilitator that may settle."),
+                ),
+                network: said("network"),
+                asset: said("asset"),
+            }),
+            _ => Ok(terms),
+        });
+        Self { terms, ..self }
     }
 
     /// See [`with_network`].
@@ -160,12 +194,13 @@ impl<'r> PaymentTerms<'r> {
     ) -> Result<Self, NoTerms> {
         let scheme = string(members, "scheme")?;
         let scheme = scheme.ok_or_else(|| invalid("scheme: It is missing."))?;
-        if scheme != EXACT {
-            return Err(unknown(
-                InvalidReason::UnsupportedScheme,
-                "scheme: Only \"exact\" is known here.",
-            ));
-        }
+        let scheme = match (Scheme::of_name(&scheme), version) {
+            (Some(Scheme::Upto), Some(Version::V1)) => Err("scheme: Version 1 has no \"upto\"."),
+            (Some(scheme), _) => Ok(scheme),
+            (None, _) => Err("scheme: Only \"exact\" and \"upto\" are known here."),
+        };
+        let scheme =
+            scheme.map_err(|message| unknown(InvalidReason::UnsupportedScheme, message))?;
         let address = || {
             let asset = string(members, "asset")?.unwrap_or_default();
             Address::parse(&asset).map_err(|problem| invalid(&format!("asset: {problem}")))
@@ -193,21 +228,7 @@ impl<'r> PaymentTerms<'r> {
                 .members()
                 .ok_or_else(|| invalid("extra: It must be an object with no name twice."))?,
         };
-        match extra.get(TRANSFER_METHOD).map(|method| method.string()) {
-            None => {}
-            Some(Some(method)) if method == EIP_3009 => {}
-            Some(Some(_)) => {
-                return Err(unknown(
-                    InvalidReason::UnsupportedScheme,
-                    format!("extra.{TRANSFER_METHOD}: Only \"{EIP_3009}\" is known here."),
-                ));
-            }
-            Some(None) => {
-                return Err(
-                    invalid(&format!("extra.{TRANSFER_METHOD}: It is not a string.")).into(),
-                );
-            }
-        }
+        let method = transfer_method(&extra, scheme, version)?;
         let address = address()?;
         let asset = registry.assets.find(network, address).ok_or_else(|| {
             unknown(
@@ -218,7 +239,21 @@ impl<'r> PaymentTerms<'r> {
                 ),
             )
         })?;
+        if (method, asset.method) == (TransferMethod::Eip3009, TransferMethod::Permit2) {
+            return Err(invalid(&format!(
+                "extra.{TRANSFER_METHOD}: It must be \"permit2\". The asset {} on {} has no EIP-3009.",
+                asset.symbol, asset.network
+            ))
+            .into());
+        }
         check_domain(&extra, asset)?;
+        let facilitator = string(&extra, FACILITATOR)?.filter(|_| scheme == Scheme::Upto);
+        let facilitator = facilitator
+            .map(|address| {
+                Address::parse(&address)
+                    .map_err(|problem| invalid(&format!("extra.{FACILITATOR}: {problem}")))
+            })
+            .transpose()?;
         let pay_to = string(members, "payTo")?.unwrap_or_default();
         let (version, name) = match version {
             Some(Version::V1) => (Version::V1, "maxAmountRequired"),
@@ -245,14 +280,29 @@ impl<'r> PaymentTerms<'r> {
         };
         Ok(Self {
             version,
+            scheme,
             network,
             asset,
+            method,
+            facilitator,
             pay_to: Address::parse(&pay_to).map_err(|problem| invalid(&format!("payTo: {problem}")))?,
             amount: amount.ok_or_else(|| {
                 invalid(&format!("{name}: It must be a string of decimal digits, in the token's smallest unit, below 2^256."))
             })?,
             max_timeout_seconds,
         })
+    }
+
+    /// Whether a buyer accepts these terms with those. The specification's example leaves the
+    /// facilitator out, whose address the buyer signs anyway.
+    pub(super) fn are_accepted(&self, accepted: &Self) -> bool {
+        let facilitator = accepted.facilitator.or(self.facilitator);
+        *self
+            == Self {
+                facilitator,
+                max_timeout_seconds: accepted.max_timeout_seconds.clone(),
+                ..*accepted
+            }
     }
 
     /// The network's name in this version.
@@ -264,13 +314,46 @@ impl<'r> PaymentTerms<'r> {
     }
 }
 
-/// Checks that the buyer gets the contract's own domain. A payment with a signature under another
-/// domain cannot be settled.
+/// The way to move the token. If the offer does not name it, the reference implementation of a
+/// buyer takes Permit2 in scheme `upto`, and else EIP-3009.
+fn transfer_method(
+    extra: &Members,
+    scheme: Scheme,
+    version: Option<Version>,
+) -> Result<TransferMethod, NoTerms> {
+    let unknown = |problem: &str| {
+        let message = format!("extra.{TRANSFER_METHOD}: {problem}");
+        Err(unknown(InvalidReason::UnsupportedScheme, message))
+    };
+    match (string(extra, TRANSFER_METHOD), scheme) {
+        (Err(_), _) => {
+            Err(invalid(&format!("extra.{TRANSFER_METHOD}: It is not a string.")).into())
+        }
+        (Ok(None), Scheme::Exact) => Ok(TransferMethod::Eip3009),
+        (Ok(None), Scheme::Upto) => Ok(TransferMethod::Permit2),
+        (Ok(Some(name)), _) => match (TransferMethod::of_name(&name), scheme, version) {
+            (None, ..) => unknown("Only \"eip3009\" and \"permit2\" are known here."),
+            (Some(TransferMethod::Eip3009), Scheme::Upto, _) => {
+                unknown("Scheme \"upto\" has only \"permit2\".")
+            }
+            (Some(TransferMethod::Permit2), _, Some(Version::V1)) => {
+                unknown("Version 1 has no \"permit2\".")
+            }
+            (Some(method), ..) => Ok(method),
+        },
+    }
+}
+
+/// Checks that the buyer gets the contract's own domain, if it is known. A payment with a signature
+/// under another domain cannot be settled.
 fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
+    let Some(domain) = &asset.domain else {
+        return Ok(());
+    };
     for (name, own) in [
-        ("name", Some(&asset.name)),
-        ("version", Some(&asset.version)),
-        ("salt", asset.salt.as_ref()),
+        ("name", Some(&domain.name)),
+        ("version", Some(&domain.version)),
+        ("salt", domain.salt.as_ref()),
     ] {
         let Some(value) = extra.get(name).map(|value| value.string()) else {
             continue;
@@ -286,6 +369,11 @@ fn check_domain(extra: &Members, asset: &Asset) -> Result<(), Error> {
     Ok(())
 }
 
+/// A member in the words of the offer.
+fn said(members: &Members, name: &str) -> Option<String> {
+    members.get(name)?.string().map(Cow::into_owned)
+}
+
 fn string(members: &Members, name: &str) -> Result<Option<String>, Error> {
     let Some(value) = members.get(name) else {
         return Ok(None);
@@ -296,97 +384,8 @@ fn string(members: &Members, name: &str) -> Result<Option<String>, Error> {
     }
 }
 
-fn invalid(problem: &str) -> Error {
+pub(super) fn invalid(problem: &str) -> Error {
     Error::InvalidRequirements {
         problem: problem.to_owned(),
-    }
-}
-
-/// The arguments of `x402_payment_requirements()`.
-#[derive(Debug)]
-pub struct RequirementsArguments<'a> {
-    /// The recipient.
-    pub pay_to: &'a str,
-    /// The amount, in the token's smallest unit.
-    pub amount: &'a str,
-    /// The address of the resource.
-    pub resource: Option<&'a str>,
-    /// The description.
-    pub description: &'a str,
-    /// The token's symbol or contract.
-    pub asset: &'a str,
-    /// The network's identifier or name.
-    pub network: &'a str,
-    /// Seconds that the seller waits.
-    pub max_timeout_seconds: i32,
-    /// The media type of the resource.
-    pub mime_type: &'a str,
-    /// 1 or 2.
-    pub version: i32,
-}
-
-impl RequirementsArguments<'_> {
-    /// The requirement, as JSON.
-    ///
-    /// # Errors
-    /// [`Error::InvalidRequirements`], [`Error::UnknownNetwork`], [`Error::UnknownAsset`].
-    pub fn requirements(&self, registry: Registry) -> Result<String, Error> {
-        let network = registry.networks.get(self.network)?;
-        let asset = registry.assets.get(network, self.asset)?;
-        let pay_to = Address::parse(self.pay_to)
-            .map_err(|problem| invalid(&format!("pay_to: {problem}")))?;
-        if pay_to == Address::ZERO {
-            return Err(invalid(
-                "pay_to: It is the zero address, and money that is sent there is lost.",
-            ));
-        }
-        let amount = decimal(self.amount).filter(|amount| *amount != U256::ZERO);
-        let amount = amount.ok_or_else(|| {
-            invalid("amount: It must be a whole number of the token's smallest unit, above zero and below 2^256.")
-        })?;
-        if self.max_timeout_seconds < 1 {
-            return Err(invalid(
-                "max_timeout_seconds: It must be at least one second.",
-            ));
-        }
-        let (pay_to, amount, address) = (
-            pay_to.to_string(),
-            digits(&amount),
-            asset.address.to_string(),
-        );
-        let mut extra = json!({"name": asset.name, "version": asset.version});
-        if let (Some(salt), Some(extra)) = (&asset.salt, extra.as_object_mut()) {
-            extra.insert("salt".to_owned(), json!(salt));
-        }
-        let requirements = match (self.version, self.resource) {
-            (1, Some(resource)) => json!({
-                "scheme": EXACT,
-                "network": network.v1_network,
-                "maxAmountRequired": amount,
-                "resource": resource,
-                "description": self.description,
-                "mimeType": self.mime_type,
-                "payTo": pay_to,
-                "maxTimeoutSeconds": self.max_timeout_seconds,
-                "asset": address,
-                "extra": extra,
-            }),
-            (1, None) => {
-                return Err(invalid(
-                    "resource: Version 1 needs the address of the resource that is sold.",
-                ));
-            }
-            (2, _) => json!({
-                "scheme": EXACT,
-                "network": network.network,
-                "amount": amount,
-                "asset": address,
-                "payTo": pay_to,
-                "maxTimeoutSeconds": self.max_timeout_seconds,
-                "extra": extra,
-            }),
-            _ => return Err(invalid("version: It must be 1 or 2.")),
-        };
-        Ok(requirements.to_string())
     }
 }

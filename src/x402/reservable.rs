@@ -1,10 +1,11 @@
 //! A payment that can be reserved: it fits, or only a facilitator can tell whether it does.
 
+use super::Scheme;
 use super::authorization::Authorization;
 use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::{Asset, Network, Registry};
 use super::requirements::with_network;
-use super::verify::{Verdict, verify};
+use super::verify::{Payer, Verdict, verify};
 use crate::evm::address::Address;
 use crate::evm::integer::U256;
 use crate::x402::Error;
@@ -20,6 +21,8 @@ pub struct Reservable<'r> {
     pub payment: String,
     /// The requirement that it is for, with its network, as JSON.
     pub requirement: String,
+    /// The scheme.
+    pub scheme: Scheme,
     /// The signed message.
     pub authorization: Authorization,
     /// The network.
@@ -43,8 +46,9 @@ impl<'r> Reservable<'r> {
         requirements: &str,
         registry: Registry<'r>,
         now: u64,
+        payer: Payer,
     ) -> Result<Self, Error> {
-        let judged = match verify(payment, requirements, registry, now)? {
+        let judged = match verify(payment, requirements, registry, now, payer)? {
             Verdict::Judged(judged) => judged,
             Verdict::Refused(early) => return Err(Error::PaymentRejected(early.refusal)),
         };
@@ -55,17 +59,29 @@ impl<'r> Reservable<'r> {
             return Err(Error::PaymentRejected(refusal));
         }
         let authorization = judged.signed.authorization;
+        let refused = |reason, message: &str| {
+            let message = format!("{}.{message}", authorization.place());
+            Err(Error::PaymentRejected(PaymentRefusal::new(reason, message)))
+        };
         if authorization.valid_before > U256::from_u64(LAST_VALID_BEFORE) {
-            return Err(Error::PaymentRejected(PaymentRefusal::new(
-                InvalidReason::ValidBefore,
-                "payload.authorization.validBefore: It is after the end of Postgres' times, in the year 294276.",
-            )));
+            const PROBLEM: &str = "It is after the end of Postgres' times, in the year 294276.";
+            return match authorization.permit {
+                None => refused(
+                    InvalidReason::ValidBefore,
+                    &format!("validBefore: {PROBLEM}"),
+                ),
+                Some(_) => refused(
+                    InvalidReason::PermitDeadline,
+                    &format!("deadline: {PROBLEM}"),
+                ),
+            };
         }
         if authorization.from == Address::ZERO {
-            return Err(Error::PaymentRejected(PaymentRefusal::new(
-                InvalidReason::InvalidSignature,
-                "payload.authorization.from: It is the zero address, which nobody has.",
-            )));
+            let reason = match authorization.permit {
+                None => InvalidReason::InvalidSignature,
+                Some(_) => InvalidReason::PermitSignature,
+            };
+            return refused(reason, "from: It is the zero address, which nobody has.");
         }
         Ok(Self {
             requirement: with_network(judged.offer, Some(&judged.terms))?
@@ -73,6 +89,7 @@ impl<'r> Reservable<'r> {
                 .to_owned(),
             identifier: judged.identifier.map_err(Error::PaymentRejected)?,
             payment: judged.document.into_owned(),
+            scheme: judged.terms.scheme,
             authorization,
             network: judged.terms.network,
             asset: judged.terms.asset,

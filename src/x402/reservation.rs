@@ -3,12 +3,16 @@
 
 use serde::Deserialize;
 
+use super::Scheme;
 use super::answer::{Answer, Outcome};
+use crate::evm::hexadecimal;
+use crate::evm::integer::{U256, decimal, digits};
 use crate::evm::keccak::keccak256;
-use crate::evm::{hexadecimal, transaction_hash};
 
+mod found;
 mod refused;
 
+pub use found::Finding;
 pub use refused::Refused;
 
 /// The state of a payment.
@@ -64,10 +68,18 @@ pub struct Reservation {
     pub state: State,
     /// CAIP-2 identifier of the chain.
     pub network: String,
-    /// The token's contract.
-    pub asset: String,
+    /// The contract that keeps the nonce.
+    pub nonce_contract: String,
     /// The authorization's nonce.
     pub nonce: String,
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The signed amount.
+    pub amount: U256,
+    /// The amount that the facilitator was asked to settle, if another one.
+    pub asked_amount: Option<U256>,
+    /// The amount that moved.
+    pub settled_amount: Option<U256>,
     /// The paid endpoint.
     pub endpoint: String,
     /// The buyer's key for the request.
@@ -93,6 +105,8 @@ pub struct Reservation {
 /// An event of a reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The server is about to ask the facilitator to settle this amount, in decimal digits.
+    Asked(String),
     /// The facilitator answered.
     Answered(Answer),
     /// An operator looked at the chain.
@@ -106,29 +120,13 @@ pub enum Event {
     Offered(Offered),
 }
 
-/// An operator's finding on chain, unchecked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Finding {
-    /// `settled`, `failed` or `conflict`.
-    pub outcome: Option<String>,
-    /// The transaction.
-    pub tx_hash: Option<String>,
-    /// The operator's note.
-    pub note: Option<String>,
-    /// The chain of the transaction's row in the ledger, if that row is not a mock.
-    pub recorded_on: Option<String>,
-    /// Until when a block may still carry the authorization, as a text; `None` if that time is
-    /// past.
-    pub can_land_until: Option<String>,
-}
-
 /// An offered payment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Offered {
     /// CAIP-2 identifier of its chain.
     pub network: String,
-    /// Its token's contract.
-    pub asset: String,
+    /// The contract that keeps its nonce.
+    pub nonce_contract: String,
     /// Its authorization's nonce.
     pub nonce: String,
     /// The endpoint.
@@ -198,6 +196,7 @@ impl Reservation {
     pub fn after(&self, event: &Event, known: Option<&str>) -> Result<Next, Refused> {
         let taken = known.and_then(taken);
         match event {
+            Event::Asked(amount) => self.after_question(amount),
             Event::Answered(answer) => Ok(self.after_answer(answer, taken)),
             Event::Found(finding) => self.after_finding(finding, taken),
             Event::Delivered => self.after_delivery(),
@@ -206,13 +205,61 @@ impl Reservation {
         }
     }
 
+    /// The first amount stays, because its request may settle. Only if nothing was sent, another one
+    /// takes its place.
+    fn after_question(&self, amount: &str) -> Result<Next, Refused> {
+        let invalid = |problem: String| Refused::InvalidAmount { problem };
+        let largest = digits(&self.amount);
+        let amount = decimal(amount).filter(|amount| *amount <= self.amount);
+        let amount = amount.ok_or_else(|| {
+            invalid(format!("It must be a text of decimal digits, in the token's smallest unit, and at most {largest}."))
+        })?;
+        if amount == self.asked() {
+            return Ok(self.unchanged());
+        }
+        if self.scheme == Scheme::Exact {
+            return Err(invalid(format!(
+                "It must be {largest}. Only a payment of scheme upto is settled for less than the signed amount."
+            )));
+        }
+        let may_change = match self.state {
+            State::Reserved => self.asked_amount.is_none(),
+            State::Failed => !self.is_resolved,
+            State::Settled | State::Pending | State::Conflict => false,
+        };
+        if !may_change {
+            return Err(Refused::NotAsked {
+                id: self.id.clone(),
+                problem: format!(
+                    "It is {}, and the facilitator may have been asked to settle {}.",
+                    self.state.name(),
+                    digits(&self.asked())
+                ),
+            });
+        }
+        Ok(Next {
+            reservation: Self {
+                asked_amount: Some(amount),
+                ..self.clone()
+            },
+            ..self.unchanged()
+        })
+    }
+
+    fn asked(&self) -> U256 {
+        self.asked_amount.unwrap_or(self.amount)
+    }
+
     fn after_answer(&self, answer: &Answer, taken: Option<&str>) -> Next {
         let named = answer.transaction.map(|hash| hexadecimal(&hash));
         if self.state == State::Settled {
             return self.after_late_answer(answer, named);
         }
         let (outcome, reason, message) = match (answer.outcome, &named, taken) {
-            (Outcome::Settled, Some(hash), None) => return self.settled(hash.clone(), false),
+            (Outcome::Settled, named, None) => {
+                let amount = answer.amount.unwrap_or_else(|| self.asked());
+                return self.settled(named.clone(), amount, false);
+            }
             (Outcome::Settled, _, Some(problem)) => (
                 Outcome::Conflict,
                 Some("transaction_taken".to_owned()),
@@ -270,102 +317,6 @@ impl Reservation {
         }
     }
 
-    fn after_finding(&self, finding: &Finding, taken: Option<&str>) -> Result<Next, Refused> {
-        let invalid = |problem: &str| Refused::InvalidFinding {
-            problem: problem.to_owned(),
-        };
-        let is_settled = self.state == State::Settled;
-        let hash = finding.tx_hash.as_deref().and_then(transaction_hash);
-        let hash = hash.map(|hash| hexadecimal(&hash));
-        let has_note = finding.note.as_ref().is_some_and(|note| !note.is_empty());
-        let outcome = match finding.outcome.as_deref().and_then(State::of_name) {
-            Some(outcome @ (State::Settled | State::Failed | State::Conflict)) => outcome,
-            _ => return Err(invalid("outcome: It must be settled, failed or conflict.")),
-        };
-        let hash = match (outcome, hash) {
-            (State::Failed, _) if finding.tx_hash.is_some() => {
-                return Err(invalid("tx_hash: Give none, because no money moved."));
-            }
-            (State::Failed, _) => None,
-            (_, None) => {
-                return Err(invalid(
-                    "tx_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.",
-                ));
-            }
-            (_, hash) => hash,
-        };
-        if outcome != State::Settled && !has_note {
-            return Err(invalid("note: Say what is on chain."));
-        }
-        let is_recorded = finding.recorded_on.as_ref() == Some(&self.network);
-        if outcome == State::Conflict && !is_settled && !is_recorded {
-            return Err(invalid(&format!(
-                "tx_hash: The ledger has no such transaction on {}.",
-                self.network
-            )));
-        }
-        let next = match (is_settled, hash) {
-            (true, hash)
-                if hash.is_none()
-                    || hash != self.tx_hash
-                    || outcome == State::Conflict && !self.is_batched =>
-            {
-                return Err(Refused::Final {
-                    id: self.id.clone(),
-                    tx_hash: self.tx_hash.clone().unwrap_or_default(),
-                });
-            }
-            (true, _) => self.unchanged(),
-            (false, None) => self.failed(finding),
-            (false, Some(hash)) => match (outcome, taken) {
-                (State::Conflict, _) => self.carried(hash),
-                (_, None) => self.settled(hash, false),
-                (_, Some(problem)) => {
-                    return Err(Refused::Recorded {
-                        tx_hash: hash,
-                        problem: problem.to_owned(),
-                    });
-                }
-            },
-        };
-        Ok(Next {
-            reservation: Self {
-                is_resolved: true,
-                ..next.reservation
-            },
-            ..next
-        })
-    }
-
-    fn failed(&self, finding: &Finding) -> Next {
-        Next {
-            reservation: Self {
-                state: State::Failed,
-                holds_key: false,
-                ..self.clone()
-            },
-            warning: finding.can_land_until.as_ref().map(|until| Warning {
-                message: format!("the authorization of x402 reservation {} can still be used", self.id),
-                detail: format!("It can still be settled until {until}."),
-                hint: "The buyer may pay twice under the same idempotency key, unless the nonce is used on chain.",
-            }),
-            ..self.unchanged()
-        }
-    }
-
-    /// Settled by a transaction that has a row in the ledger for another payment.
-    fn carried(&self, hash: String) -> Next {
-        let next = self.settled(hash, false);
-        Next {
-            reservation: Self {
-                is_batched: true,
-                ..next.reservation
-            },
-            entry: Some(Entry::Correction),
-            ..next
-        }
-    }
-
     fn after_delivery(&self) -> Result<Next, Refused> {
         if self.state != State::Settled {
             return Err(Refused::NotSettled {
@@ -388,7 +339,10 @@ impl Reservation {
             (State::Settled, _) if self.is_mock => return Ok(self.unchanged()),
             (State::Reserved, None) => {
                 let hash = keccak256(format!("mock {}", self.id).as_bytes());
-                return Ok(self.settled(hexadecimal(&hash), true));
+                let amount = self.asked();
+                let is_free = self.scheme == Scheme::Upto && amount == U256::ZERO;
+                let hash = (!is_free).then(|| hexadecimal(&hash));
+                return Ok(self.settled(hash, amount, true));
             }
             (State::Reserved, Some(problem)) => problem.to_owned(),
             (state, _) => format!("It is {}.", state.name()),
@@ -402,8 +356,8 @@ impl Reservation {
     /// The reservation is the offered payment's own, or gives up its key, or blocks the offered
     /// payment.
     fn after_offer(&self, offered: &Offered) -> Result<Next, Refused> {
-        let is_own = (&self.network, &self.asset, &self.nonce)
-            == (&offered.network, &offered.asset, &offered.nonce);
+        let is_own = (&self.network, &self.nonce_contract, &self.nonce)
+            == (&offered.network, &offered.nonce_contract, &offered.nonce);
         let is_same_request = self.idempotency_key.is_some()
             && self.idempotency_key == offered.idempotency_key
             && self.endpoint == offered.endpoint;
@@ -431,17 +385,19 @@ impl Reservation {
         }
     }
 
-    fn settled(&self, hash: String, is_mock: bool) -> Next {
+    /// Without a hash, nothing was to be paid (scheme `upto`), and the ledger needs no row.
+    fn settled(&self, hash: Option<String>, amount: U256, is_mock: bool) -> Next {
         Next {
+            entry: hash.is_some().then_some(Entry::Settlement),
             reservation: Self {
                 state: State::Settled,
-                tx_hash: Some(hash),
+                tx_hash: hash,
+                settled_amount: Some(amount),
                 reason: None,
                 message: None,
                 is_mock,
                 ..self.clone()
             },
-            entry: Some(Entry::Settlement),
             ..self.unchanged()
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::authorization::Authorization;
 use super::header::decode;
 use super::registry::{AssetRow, Assets, Network, Networks, Registry};
-use super::verify::verify;
+use super::verify::{Payer, verify};
 use crate::eip712;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
@@ -20,6 +20,9 @@ mod any_answer;
 mod any_event;
 mod any_input;
 mod any_offer;
+mod challenge;
+mod permit_offers;
+mod permits;
 mod reservable;
 mod sellers;
 
@@ -50,6 +53,11 @@ impl Rows {
         for asset in &mut assets {
             let has_chain_id = asset.get("has_chain_id").cloned().unwrap_or(json!(true));
             asset["has_chain_id"] = has_chain_id;
+            let method = asset
+                .get("transfer_method")
+                .cloned()
+                .unwrap_or(json!("eip3009"));
+            asset["transfer_method"] = method;
         }
         let networks: Vec<Network> = serde_json::from_value(networks).unwrap();
         let assets: Vec<AssetRow> = serde_json::from_value(json!(assets)).unwrap();
@@ -96,7 +104,7 @@ fn requirements() -> Value {
 fn verdict(payment: &str, requirements: &Value, now: u64) -> (String, String) {
     let rows = Rows::new();
     let requirements = requirements.to_string();
-    let verdict = verify(payment, &requirements, rows.registry(), now).unwrap();
+    let verdict = verify(payment, &requirements, rows.registry(), now, Payer::Unknown).unwrap();
     match (verdict.is_valid(), verdict.refusal()) {
         (Some(true), None) => ("valid".to_owned(), String::new()),
         (_, Some(refusal)) => (refusal.reason.name().to_owned(), refusal.message.clone()),
@@ -116,6 +124,7 @@ fn invalid_requirements(requirements: &Value, place: &str) {
         &requirements.to_string(),
         rows.registry(),
         THEN,
+        Payer::Unknown,
     ) {
         Err(Error::InvalidRequirements { problem }) => {
             assert!(problem.starts_with(place), "{problem}")
@@ -150,6 +159,7 @@ fn an_authorization_hashes_as_its_typed_data() {
             "0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480",
         )
         .unwrap(),
+        permit: None,
     };
     assert_eq!(
         authorization.digest(&separator),
@@ -279,15 +289,6 @@ fn times_may_be_numbers() {
 }
 
 #[test]
-fn a_permit2_payload_is_not_an_authorization() {
-    let mut payment = payment();
-    let payload = payment["payload"].as_object_mut().unwrap();
-    let authorization = payload.remove("authorization").unwrap();
-    payload.insert("permit2Authorization".to_owned(), authorization);
-    assert_eq!(reason(&payment, THEN), "unsupported_scheme");
-}
-
-#[test]
 fn one_of_several_offers_is_found_and_the_rest_are_not_mixed_with_it() {
     let mut dearer = requirements();
     dearer["maxAmountRequired"] = json!("10001");
@@ -372,10 +373,14 @@ fn an_operators_row_stands_before_a_built_in_one_and_a_spoiled_row_is_none() {
                "domain_separator": domain_separator, "is_builtin": false})
     };
     let rows = Rows::with(&[own(Value::Null)]);
-    let network = rows.0.find("base-sepolia").unwrap();
-    assert_eq!(rows.1.get(network, "usdc").unwrap().name, "USD Coin");
+    let name_of = |rows: &Rows, asset: &str| {
+        let network = rows.0.find("base-sepolia").unwrap();
+        let asset = rows.1.get(network, asset).unwrap();
+        asset.domain.as_ref().unwrap().name.clone()
+    };
+    assert_eq!(name_of(&rows, "usdc"), "USD Coin");
     let spoiled = Rows::with(&[own(json!(format!("0x{}", "11".repeat(32))))]);
-    assert_eq!(spoiled.1.get(network, address).unwrap().name, "USDC");
+    assert_eq!(name_of(&spoiled, address), "USDC");
 }
 
 /// `ecrecover` accepts only 27 and 28 as v (Ethereum's Yellow Paper, appendix F), and so does

@@ -201,7 +201,8 @@ fn asset_domain_not_verified() {
         near_miss: r"
             SELECT insforge_integrations.register_x402_network('eip155:80002', 'polygon-amoy');
             SELECT insforge_integrations.register_x402_asset('polygon-amoy', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',
-              'USDC', '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb');",
+              'USDC', '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb');
+            SELECT insforge_integrations.register_x402_asset('base', '0x00000000000000000000000000000000000000bb', 'DAI', decimals => 18, transfer_method => 'permit2');",
         broken: r#"
             SELECT insforge_integrations.register_x402_asset('base', '0x00000000000000000000000000000000000000aa', 'X''; --',
               'It''s "; --', '1\');"#,

@@ -67,7 +67,7 @@ fn each_payment_of_a_transaction_is_shown_delivered_and_answered() {
             let row = shop
                 .client
                 .query_one(
-                    "SELECT is_new, state FROM insforge_integrations.mark_x402_delivered($1::text::uuid)",
+                    "SELECT is_new, state FROM mark_x402_delivered($1::text::uuid)",
                     &[id],
                 )
                 .unwrap();

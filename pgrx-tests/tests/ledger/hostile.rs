@@ -208,7 +208,7 @@ fn a_payment_that_takes_an_unknown_offer_is_not_reserved() {
     let known = shop.buyer.requirements.clone();
     for (name, value, reason) in [
         ("scheme", json!("aggr_deferred"), "unsupported_scheme"),
-        ("network", json!("eip155:4326"), "invalid_network"),
+        ("network", json!("eip155:56"), "invalid_network"),
     ] {
         let mut other = known.clone();
         other[name] = value.clone();

@@ -11,7 +11,9 @@ mod hostile;
 mod imports;
 mod misbehaving_facilitator;
 mod neighbours;
+mod permits;
 mod races;
+mod requests;
 mod reservations;
 mod shop;
 

@@ -4,10 +4,10 @@ use std::sync::Barrier;
 
 use super::*;
 
-const CONNECTIONS: usize = 16;
+pub(crate) const CONNECTIONS: usize = 16;
 
 /// Runs a call on many connections at once and returns the SQLSTATEs; empty for success.
-fn at_once<T: Sync>(
+pub(crate) fn at_once<T: Sync>(
     database: &Database,
     inputs: &[T],
     call: impl Fn(&mut Client, &T) -> Result<(), postgres::Error> + Sync,
@@ -34,7 +34,7 @@ fn at_once<T: Sync>(
     })
 }
 
-fn assert_one_wins(mut codes: Vec<String>) {
+pub(crate) fn assert_one_wins(mut codes: Vec<String>) {
     codes.sort();
     let mut expected = vec![String::new()];
     expected.resize(CONNECTIONS, "23505".to_owned());

@@ -309,7 +309,7 @@ fn what_is_paid_is_delivered_once_and_nothing_else_is() {
     let deliver = |shop: &mut Shop| {
         shop.client
             .query_one(
-                "SELECT is_new FROM insforge_integrations.mark_x402_delivered($1::text::uuid)",
+                "SELECT is_new FROM mark_x402_delivered($1::text::uuid)",
                 &[&id],
             )
             .map(|row| row.get::<_, bool>(0))
@@ -355,7 +355,10 @@ fn mocks_are_allowed_by_the_operator_alone_and_count_in_no_total() {
     let (id, _) = shop.reserved();
     let mock = |shop: &mut Shop| {
         shop.client
-            .query_one("SELECT state, is_mock FROM insforge_integrations.mock_x402_settlement($1::text::uuid)", &[&id])
+            .query_one(
+                "SELECT state, is_mock FROM mock_x402_settlement($1::text::uuid)",
+                &[&id],
+            )
             .map(|row| (row.get::<_, String>(0), row.get::<_, bool>(1)))
             .map_err(|error| refused(&error).code().code().to_owned())
     };

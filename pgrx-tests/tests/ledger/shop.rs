@@ -67,6 +67,10 @@ impl Shop {
         }
     }
 
+    pub(crate) fn database(&self) -> &Database<'static> {
+        &self.database
+    }
+
     pub(crate) fn config(&self) -> postgres::Config {
         self.database.config()
     }

@@ -7,6 +7,7 @@ mod header_users;
 mod other_users;
 mod own_roles;
 mod server;
+mod shop;
 
 use insforge_integrations_tests::provider_tokens::register;
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};

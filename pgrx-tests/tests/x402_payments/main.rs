@@ -2,6 +2,7 @@
 //! them.
 
 mod mutations;
+mod permits;
 
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};
@@ -116,7 +117,7 @@ fn payments_of_real_clients_are_valid_as_they_come() {
     }
 }
 
-/// Unknown offers beside a known one: OKX's example has `aggr_deferred`, others Solana and Permit2.
+/// Unknown offers beside a known one: OKX's example has `aggr_deferred`, others Solana and ERC-7710.
 fn others(wanted: &Value) -> Vec<Value> {
     let with = |name: &str, value: Value| {
         let mut offer = wanted.clone();
@@ -131,10 +132,10 @@ fn others(wanted: &Value) -> Vec<Value> {
         solana,
         with("scheme", json!("aggr_deferred")),
         with("scheme", json!("upto")),
-        with("network", json!("eip155:143")),
+        with("network", json!("eip155:56")),
         with(
             "extra",
-            json!({"name": "USDC", "version": "2", "assetTransferMethod": "permit2"}),
+            json!({"name": "USDC", "version": "2", "assetTransferMethod": "erc7710"}),
         ),
     ]
 }

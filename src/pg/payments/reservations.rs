@@ -5,21 +5,27 @@ use pgrx::datum::UnboxDatum;
 use pgrx::heap_tuple::PgHeapTuple;
 use pgrx::prelude::*;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::x402::{CurrentRegistry, NETWORKS, text_of, timestamp};
+use super::x402::{CurrentRegistry, NETWORKS, payer, text_of, timestamp};
 use crate::error::Error;
 use crate::evm;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
-use crate::evm::integer::{decimal, digits};
+use crate::evm::integer::{U256, decimal, digits};
+use crate::json::Json;
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::x402;
 use crate::x402::answer::{Answer, Expected};
+use crate::x402::challenge::in_full;
+use crate::x402::facilitator;
+use crate::x402::header::{self, Resource};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
+use crate::x402::{Scheme, Version};
 
 /// Reads the parts of a payment that fits. Raises an error for any other.
 #[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
@@ -27,50 +33,132 @@ use crate::x402::reservation::{Event, Refused, Reservation, State};
 fn read_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
+    endpoint: Option<&str>,
+    facilitator: Option<&str>,
+    payer_is_contract: Option<bool>,
 ) -> reported::Result<
     TableIterator<
         'static,
         (
             name!(payment, String),
             name!(requirement, Jsonb),
+            name!(scheme, String),
             name!(network, String),
             name!(chain, String),
             name!(asset, String),
             name!(payer_address, String),
             name!(pay_to, String),
             name!(amount, AnyNumeric),
+            name!(nonce_contract, String),
             name!(nonce, String),
             name!(valid_after, TimestampWithTimeZone),
             name!(valid_before, TimestampWithTimeZone),
             name!(is_signature_verified, bool),
             name!(identifier, Option<String>),
+            name!(facilitator_request, Option<Jsonb>),
         ),
     >,
 > {
     let loaded = CurrentRegistry::load()?;
+    let requirements = text_of(requirements);
+    let requirements = in_full(
+        &requirements,
+        endpoint.unwrap_or_default(),
+        &Resource::default(),
+        loaded.registry(),
+    )?;
     let read = Reservable::read(
         payment.unwrap_or_default(),
-        &text_of(requirements),
+        &requirements,
         loaded.registry(),
         u64::try_from(clock::now()).unwrap_or_default(),
+        payer(payer_is_contract),
     )?;
+    let facilitator = facilitator.unwrap_or_default();
+    let request = settle_request(&read.payment, &read.requirement, facilitator, None, &loaded)?;
+    // The seller has not said yet what to settle of a payment of scheme upto.
+    let request = (read.scheme == Scheme::Exact).then_some(request);
     let authorization = &read.authorization;
-    let amount = digits(&authorization.value);
     Ok(TableIterator::once((
         read.payment,
         Jsonb(read.requirement),
+        read.scheme.name().to_owned(),
         read.network.network.clone(),
         read.network.name.clone(),
         read.asset.address.to_string(),
         authorization.from.to_string(),
         authorization.to.to_string(),
-        AnyNumeric::try_from(amount.as_str()).map_err(Error::bug)?,
+        numeric(&authorization.value)?,
+        authorization.nonce_contract(read.asset.address).to_string(),
         hexadecimal(&authorization.nonce),
         timestamp(&authorization.valid_after),
         timestamp(&authorization.valid_before),
         read.is_signature_verified,
         read.identifier,
+        request,
     )))
+}
+
+/// The request to a facilitator. Its body is a text, because a server that parsed its numbers could
+/// round them.
+fn settle_request(
+    payment: &str,
+    requirement: &str,
+    facilitator: &str,
+    amount: Option<&str>,
+    loaded: &CurrentRegistry,
+) -> Result<Jsonb> {
+    let members = Json::unchecked(requirement).members().unwrap_or_default();
+    let version = match members.contains_key("maxAmountRequired") {
+        true => Version::V1,
+        false => Version::V2,
+    };
+    let body = facilitator::request(payment, requirement, facilitator, amount, loaded.registry())?;
+    let request = json!({"url": facilitator::url(facilitator, version), "body": body});
+    Ok(Jsonb(request.to_string()))
+}
+
+/// The request to a facilitator to settle an amount.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
+fn x402_settle_request(
+    payment: Option<&str>,
+    requirement: Option<Jsonb>,
+    facilitator: Option<&str>,
+    amount: Option<&str>,
+) -> reported::Result<Jsonb> {
+    Ok(settle_request(
+        payment.unwrap_or_default(),
+        &text_of(requirement),
+        facilitator.unwrap_or_default(),
+        amount,
+        &CurrentRegistry::load()?,
+    )?)
+}
+
+/// The headers of the answer to a buyer whose payment is settled or failed.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
+fn x402_response_headers(
+    tx_hash: Option<&str>,
+    reason: Option<&str>,
+    network: Option<&str>,
+    payer: Option<&str>,
+    amount: Option<&str>,
+    is_version_1: Option<bool>,
+) -> reported::Result<Jsonb> {
+    let [network, payer] = [network, payer].map(Option::unwrap_or_default);
+    let header = match tx_hash {
+        Some(tx_hash) => {
+            let loaded = CurrentRegistry::load()?;
+            header::payment_response(tx_hash, network, payer, amount, loaded.registry())?
+        }
+        None => header::payment_refused(reason.unwrap_or_default(), network, payer)?,
+    };
+    // The buyers of InsForge's guide speak version 1 and read version 2's header.
+    let headers = match is_version_1 {
+        Some(true) => json!({"payment-response": header, "x-payment-response": header}),
+        _ => json!({"payment-response": header}),
+    };
+    Ok(Jsonb(headers.to_string()))
 }
 
 /// The new state of a reservation after an event; see `x402::reservation`.
@@ -92,6 +180,8 @@ fn x402_reservation_after(
         (
             name!(state, String),
             name!(holds_key, bool),
+            name!(asked_amount, Option<AnyNumeric>),
+            name!(settled_amount, Option<AnyNumeric>),
             name!(tx_hash, Option<String>),
             name!(reason, Option<String>),
             name!(message, Option<String>),
@@ -112,6 +202,7 @@ fn x402_reservation_after(
     let own = reservation(&row)?;
     let said = text_of(said);
     let event = match event {
+        Some("asked") => Event::Asked(parsed::<Question>(&said)?.amount),
         Some("answered") => Event::Answered(answer(&row, &own, &networks, &said)?),
         Some("found") => Event::Found(parsed(&said)?),
         Some("delivered") => Event::Delivered,
@@ -119,7 +210,7 @@ fn x402_reservation_after(
         Some("offered") => Event::Offered(parsed(&said)?),
         _ => {
             return Err(x402::Error::from(Refused::Invalid {
-                problem: "event: It must be answered, found, delivered, mocked or offered.",
+                problem: "event: It must be asked, answered, found, delivered, mocked or offered.",
             })
             .into());
         }
@@ -137,6 +228,8 @@ fn x402_reservation_after(
     Ok(TableIterator::once((
         after.state.name().to_owned(),
         after.holds_key,
+        after.asked_amount.as_ref().map(numeric).transpose()?,
+        after.settled_amount.as_ref().map(numeric).transpose()?,
         after.tx_hash,
         after.reason,
         after.message,
@@ -152,6 +245,16 @@ fn x402_reservation_after(
         detail,
         hint,
     )))
+}
+
+/// The argument of event `asked`.
+#[derive(Deserialize)]
+struct Question {
+    amount: String,
+}
+
+fn numeric(amount: &U256) -> Result<AnyNumeric> {
+    AnyNumeric::try_from(digits(amount).as_str()).map_err(Error::bug)
 }
 
 const NO_RESERVATION: x402::Error = x402::Error::Reservation(Refused::Invalid {
@@ -171,6 +274,13 @@ fn reservation(row: &Row) -> Result<Reservation> {
     let text = |name| column::<String>(row, name);
     let is = |name| Ok::<_, Error>(column::<bool>(row, name)?.unwrap_or_default());
     let has = |name| Ok::<_, Error>(column::<TimestampWithTimeZone>(row, name)?.is_some());
+    let amount = |name| {
+        let amount = column::<AnyNumeric>(row, name)?;
+        amount
+            .map(|amount| decimal(&amount.to_string()).ok_or(x402::Error::InvalidAmount))
+            .transpose()
+            .map_err(Error::from)
+    };
     let required = |name| Ok::<_, Error>(text(name)?.ok_or(NO_RESERVATION)?);
     Ok(Reservation {
         id: column::<pgrx::Uuid>(row, "id")?
@@ -178,8 +288,12 @@ fn reservation(row: &Row) -> Result<Reservation> {
             .to_string(),
         state: State::of_name(&required("state")?).ok_or(NO_RESERVATION)?,
         network: required("network")?,
-        asset: required("asset")?,
+        nonce_contract: required("nonce_contract")?,
         nonce: required("nonce")?,
+        scheme: Scheme::of_name(&required("scheme")?).ok_or(NO_RESERVATION)?,
+        amount: amount("amount")?.ok_or(NO_RESERVATION)?,
+        asked_amount: amount("asked_amount")?,
+        settled_amount: amount("settled_amount")?,
         endpoint: required("endpoint")?,
         idempotency_key: text("idempotency_key")?,
         holds_key: is("holds_key")?,
@@ -195,13 +309,13 @@ fn reservation(row: &Row) -> Result<Reservation> {
 
 fn answer(row: &Row, own: &Reservation, networks: &Networks, said: &str) -> Result<Answer> {
     let payer: Option<String> = column(row, "payer_address")?;
-    let amount: Option<AnyNumeric> = column(row, "amount")?;
-    let amount = amount.ok_or(NO_RESERVATION)?.to_string();
     let expected = Expected {
         network: networks.get(&own.network)?,
         payer: Address::parse(&payer.ok_or(NO_RESERVATION)?)
             .map_err(|problem| evm::Error::InvalidAddress { problem })?,
-        amount: decimal(&amount).ok_or(x402::Error::InvalidAmount)?,
+        amount: own.amount,
+        is_upto: own.scheme == Scheme::Upto,
+        asked: own.asked_amount,
     };
     Ok(Answer::read(said, &expected))
 }
@@ -228,7 +342,7 @@ mod tests {
             "SELECT a.{column}::text FROM insforge_integrations_internal.x402_reservation_after(
                jsonb_populate_record(NULL::insforge_integrations.x402_reservations, jsonb_build_object(
                  'id', '00000000-0000-0000-0000-000000000001', 'state', {state}, 'network', 'eip155:196', 'endpoint', '/r',
-                 'asset', '0x' || repeat('ab', 20), 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
+                 'asset', '0x' || repeat('ab', 20), 'nonce_contract', '0x' || repeat('ab', 20), 'scheme', 'exact', 'payer_address', '0x' || repeat('cd', 20), 'amount', 10000,
                  'nonce', '{HASH}', 'holds_key', true)),
                {event}, {said}, {known}) a"
         ))
@@ -270,6 +384,61 @@ mod tests {
                 "{known} {column}"
             );
         }
+    }
+
+    #[pg_test]
+    fn a_buyer_gets_the_headers_of_the_payments_version() {
+        let headers = |tx_hash: &str, is_version_1: bool, of: &str| {
+            Spi::get_one::<String>(&format!(
+                "SELECT ({of})::text FROM insforge_integrations_internal.x402_response_headers(
+                   {tx_hash}, 'insufficient_funds', 'eip155:196', '0x' || repeat('cd', 20), NULL, {is_version_1}) h"
+            ))
+            .unwrap()
+        };
+        let decoded = "insforge_integrations.x402_decode_header(h ->> 'payment-response')";
+        let settled = format!("'{HASH}'");
+        let transaction = headers(&settled, false, &format!("{decoded} ->> 'transaction'"));
+        assert_eq!(transaction.as_deref(), Some(HASH));
+        assert_eq!(headers(&settled, false, "h -> 'x-payment-response'"), None);
+        let same = headers(
+            &settled,
+            true,
+            "h -> 'x-payment-response' = h -> 'payment-response'",
+        );
+        assert_eq!(same.as_deref(), Some("true"));
+        let failed = headers("NULL", false, &format!("{decoded} ->> 'errorReason'"));
+        assert_eq!(failed.as_deref(), Some("insufficient_funds"));
+        let failed = headers("NULL", false, &format!("{decoded} ->> 'success'"));
+        assert_eq!(failed.as_deref(), Some("false"));
+    }
+
+    #[pg_test]
+    fn the_signed_amount_may_be_asked_for() {
+        let asked = |column| {
+            after(
+                "'reserved'",
+                "'asked'",
+                "'{\"amount\": \"10000\"}'",
+                "NULL",
+                column,
+            )
+        };
+        assert_eq!(asked("state").as_deref(), Some("reserved"));
+        assert_eq!(
+            (asked("asked_amount"), asked("settled_amount")),
+            (None, None)
+        );
+    }
+
+    #[pg_test(error = "invalid amount of an x402 settlement")]
+    fn no_other_amount_of_scheme_exact_may_be_asked_for() {
+        after(
+            "'reserved'",
+            "'asked'",
+            "'{\"amount\": \"1\"}'",
+            "NULL",
+            "state",
+        );
     }
 
     #[pg_test(error = "invalid event of an x402 reservation")]

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use pgrx::prelude::*;
+use serde_json::json;
 
 use crate::error::Error;
 use crate::evm::hexadecimal;
@@ -13,11 +14,12 @@ use crate::pg::sys::heap_scan::Rows;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
 use crate::x402;
+use crate::x402::challenge::challenge;
 use crate::x402::facilitator;
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::{Assets, Networks, Registry};
 use crate::x402::requirements::RequirementsArguments;
-use crate::x402::verify::{UNCHECKED, verify};
+use crate::x402::verify::{Payer, UNCHECKED, verify};
 
 pub(crate) static NETWORKS: TableCache<Networks> =
     TableCache::new(c"x402_network_entries", |rows: &Rows| {
@@ -63,6 +65,9 @@ fn x402_payment_requirements(
     max_timeout_seconds: default!(Option<i32>, "300"),
     mime_type: default!(Option<&str>, "'application/json'"),
     version: default!(Option<i32>, "1"),
+    scheme: default!(Option<&str>, "'exact'"),
+    transfer_method: default!(Option<&str>, "NULL"),
+    facilitator_address: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
     let arguments = RequirementsArguments {
         pay_to: pay_to.unwrap_or_default(),
@@ -74,6 +79,9 @@ fn x402_payment_requirements(
         max_timeout_seconds: max_timeout_seconds.unwrap_or_default(),
         mime_type: mime_type.unwrap_or_default(),
         version: version.unwrap_or_default(),
+        scheme: scheme.unwrap_or_default(),
+        transfer_method,
+        facilitator_address,
     };
     Ok(Jsonb(
         arguments.requirements(CurrentRegistry::load()?.registry())?,
@@ -103,18 +111,44 @@ fn x402_payment_required_header(
     )?)
 }
 
+/// The headers and the body of an answer with status 402.
+#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_safe)]
+fn x402_challenge_parts(
+    offers: Option<Jsonb>,
+    resource: Option<&str>,
+    description: Option<&str>,
+    mime_type: Option<&str>,
+    error: Option<&str>,
+) -> reported::Result<TableIterator<'static, (name!(headers, Jsonb), name!(body, String))>> {
+    let resource = Resource {
+        url: resource,
+        description,
+        mime_type,
+    };
+    let loaded = CurrentRegistry::load()?;
+    let made = challenge(&text_of(offers), &resource, error, loaded.registry())?;
+    let headers = json!({
+        "content-type": "application/json",
+        "cache-control": "no-store",
+        "payment-required": made.header,
+    });
+    Ok(TableIterator::once((Jsonb(headers.to_string()), made.body)))
+}
+
 /// Header PAYMENT-RESPONSE.
 #[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
 fn x402_payment_response_header(
     tx_hash: Option<&str>,
     network: Option<&str>,
     payer: Option<&str>,
+    amount: default!(Option<&str>, "NULL"),
 ) -> reported::Result<String> {
     let [tx_hash, network, payer] = [tx_hash, network, payer].map(Option::unwrap_or_default);
     Ok(header::payment_response(
         tx_hash,
         network,
         payer,
+        amount,
         CurrentRegistry::load()?.registry(),
     )?)
 }
@@ -134,12 +168,14 @@ fn x402_facilitator_request(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     facilitator: Option<&str>,
+    amount: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
     let loaded = CurrentRegistry::load()?;
     Ok(Jsonb(facilitator::request(
         payment.unwrap_or_default(),
         &text_of(requirements),
         facilitator.unwrap_or_default(),
+        amount,
         loaded.registry(),
     )?))
 }
@@ -150,6 +186,7 @@ fn x402_facilitator_request(
 fn verify_x402_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
+    payer_is_contract: default!(Option<bool>, "false"),
 ) -> reported::Result<
     TableIterator<
         'static,
@@ -175,6 +212,7 @@ fn verify_x402_payment(
         &requirements,
         loaded.registry(),
         now,
+        payer(payer_is_contract),
     )?;
     let authorization = verdict.authorization();
     let amount = authorization
@@ -198,6 +236,14 @@ fn verify_x402_payment(
         unchecked.map(str::to_owned).collect(),
     );
     Ok(TableIterator::once(row))
+}
+
+/// The meaning of argument `payer_is_contract`.
+pub(super) fn payer(is_contract: Option<bool>) -> Payer {
+    match is_contract {
+        Some(true) => Payer::HasCode,
+        _ => Payer::Unknown,
+    }
 }
 
 /// Seconds since 1970 as a time; `infinity` after the end of Postgres' times.
@@ -257,6 +303,53 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_payer_with_code_is_left_to_the_facilitator() {
+        let unsigned = "replace(payment, '1b571c', '1b571b')";
+        for (is_contract, valid, expected) in [
+            ("true", None, "needs_facilitator"),
+            (
+                "false",
+                Some("false"),
+                "invalid_exact_evm_payload_signature",
+            ),
+            ("NULL", Some("false"), "invalid_exact_evm_payload_signature"),
+        ] {
+            let column = |column: &str| {
+                // The window of the specification's payment is over, so its end is moved.
+                text(&format!(
+                    "SELECT {column} FROM insforge_integrations.verify_x402_payment(
+                       replace({unsigned}, '1740672154', '9740672154'), {REQUIREMENTS}, {is_contract})"
+                ))
+            };
+            assert_eq!(column("is_valid").as_deref(), valid);
+            assert_eq!(column("invalid_reason").as_deref(), Some(expected));
+        }
+    }
+
+    #[pg_test]
+    fn permits_are_offered_in_version_2() {
+        let offered = |arguments: &str| {
+            text(&format!(
+                "insforge_integrations.x402_payment_requirements('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000',
+                   network => 'base', asset => 'USDC', version => 2, {arguments}) -> 'extra' ->> 'assetTransferMethod'"
+            ))
+        };
+        assert_eq!(offered("scheme => 'exact'"), None);
+        assert_eq!(
+            offered("transfer_method => 'permit2'").as_deref(),
+            Some("permit2")
+        );
+        let upto =
+            "scheme => 'upto', facilitator_address => '0x857b06519E91e3A54538791bDbb0E22373e36b66'";
+        assert_eq!(offered(upto).as_deref(), Some("permit2"));
+    }
+
+    #[pg_test(error = "invalid x402 payment requirements")]
+    fn no_scheme_raises() {
+        text(&REQUIREMENTS.replace("asset =>", "scheme => NULL, asset =>"));
+    }
+
+    #[pg_test]
     fn a_time_beyond_all_times_is_infinity() {
         let later = format!("replace(payment, '1740672154', '{}')", "9".repeat(77));
         assert_eq!(
@@ -285,6 +378,10 @@ mod tests {
                 "eip155:196",
             ),
             (
+                "insforge_integrations.x402_decode_header(insforge_integrations.x402_payment_response_header(NULL, 'xlayer', '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '0')) ->> 'amount'".to_owned(),
+                "0",
+            ),
+            (
                 format!("insforge_integrations.x402_facilitator_request(payment, {REQUIREMENTS}, 'okx') ->> 'chainIndex'"),
                 "84532",
             ),
@@ -292,6 +389,29 @@ mod tests {
             assert_eq!(text(&expression).as_deref(), Some(expected), "{expression}");
         }
         assert_eq!(text("insforge_integrations.x402_decode_header(NULL)"), None);
+    }
+
+    #[pg_test]
+    fn a_challenge_has_headers_and_a_body() {
+        let challenge = |of: &str| {
+            text(&format!(
+                "SELECT {of} FROM x402_challenge('{{\"pay_to\": \"0x209693Bc6afc0C5328bA36FaF03C514EF312287C\", \"amount\": \"10000\", \"version\": 1}}',
+                   'https://api.example.com', error => 'pay')"
+            ))
+        };
+        assert_eq!(challenge("status").as_deref(), Some("402"));
+        assert_eq!(challenge("body::jsonb ->> 'error'").as_deref(), Some("pay"));
+        let header = "insforge_integrations.x402_decode_header(headers ->> 'payment-required') = body::jsonb";
+        assert_eq!(challenge(header).as_deref(), Some("true"));
+        assert_eq!(
+            challenge("headers ->> 'content-type'").as_deref(),
+            Some("application/json")
+        );
+    }
+
+    #[pg_test(error = "invalid x402 payment requirements")]
+    fn a_challenge_without_a_resource_is_the_sellers_error() {
+        text("SELECT body FROM x402_challenge('{}', NULL)");
     }
 
     #[pg_test(error = "invalid x402 header")]

@@ -7,10 +7,12 @@ use pgrx::prelude::*;
 use super::drop_statement;
 use super::fmgr::function_info;
 use super::jsonb::Jsonb;
+use super::request_body;
 use super::status_error::answer;
 use crate::pg::error::Result;
 use crate::pg::payments::{ledger, ledger_guard};
 use crate::pg::tokens::{exchange, pre_request};
+use crate::x402;
 
 /// The answer of an SQL function, or its error.
 fn or_raise(answer: Result<Datum>) -> Datum {
@@ -61,6 +63,8 @@ function_info!(pg_finfo_pre_request);
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -> Datum {
+    // SAFETY: the function is declared to return a set.
+    let elements = unsafe { request_body::elements(call) };
     // SAFETY: the declared types of the arguments; the function manager says which function it
     // calls.
     let (arguments, function) = unsafe {
@@ -77,7 +81,10 @@ pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -
         };
         (arguments, (*(*call).flinfo).fn_oid)
     };
-    or_raise(ledger::record(&arguments, function))
+    or_raise(elements.and_then(|elements| match elements {
+        Some(count) if count > 1 => Err(x402::Error::SeveralSettlements { count }.into()),
+        _ => ledger::record(&arguments, function),
+    }))
 }
 function_info!(pg_finfo_record_x402_settlement);
 

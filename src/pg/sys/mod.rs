@@ -18,6 +18,7 @@ pub(super) mod heap_scan;
 pub(super) mod identity;
 pub(super) mod jsonb;
 pub(super) mod ordinary_table;
+mod request_body;
 pub(super) mod security_context;
 pub(super) mod statement;
 pub(super) mod status_error;

@@ -19,8 +19,8 @@ pub enum Refused {
     Final {
         /// Id of the reservation.
         id: String,
-        /// The transaction that settled it.
-        tx_hash: String,
+        /// The transaction that settled it; `None`: it was settled for nothing.
+        tx_hash: Option<String>,
     },
     /// The ledger has the transaction for another payment.
     #[error("transaction {tx_hash} is recorded already")]
@@ -28,6 +28,20 @@ pub enum Refused {
         /// Its hash.
         tx_hash: String,
         /// The transaction's payment, a sentence.
+        problem: String,
+    },
+    /// An amount that cannot be settled.
+    #[error("invalid amount of an x402 settlement")]
+    InvalidAmount {
+        /// What is wrong, a sentence.
+        problem: String,
+    },
+    /// Another amount may be settled already.
+    #[error("x402 reservation {id} cannot be settled for this amount")]
+    NotAsked {
+        /// Id of the reservation.
+        id: String,
+        /// Why, a sentence.
         problem: String,
     },
     /// The payment is not settled yet.
@@ -78,13 +92,28 @@ impl Refused {
             ),
             Self::Final { tx_hash, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("Transaction {tx_hash} is in the ledger, which is append-only."),
+                match tx_hash {
+                    Some(tx_hash) => {
+                        format!("Transaction {tx_hash} is in the ledger, which is append-only.")
+                    }
+                    None => "It was settled for the amount 0, without a transaction. If money moved all the same, call record_x402_settlement().".to_owned(),
+                },
                 "Call insforge_integrations.correct_x402_settlement() for a refund or a reorganisation of the chain.",
             ),
             Self::Recorded { problem, .. } => Report::new(
                 sqlstate::UNIQUE_VIOLATION,
                 problem.as_str(),
                 "If the transaction carried both payments, resolve this one with outcome conflict and the same hash. It is then shown and counted beside the other.",
+            ),
+            Self::InvalidAmount { problem } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                problem.as_str(),
+                "Give the amount to settle, at most the one that the buyer signed. Nothing was changed.",
+            ),
+            Self::NotAsked { problem, .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                problem.as_str(),
+                "A payment settles only once. Ask for the same amount again, or look up the payment on chain.",
             ),
             Self::NotSettled { state, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -27,6 +27,8 @@ pub(super) fn read_text(text: &str) -> Answer {
         network: rows.0.find("xlayer").unwrap(),
         payer: Address::parse(PAYER).unwrap(),
         amount: U256::from_u64(10_000),
+        is_upto: false,
+        asked: None,
     };
     Answer::read(text, &expected)
 }
@@ -68,6 +70,7 @@ pub(super) fn outcome(answer: &Value) -> Outcome {
 fn a_settlement_is_found_under_both_names_and_in_every_envelope() {
     let settled = Answer {
         outcome: Settled,
+        amount: Some(U256::from_u64(10_000)),
         transaction: word(HASH),
         reason: None,
         message: None,
@@ -439,5 +442,52 @@ fn a_member_of_another_kind_is_a_conflict_that_names_it() {
             (Conflict, Some("malformed_answer")),
             "{envelope}"
         );
+    }
+}
+
+/// Scheme `upto`: the facilitator says how much it has settled, at most what it was asked for
+/// (specs/schemes/upto/scheme_upto_evm.md, section 3).
+#[test]
+fn a_facilitator_may_settle_less_than_was_signed_in_scheme_upto_only() {
+    let rows = Rows::new();
+    let amount = |amount: u64| Some(U256::from_u64(amount));
+    for (is_upto, asked, transaction, said, outcome, settled) in [
+        (true, None, HASH, json!("1858"), Settled, amount(1858)),
+        (true, None, HASH, Value::Null, Settled, amount(10_000)),
+        (true, Some(1858), HASH, Value::Null, Settled, amount(1858)),
+        (true, Some(1858), HASH, json!("1858"), Settled, amount(1858)),
+        (true, Some(1858), HASH, json!(1858), Settled, amount(1858)),
+        (true, Some(1858), HASH, json!("1857"), Conflict, None),
+        (true, None, HASH, json!("10001"), Conflict, None),
+        (true, None, HASH, json!("0"), Conflict, None),
+        (true, Some(0), HASH, Value::Null, Conflict, None),
+        (true, Some(0), "", json!("0"), Settled, amount(0)),
+        (true, Some(0), "", Value::Null, Settled, amount(0)),
+        (true, None, "", json!("0"), Settled, amount(0)),
+        (true, None, "", json!("1"), Pending, None),
+        (true, Some(1858), "", json!("0"), Conflict, None),
+        (false, None, HASH, json!("9999"), Conflict, None),
+        (false, None, "", json!("0"), Conflict, None),
+        (false, None, "", Value::Null, Pending, None),
+    ] {
+        let expected = Expected {
+            network: rows.0.find("xlayer").unwrap(),
+            payer: Address::parse(PAYER).unwrap(),
+            amount: U256::from_u64(10_000),
+            is_upto,
+            asked: asked.map(U256::from_u64),
+        };
+        let answer =
+            json!({"success": true, "transaction": transaction, "payer": PAYER, "amount": said});
+        let found = Answer::read(&answer.to_string(), &expected);
+        assert_eq!(
+            (found.outcome, found.amount),
+            (outcome, settled),
+            "{answer} {asked:?}"
+        );
+        // Nothing is settled that was not a success.
+        let answer = json!({"success": false, "transaction": transaction, "amount": said});
+        let found = Answer::read(&answer.to_string(), &expected);
+        assert_ne!(found.outcome, Settled, "{answer}");
     }
 }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::evm::integer::U256;
 use crate::evm::{hexadecimal, transaction_hash};
+use crate::x402::Scheme;
 use crate::x402::answer::{Answer, Outcome};
 use crate::x402::reservation::{Entry, Event, Finding, Next, Offered, Refused, Reservation, State};
 
 const NETWORK: &str = "eip155:196";
+/// The signed amount of every payment.
+const SIGNED: u64 = 10_000;
 
 /// An event of one of a few payments, under one of a few keys.
 #[derive(Debug, Clone)]
@@ -39,12 +43,18 @@ fn any_event() -> impl Strategy<Value = Event> {
         Outcome::Conflict,
     ];
     // As from `Answer::read`: a settled answer has a transaction, every other one a reason.
-    let answer = (prop::sample::select(outcomes), any_hash(), any::<bool>());
-    let answer = answer.prop_map(|(outcome, number, has_hash)| {
+    let answer = (
+        prop::sample::select(outcomes),
+        any_hash(),
+        any::<bool>(),
+        prop_oneof![1 => Just(0), 3 => 0..=SIGNED],
+    );
+    let answer = answer.prop_map(|(outcome, number, has_hash, amount)| {
         let is_settled = outcome == Outcome::Settled;
         Event::Answered(Answer {
             outcome,
             transaction: (is_settled || has_hash).then_some([number; 32]),
+            amount: is_settled.then_some(U256::from_u64(amount)),
             reason: (!is_settled).then(|| format!("{outcome:?}")),
             message: None,
         })
@@ -54,18 +64,21 @@ fn any_event() -> impl Strategy<Value = Event> {
         prop::sample::select(found),
         prop::option::of(any_hash()),
         prop::option::weighted(0.8, "[a-z]?"),
+        prop::option::weighted(0.3, prop_oneof!["[0-9]{0,5}", Just("10000".to_owned())]),
     );
-    let finding = finding.prop_map(|(outcome, number, note)| {
+    let finding = finding.prop_map(|(outcome, number, note, amount)| {
         Event::Found(Finding {
             outcome: Some(outcome.to_owned()),
             tx_hash: number.map(hash),
             note,
+            amount,
             ..Finding::default()
         })
     });
     prop_oneof![
         4 => answer,
         3 => finding,
+        1 => "[0-9]{0,5}".prop_map(Event::Asked),
         1 => Just(Event::Delivered),
         1 => Just(Event::Mocked),
     ]
@@ -140,6 +153,16 @@ impl Database {
         let Some(seen) = self.reservations.get(place).cloned() else {
             return Ok(());
         };
+        // `Answer::read` gives the signed amount in scheme `exact`, and no transaction for nothing.
+        if let Event::Answered(answer) = &mut event
+            && let Some(amount) = &mut answer.amount
+        {
+            if seen.stored.scheme == Scheme::Exact {
+                *amount = U256::from_u64(SIGNED);
+            } else if *amount == U256::ZERO {
+                answer.transaction = None;
+            }
+        }
         if let Event::Found(finding) = &mut event {
             let hash = finding.tx_hash.clone().unwrap_or_default();
             finding.recorded_on = self.ledger.get(&hash).map(|_| NETWORK.to_owned());
@@ -187,7 +210,7 @@ impl Database {
             let seen = &self.reservations[place];
             let offered = Offered {
                 network: NETWORK.to_owned(),
-                asset: "0xasset".to_owned(),
+                nonce_contract: "0xasset".to_owned(),
                 nonce: nonce.clone(),
                 endpoint: "/r".to_owned(),
                 idempotency_key: key.clone(),
@@ -216,8 +239,16 @@ impl Database {
                 id: format!("reservation {payment}"),
                 state: State::Reserved,
                 network: NETWORK.to_owned(),
-                asset: "0xasset".to_owned(),
+                nonce_contract: "0xasset".to_owned(),
                 nonce,
+                scheme: if payment < 2 {
+                    Scheme::Exact
+                } else {
+                    Scheme::Upto
+                },
+                amount: U256::from_u64(SIGNED),
+                asked_amount: None,
+                settled_amount: None,
                 endpoint: "/r".to_owned(),
                 idempotency_key: key,
                 holds_key: true,
@@ -261,7 +292,26 @@ impl Database {
                 .values()
                 .filter(|row| row.reservation == Some(place));
             assert!(entered.count() <= 1, "{self:?}");
-            if is_settled && !stored.is_batched {
+            // What settles moves at most the signed amount, and in scheme exact only that.
+            assert_eq!(is_settled, stored.settled_amount.is_some());
+            let signed = U256::from_u64(SIGNED);
+            for amount in [stored.settled_amount, stored.asked_amount]
+                .into_iter()
+                .flatten()
+            {
+                assert!(amount <= signed, "{seen:?}");
+                assert!(
+                    stored.scheme == Scheme::Upto || amount == signed,
+                    "{seen:?}"
+                );
+            }
+            let is_free = is_settled && stored.tx_hash.is_none();
+            assert_eq!(
+                is_free,
+                stored.settled_amount == Some(U256::ZERO),
+                "{seen:?}"
+            );
+            if is_settled && !stored.is_batched && !is_free {
                 assert_eq!(with_hash.count(), 1, "{self:?}");
                 let row = &self.ledger[&hash];
                 assert!(
@@ -343,6 +393,7 @@ fn check_step(seen: &Seen, event: &Event, next: &Next) {
         let hash = after.tx_hash.as_deref().and_then(transaction_hash);
         let says_so = match event {
             Event::Answered(answer) => {
+                assert_eq!(answer.amount, after.settled_amount);
                 answer.outcome == Outcome::Settled && answer.transaction == hash && !after.is_mock
             }
             Event::Found(finding) => {
@@ -351,8 +402,9 @@ fn check_step(seen: &Seen, event: &Event, next: &Next) {
             Event::Mocked => after.is_mock && before.state == State::Reserved,
             _ => false,
         };
-        assert!(says_so && hash.is_some(), "{event:?} {after:?}");
-        assert!(next.entry.is_some());
+        let is_free = after.settled_amount == Some(U256::ZERO);
+        assert!(says_so && hash.is_some() != is_free, "{event:?} {after:?}");
+        assert_eq!(next.entry.is_some(), !is_free);
     }
     // Only an operator gives up a key, and gets a warning if the payment can still settle.
     let is_found_failed =

@@ -16,6 +16,7 @@ use crate::json::Json;
 use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::reservable::Reservable;
+use crate::x402::verify::Payer;
 
 /// The stored parts of a payment, or the reason's name and its sentence.
 fn read<T>(
@@ -25,7 +26,13 @@ fn read<T>(
     kept: impl FnOnce(&Reservable) -> T,
 ) -> Result<T, (String, String)> {
     let rows = Rows::new();
-    match Reservable::read(payment, &requirements.to_string(), rows.registry(), now) {
+    match Reservable::read(
+        payment,
+        &requirements.to_string(),
+        rows.registry(),
+        now,
+        Payer::Unknown,
+    ) {
         Ok(reservable) => Ok(kept(&reservable)),
         Err(Error::PaymentRejected(refusal)) => {
             Err((refusal.reason.name().to_owned(), refusal.message))
@@ -310,9 +317,9 @@ proptest! {
         let payment = payment().to_string().replacen('{', &more, 1);
         let rows = Rows::new();
         let offer = requirements().to_string();
-        if let Ok(kept) = Reservable::read(&payment, &offer, rows.registry(), THEN) {
+        if let Ok(kept) = Reservable::read(&payment, &offer, rows.registry(), THEN, Payer::Unknown) {
             for facilitator in ["okx", "x402"] {
-                let body = facilitator::request(&kept.payment, &kept.requirement, facilitator, rows.registry());
+                let body = facilitator::request(&kept.payment, &kept.requirement, facilitator, None, rows.registry());
                 let body = body.unwrap();
                 let sent = Json::parse(&body).and_then(Json::members).unwrap()["paymentPayload"];
                 prop_assert_eq!(sent.check_jsonb(), Ok(()));

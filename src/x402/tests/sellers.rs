@@ -52,12 +52,12 @@ fn headers_say_what_they_are_given() {
         ("eip155:84532", "eip155:84532"),
     ] {
         assert_eq!(
-            read(payment_response(&hash, network, PAY_TO, rows.registry()).unwrap()),
+            read(payment_response(&hash, network, PAY_TO, None, rows.registry()).unwrap()),
             json!({"success": true, "transaction": hash.to_lowercase(), "network": expected, "payer": PAY_TO.to_lowercase()})
         );
     }
     assert_eq!(
-        payment_response("0x", "xlayer", PAY_TO, rows.registry()),
+        payment_response("0x", "xlayer", PAY_TO, None, rows.registry()),
         Err(Error::Evm(crate::evm::Error::InvalidTransactionHash))
     );
 }
@@ -76,6 +76,9 @@ fn requirements_are_built_for_both_versions() {
             max_timeout_seconds: 300,
             mime_type: "application/json",
             version,
+            scheme: "exact",
+            transfer_method: None,
+            facilitator_address: None,
         }
         .requirements(rows.registry())
     };
@@ -117,6 +120,7 @@ fn facilitators_get_the_payment_unchanged() {
             payment,
             &requirements.to_string(),
             facilitator,
+            None,
             rows.registry(),
         )?;
         Ok::<Value, Error>(serde_json::from_str(&text).unwrap())
@@ -140,6 +144,7 @@ fn facilitators_get_the_payment_unchanged() {
         &payment,
         &requirements().to_string(),
         "x402",
+        None,
         rows.registry(),
     )
     .unwrap();

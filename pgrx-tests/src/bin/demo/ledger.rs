@@ -66,8 +66,7 @@ FROM shop, reserve_x402_payment(payment, requirements, 'https://api.example.com/
     let okx = json!({"code": "0", "data": [{"success": true, "txHash": one, "payer": BUYER}]});
     demo.request("project_admin", ADMIN, &settle(&okx))?
         .shows(&[&["settled", &one, "NULL"]])?;
-    let deliver =
-        format!("SELECT is_new, state FROM insforge_integrations.mark_x402_delivered('{id}')");
+    let deliver = format!("SELECT is_new, state FROM mark_x402_delivered('{id}')");
     demo.request("project_admin", ADMIN, &deliver)?
         .shows(&[&["t", "settled"]])?;
     demo.request("project_admin", ADMIN, &deliver)?

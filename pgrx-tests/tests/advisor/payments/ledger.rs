@@ -7,9 +7,10 @@ const RESERVE: &str = r"
     CREATE FUNCTION pg_temp.reserve(number int, state text, age interval, valid interval, key text, is_resolved boolean)
       RETURNS uuid LANGUAGE sql AS $$
       INSERT INTO insforge_integrations.x402_reservations
-        (created_at, state, endpoint, idempotency_key, holds_key, network, asset, payer_address, pay_to, amount, nonce,
-         valid_after, valid_before, is_signature_verified, payment, requirements, resolved_at)
-      VALUES (now() - age, state, '/report', key, key IS NULL, 'eip155:196', '0x' || repeat('a', 40), '0x' || repeat('b', 40),
+        (created_at, state, endpoint, idempotency_key, holds_key, scheme, network, asset, nonce_contract, payer_address,
+         pay_to, amount, nonce, valid_after, valid_before, is_signature_verified, payment, requirements, resolved_at)
+      VALUES (now() - age, state, '/report', key, key IS NULL, 'exact', 'eip155:196', '0x' || repeat('a', 40),
+              '0x' || repeat('a', 40), '0x' || repeat('b', 40),
               '0x' || repeat('c', 40), 10000, '0x' || lpad(to_hex(number), 64, '0'), now() - interval '1 day', now() + valid, true,
               '{}', '{}', CASE WHEN is_resolved THEN now() END)
       RETURNING id $$;";

@@ -1,5 +1,7 @@
 //! The networks and assets of x402: built-in ones, and those that an operator adds.
 
+mod sdks;
+
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -47,14 +49,14 @@ fn every_built_in_domain_hashes_to_the_separator_that_is_on_chain() {
                     jsonb_agg(domain_separator ORDER BY network, address)::text,
                     bool_and(is_verified AND is_builtin
                       AND network IN (SELECT network FROM insforge_integrations.x402_networks)), count(*)
-             FROM insforge_integrations.x402_assets",
+             FROM insforge_integrations.x402_assets WHERE name IS NOT NULL",
             &[],
         )
         .unwrap();
     let hashed = node::run("domain_separators.mjs", &[row.get(0)]).unwrap();
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     assert_eq!(parse(&hashed), parse(row.get(1)));
-    assert!(row.get::<_, bool>(2) && row.get::<_, i64>(3) >= 9);
+    assert!(row.get::<_, bool>(2) && row.get::<_, i64>(3) >= 18);
     // As InsForge's guide read it on chain.
     let usdg: String = client
         .query_one(
