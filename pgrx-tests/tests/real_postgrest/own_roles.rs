@@ -79,7 +79,8 @@ fn auth0s_users_read_and_write_their_own_rows_under_the_projects_roles() {
             )
             .unwrap();
         for block in statements() {
-            superuser.batch_execute(block).unwrap();
+            let block = block.replace("DATABASE app", &format!("DATABASE \"{}\"", database.name()));
+            superuser.batch_execute(&block).unwrap();
         }
         register(&mut superuser, "auth0");
 
