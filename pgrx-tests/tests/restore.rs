@@ -56,10 +56,10 @@ fn succeeded(output: &Output) {
 fn reserve(client: &mut Client, number: u32) -> String {
     client
         .query_one(
-            "INSERT INTO insforge_integrations.x402_reservations (endpoint, network, asset, payer_address, pay_to, amount, nonce,
-               valid_after, valid_before, is_signature_verified, payment, requirements, idempotency_key)
-             SELECT '/r', 'eip155:196', a, $1::text, a, 115792089237316195423570985008687907853269984665640564039457584007913129639935,
-               $2::text, '-infinity', 'infinity', true, E'{\"a\":  1}\\n', '{\"extra\": {\"name\": \"Global Dollar\"}}', $2::text
+            "INSERT INTO insforge_integrations.x402_reservations (endpoint, scheme, network, asset, payer_address, pay_to, amount,
+               nonce_contract, nonce, valid_after, valid_before, is_signature_verified, payment, requirements, idempotency_key)
+             SELECT '/r', 'exact', 'eip155:196', a, $1::text, a, 115792089237316195423570985008687907853269984665640564039457584007913129639935,
+               a, $2::text, '-infinity', 'infinity', true, E'{\"a\":  1}\\n', '{\"extra\": {\"name\": \"Global Dollar\"}}', $2::text
              FROM (VALUES ('0x' || repeat('1', 40))) AS v (a) RETURNING id::text",
             &[&PAYER, &hash(number)],
         )
@@ -220,7 +220,7 @@ fn a_restore_of_an_older_backup_keeps_the_payments_since() {
     let later = reserve(&mut client, 7);
     client
         .batch_execute(&format!(
-            "SELECT insforge_integrations.mark_x402_delivered('{settled}');
+            "SELECT mark_x402_delivered('{settled}');
              SELECT insforge_integrations.correct_x402_settlement('{}', 'note', 'later');
              SELECT insforge_integrations.map_x402_payer('{PAYER}', 'bob');
              CREATE TABLE since_the_backup ()",

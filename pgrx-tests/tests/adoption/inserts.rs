@@ -260,9 +260,9 @@ fn an_insert_and_a_reservation_of_the_same_payment_make_one_row() {
     let reserve = |superuser: &mut Client, nonce: &str| -> String {
         superuser
             .query_one(
-                "INSERT INTO insforge_integrations.x402_reservations (endpoint, network, asset, payer_address, pay_to, amount, nonce,
-                   valid_after, valid_before, is_signature_verified, payment, requirements)
-                 SELECT '/r', 'eip155:196', a, $1::text, a, 1, $2::text, now(), now() + interval '1 hour', true, '{}', '{}'
+                "INSERT INTO insforge_integrations.x402_reservations (endpoint, scheme, network, asset, payer_address, pay_to, amount,
+                   nonce_contract, nonce, valid_after, valid_before, is_signature_verified, payment, requirements)
+                 SELECT '/r', 'exact', 'eip155:196', a, $1::text, a, 1, a, $2::text, now(), now() + interval '1 hour', true, '{}', '{}'
                  FROM (VALUES ('0x' || repeat('1', 40))) AS v (a) RETURNING id::text",
                 &[&PAYER, &nonce],
             )
