@@ -19,6 +19,7 @@ fn a_restored_database_says_which_secret_it_lacks() {
     superuser
         .batch_execute(
             "SELECT insforge_integrations.set_jwt_secret('2f7c1e90b64d3a8857f0c2be91d6a43f');
+             CREATE SCHEMA better_auth;
              SELECT insforge_integrations.register_better_auth('http://localhost:3000', session_secret => 'a secret of its own')",
         )
         .unwrap();
