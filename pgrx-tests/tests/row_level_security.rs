@@ -11,7 +11,8 @@ fn notes() -> (Database<'static>, Client) {
     let mut client = database.connect().unwrap();
     let guide = include_str!("../fixtures/guide.sql");
     let table = guide.find("CREATE TABLE").unwrap();
-    client.batch_execute(&guide[table..]).unwrap();
+    let payments = guide.find("-- What the guide for x402 payments").unwrap();
+    client.batch_execute(&guide[table..payments]).unwrap();
     for user in ["alice", "bob", "auth0|42"] {
         request(&mut client, "authenticated", &claims_of(user), |tx| {
             tx.execute("INSERT INTO notes (body) VALUES ('mine')", &[])
