@@ -280,6 +280,21 @@ fn another_amount_may_be_asked_for_after_the_facilitator_sent_nothing() {
     request(&mut shop, &id, "4000").unwrap();
 }
 
+#[test]
+fn one_of_many_connections_says_how_much_to_settle() {
+    let mut shop = selling(UPTO);
+    let (id, _) = reserved(&mut shop);
+    let amounts: Vec<String> = (1..=CONNECTIONS).map(|amount| amount.to_string()).collect();
+    let mut codes = at_once(shop.database(), &amounts, |client, amount| {
+        let request = "SELECT x402_settlement_request($1::text::uuid, $2, 'x402')";
+        client.query_one(request, &[&id, amount]).map(drop)
+    });
+    codes.sort();
+    let mut expected = vec![String::new()];
+    expected.resize(CONNECTIONS, "55000".to_owned());
+    assert_eq!(codes, expected);
+}
+
 /// Permit2 uses up a nonce whatever the token and x402's contract are.
 #[test]
 fn a_nonce_of_permit2_is_reserved_once_for_all_tokens_and_schemes() {
