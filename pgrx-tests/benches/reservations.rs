@@ -1,6 +1,7 @@
 //! The rate of payments through `reserve_x402_payment()` and `settle_x402_reservation()`, compared
 //! with the same two transactions written by hand: INSERT; UPDATE and INSERT. The same rows, in
-//! tables with the same columns and indexes; 8 clients, fsync on.
+//! tables with the same columns and indexes; 8 clients, fsync on. The second opponent also verifies
+//! each payment, as a seller must.
 
 mod measure;
 
@@ -19,6 +20,8 @@ const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
 const BY_HAND: &str = r#"
 CREATE TABLE public.own_reservations (LIKE insforge_integrations.x402_reservations INCLUDING ALL);
 CREATE TABLE public.own_settlements (LIKE insforge_integrations.x402_settlements INCLUDING ALL);
+CREATE TABLE public.verified_reservations (LIKE insforge_integrations.x402_reservations INCLUDING ALL);
+CREATE TABLE public.verified_settlements (LIKE insforge_integrations.x402_settlements INCLUDING ALL);
 DO $$
 DECLARE
   own record;
@@ -26,7 +29,7 @@ BEGIN
   FOR own IN SELECT a.attrelid::regclass AS name, a.attname, format_type(t.typbasetype, t.typtypmod) AS base,
                     CASE WHEN t.typcollation <> 0 THEN 'COLLATE "C"' END AS collation
              FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'd'
-             WHERE a.attrelid IN ('own_reservations'::regclass, 'own_settlements'::regclass) LOOP
+             WHERE a.attrelid = ANY ('{own_reservations, own_settlements, verified_reservations, verified_settlements}'::regclass[]) LOOP
     EXECUTE format('ALTER TABLE %s ALTER %I TYPE %s %s', own.name, own.attname, own.base, own.collation);
   END LOOP;
 END
@@ -35,8 +38,8 @@ $$"#;
 const INSERT: &str =
     "INSERT INTO own_reservations (endpoint, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce,
        valid_after, valid_before, is_signature_verified, payment, requirements)
-     VALUES ('/r', 'exact', 'eip155:196', $1, $2, $3, $4::text::numeric, $1, $5, to_timestamp($6), to_timestamp($7), true, $8, $9)
-     RETURNING id::text";
+     SELECT '/r', 'exact', 'eip155:196', $1, $2, $3, $4::text::numeric, $1, $5, to_timestamp($6), to_timestamp($7), true, $8, $9::jsonb";
+const VERIFIED: &str = " FROM insforge_integrations.verify_x402_payment($8, $9) WHERE is_valid";
 const UPDATE: &str =
     "UPDATE own_reservations SET state = 'settled', settled_amount = $3::text::numeric, tx_hash = $2, settled_at = now(),
        answers = answers || jsonb_build_object('at', clock_timestamp(), 'answer', $4::jsonb)
@@ -53,6 +56,7 @@ const SETTLE: &str =
 /// A payment that viem signed, and its transaction.
 struct Payment {
     header: String,
+    text: String,
     json: Value,
     hash: String,
 }
@@ -72,33 +76,35 @@ fn main() {
         .get(0);
     let mut rounds = signed(&mut client, &requirements);
     // Connections and plans are made in the first round.
-    let (mut ours, mut by_hand) = (
-        sessions(&database, Ours::new),
-        sessions(&database, ByHand::new),
-    );
+    let mut ours = sessions(&database, Ours::new);
+    let mut by_hand = sessions(&database, |client| ByHand::new(client, "own", ""));
+    let mut verified = sessions(&database, |client| {
+        ByHand::new(client, "verified", VERIFIED)
+    });
     let warm_up = rounds.pop().expect("a round");
-    pay(&mut ours, &warm_up, &requirements);
-    pay(&mut by_hand, &warm_up, &requirements);
-    let mut times: [Vec<f64>; 2] = Default::default();
-    for payments in &rounds {
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for payments in std::iter::once(&warm_up).chain(&rounds) {
         times[0].push(pay(&mut by_hand, payments, &requirements));
         times[1].push(pay(&mut ours, payments, &requirements));
+        times[2].push(pay(&mut verified, payments, &requirements));
+    }
+    for times in &mut times {
+        times.remove(0);
     }
     check(&mut client);
     println!(
         "{CLIENTS} clients, fsync on, payments per second, two transactions each, median of {ROUNDS} alternated rounds of {PAYMENTS}\n"
     );
+    let ours = "reserve_x402_payment(); settle_x402_reservation()";
     for (what, times, base) in [
+        ("INSERT; UPDATE and INSERT, by hand", &times[0], &times[0]),
+        (ours, &times[1], &times[0]),
         (
-            "INSERT; BEGIN, UPDATE, INSERT, COMMIT by hand",
-            &times[0],
-            &times[0],
+            "the same by hand, after verify_x402_payment()",
+            &times[2],
+            &times[2],
         ),
-        (
-            "reserve_x402_payment(); settle_x402_reservation()",
-            &times[1],
-            &times[0],
-        ),
+        (ours, &times[1], &times[2]),
     ] {
         let rate = PAYMENTS as f64 / median(times);
         println!("{what:58}{rate:8.0}   {:.2} ×", ratio(base, times));
@@ -125,6 +131,7 @@ fn signed(client: &mut Client, requirements: &Value) -> Vec<Vec<Payment>> {
         let row = client.query_one(&decode, &[&header]).expect("JSON");
         Payment {
             header,
+            text: row.get::<_, Value>(0).to_string(),
             json: row.get(0),
             hash: row.get(1),
         }
@@ -207,11 +214,15 @@ struct ByHand {
 }
 
 impl ByHand {
-    fn new(mut client: Client) -> Self {
+    fn new(mut client: Client, tables: &str, condition: &str) -> Self {
+        let mut prepare = |statement: &str| {
+            let statement = statement.replace("own_", &format!("{tables}_"));
+            client.prepare(&statement).expect("a statement")
+        };
         Self {
-            insert: client.prepare(INSERT).expect("a statement"),
-            update: client.prepare(UPDATE).expect("a statement"),
-            record: client.prepare(RECORD).expect("a statement"),
+            insert: prepare(&format!("{INSERT}{condition} RETURNING id::text")),
+            update: prepare(UPDATE),
+            record: prepare(RECORD),
             client,
         }
     }
@@ -236,7 +247,7 @@ impl Pays for ByHand {
                     &text("nonce"),
                     &seconds("validAfter"),
                     &seconds("validBefore"),
-                    &payment.json.to_string(),
+                    &payment.text,
                     requirements,
                 ],
             )
@@ -253,36 +264,27 @@ impl Pays for ByHand {
     }
 }
 
-/// Both sides must have the same rows.
+/// All sides must have the same rows.
 fn check(client: &mut Client) {
-    let differences: i64 = client
-        .query_one(
-            "SELECT count(*) FROM (
-               SELECT state, endpoint, idempotency_key, holds_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract,
-                      nonce, valid_after, valid_before, is_signature_verified, payment::jsonb, requirements, user_id, asked_amount,
-                      settled_amount, tx_hash, reason, message, answers -> 0 -> 'answer', response_summary, is_mock, is_batched, note
-               FROM own_reservations
-               EXCEPT
-               SELECT state, endpoint, idempotency_key, holds_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract,
-                      nonce, valid_after, valid_before, is_signature_verified, payment::jsonb, requirements, user_id, asked_amount,
-                      settled_amount, tx_hash, reason, message, answers -> 0 -> 'answer', response_summary, is_mock, is_batched, note
-               FROM insforge_integrations.x402_reservations
-             ) reservations",
-            &[],
-        )
-        .expect("a count")
-        .get(0);
-    assert_eq!(differences, 0);
-    for table in [
-        "own_reservations",
-        "own_settlements",
-        "insforge_integrations.x402_reservations",
-        "insforge_integrations.x402_settlements",
-    ] {
-        let count: i64 = client
-            .query_one(&format!("SELECT count(*) FROM {table}"), &[])
-            .expect("a count")
-            .get(0);
-        assert_eq!(count as usize, (ROUNDS + 1) * PAYMENTS, "{table}");
+    const COLUMNS: &str = "state, endpoint, idempotency_key, holds_key, scheme, network, asset, payer_address, pay_to, amount,
+       nonce_contract, nonce, valid_after, valid_before, is_signature_verified, payment::jsonb, requirements, user_id, asked_amount,
+       settled_amount, tx_hash, reason, message, answers -> 0 -> 'answer', response_summary, is_mock, is_batched, note";
+    let mut count = |query: &str| -> i64 {
+        let query = format!("SELECT count(*) FROM {query}");
+        client.query_one(&query, &[]).expect("a count").get(0)
+    };
+    for by_hand in ["own", "verified"] {
+        let rows = format!(
+            "(SELECT {COLUMNS} FROM {by_hand}_reservations EXCEPT SELECT {COLUMNS} FROM insforge_integrations.x402_reservations) AS others"
+        );
+        assert_eq!(count(&rows), 0, "{by_hand}");
+        for table in ["reservations", "settlements"] {
+            let expected = ((ROUNDS + 1) * PAYMENTS) as i64;
+            assert_eq!(count(&format!("{by_hand}_{table}")), expected);
+            assert_eq!(
+                count(&format!("insforge_integrations.x402_{table}")),
+                expected
+            );
+        }
     }
 }
