@@ -182,8 +182,9 @@ BEGIN
   key := coalesce(key, offered.identifier);
   PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
-    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once.
-    IF attempt > 1 OR NOT offered.is_signature_verified THEN
+    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
+    -- unless nothing can be inserted, as on a standby.
+    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
       SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
         WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
           AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
