@@ -142,7 +142,9 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                    (SELECT jsonb_agg(r) FROM insforge_integrations.x402_reservations r),
                    (SELECT jsonb_agg(p) FROM insforge_integrations.x402_payers p),
                    (SELECT jsonb_agg(s ORDER BY name) FROM insforge_integrations.settings s WHERE name = 'allow_ledger_drop'),
-                   has_table_privilege('authenticated', 'x402_payments', 'SELECT'))::text",
+                   has_table_privilege('authenticated', 'x402_payments', 'SELECT'),
+                   has_function_privilege('authenticated', 'x402_receipt(text, uuid)', 'EXECUTE'),
+                   has_table_privilege('authenticated', 'x402_revenue', 'SELECT'))::text",
                 &[],
             )
             .unwrap()
