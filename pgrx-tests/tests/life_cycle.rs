@@ -158,7 +158,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         "asked for it",
         "infinity",
         "allow_ledger_drop",
-        "true]",
+        "true, true, false]",
     ] {
         assert!(x402_before.contains(part), "{part}");
     }
