@@ -166,7 +166,8 @@ BEGIN
         ('insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text)', '{project_admin}'),
         ('@extschema@.mark_x402_delivered(uuid)', '{project_admin}'),
         ('@extschema@.mock_x402_settlement(uuid)', '{project_admin}'),
-        ('insforge_integrations.correct_x402_settlement(text, text, text, text, text)', '{project_admin}'),
+        ('@extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid)', '{project_admin}'),
+        ('@extschema@.x402_receipt(text, uuid)', '{project_admin}'),
         ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
         ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),
         ('insforge_integrations.x402_facilitator_request(uuid, text)', '{project_admin}'),
@@ -176,13 +177,19 @@ BEGIN
     UNION ALL
     SELECT 'GRANT INSERT ON @extschema@.x402_payments TO project_admin' FROM pg_roles r WHERE r.rolname = 'project_admin'
     UNION ALL
+    SELECT format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', r.rolname)
+      FROM insforge_integrations.x402_publications p JOIN pg_roles r ON r.rolname = p.role
+    UNION ALL
     SELECT format('GRANT SELECT ON %s TO %I', granted.view, r.rolname)
       FROM (
         SELECT unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.unsettled_x402_reservations',
                             'insforge_integrations.undelivered_x402_reservations', 'insforge_integrations.x402_totals',
-                            'insforge_integrations.x402_corrections']), 'project_admin'
+                            'insforge_integrations.x402_corrections', '@extschema@.x402_revenue',
+                            'insforge_integrations.x402_receipts']), 'project_admin'
         UNION ALL
-        SELECT '@extschema@.x402_payments', p.role FROM insforge_integrations.x402_publications p
+        SELECT published.view, p.role FROM insforge_integrations.x402_publications p
+          JOIN (VALUES ('@extschema@.x402_payments', 'own'), ('insforge_integrations.x402_receipts', 'own'),
+                       ('@extschema@.x402_revenue', 'all')) AS published(view, scope) ON published.scope IN ('own', p.scope)
       ) AS granted(view, role) JOIN pg_roles r ON r.rolname = granted.role
   LOOP
     EXECUTE statement;

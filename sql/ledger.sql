@@ -58,6 +58,7 @@ CREATE TABLE insforge_integrations.x402_corrections (
   kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
   change      numeric(78,0) NOT NULL DEFAULT 0,
   other_hash  insforge_integrations.evm_hash,
+  reference   text COLLATE "C" CHECK (reference <> ''),
   note        text NOT NULL CHECK (note <> ''),
   recorded_by name NOT NULL DEFAULT session_user,
   reservation_id uuid,
@@ -73,9 +74,10 @@ COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of th
 COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction, if it was reserved.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
@@ -91,7 +93,7 @@ BEGIN
     DETAIL = 'The ledger of x402 payments is append-only.',
     HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
       THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'To enter a refund, a reorganisation of the chain or a note, call insforge_integrations.correct_x402_settlement().' END;
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
@@ -152,7 +154,7 @@ COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text,
   'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
 
 CREATE FUNCTION insforge_integrations_internal.insert_x402_correction(
-    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid)
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
   RETURNS insforge_integrations.x402_corrections
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -163,8 +165,8 @@ BEGIN
   PERFORM insforge_integrations_internal.force_sync_commit();
   -- With the lock, the count sees the corrections of earlier transactions.
   PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6)
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
+    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
     RETURNING * INTO STRICT corrected;
   RETURN corrected;
 EXCEPTION WHEN unique_violation THEN
@@ -175,11 +177,12 @@ EXCEPTION WHEN unique_violation THEN
     HINT = 'Try again in a new transaction.';
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid) IS
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
   'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
 
-CREATE FUNCTION insforge_integrations.correct_x402_settlement(
-    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL)
+CREATE FUNCTION @extschema@.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
+    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
   RETURNS insforge_integrations.x402_corrections
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -191,14 +194,17 @@ DECLARE
   settled insforge_integrations.x402_settlements;
   known insforge_integrations.x402_corrections;
   another insforge_integrations.x402_corrections;
+  of_batched uuid;
   wanted numeric;
   brought numeric;
   refused text;
 BEGIN
   -- With the lock, the queries below see the corrections of earlier transactions.
   SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
+  -- The payment that has the row in the ledger needs no id.
+  of_batched := nullif(reservation_id, settled.reservation_id);
   refused := CASE
-    WHEN NOT FOUND THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
     WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
     WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
     WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
@@ -206,27 +212,35 @@ BEGIN
     WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
     WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
     WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
+    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
+    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
+    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
+    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
+      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
   END;
   IF refused IS NULL THEN
     wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
     SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
       WHERE c.tx_hash = hash AND c.kind = kind
-        AND (kind = 'reorg' OR (c.other_hash = other AND (kind <> 'note' OR c.note = note)))
+        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
+          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
       ORDER BY c.number LIMIT 1;
     IF known.change <> wanted THEN
       RAISE EXCEPTION USING
         ERRCODE = 'unique_violation',
-        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, other),
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
         DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
         HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
     END IF;
     IF known.id IS NOT NULL THEN
       RETURN known;
     END IF;
-    SELECT settled.amount + coalesce(sum(c.change) FILTER (WHERE c.kind IN ('batched', 'refund')), 0) INTO brought
-      FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = hash;
+    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
     IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: Only %s of the transaction''s amount is left to pay back.', brought);
+      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
+                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
     END IF;
   END IF;
   IF refused IS NOT NULL THEN
@@ -236,7 +250,7 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was recorded.';
   END IF;
-  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, NULL);
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
   IF kind = 'reorg' THEN
     FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
                    WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
@@ -246,5 +260,5 @@ BEGIN
   RETURN known;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.correct_x402_settlement(text, text, text, text, text) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount, and other_hash of the transaction that paid it back), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction), note. A second reorg, or a correction with the same other_hash, returns the stored row; with another amount it raises 23505. A refund of more than the remaining amount raises 22023.';
+COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
+  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';

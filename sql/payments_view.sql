@@ -136,15 +136,20 @@ BEGIN
       HINT = 'Nothing was changed.';
   END IF;
   DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
-  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments FROM %I', role);
+  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
+  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
   IF scope <> 'none' THEN
     INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments TO %I', role);
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
+  END IF;
+  IF scope = 'all' THEN
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
   END IF;
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all.';
+  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
 
 CREATE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER

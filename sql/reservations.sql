@@ -182,19 +182,23 @@ BEGIN
   key := coalesce(key, offered.identifier);
   PERFORM insforge_integrations_internal.force_sync_commit();
   FOR attempt IN 1..5 LOOP
-    SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-      WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
-        AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
-        AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-      ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
-    IF NOT FOUND AND key IS NOT NULL THEN
+    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
+    -- unless nothing can be inserted, as on a standby.
+    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
       SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-        WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
-          AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-        ORDER BY r.is_signature_verified DESC LIMIT 1
-        FOR UPDATE;
+        WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
+          AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
+          AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+        ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
+      IF NOT FOUND AND key IS NOT NULL THEN
+        SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
+          WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
+            AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+          ORDER BY r.is_signature_verified DESC LIMIT 1
+          FOR UPDATE;
+      END IF;
     END IF;
-    IF FOUND THEN
+    IF known.id IS NOT NULL THEN
       SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
         'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
         'idempotency_key', key, 'delivered_at', known.delivered_at::text,

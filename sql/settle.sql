@@ -1,17 +1,19 @@
--- This function locks, stores and warns. src/x402/reservation.rs decides.
+-- This function locks, stores and warns. src/x402/reservation.rs decides. It has no SET clause, which would take time:
+-- each function that calls it pins search_path.
 CREATE FUNCTION insforge_integrations_internal.advance_x402_reservation(
     reservation_id uuid, event text, said jsonb, response_summary text, note text)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+  own insforge_integrations.x402_reservations;
   after record;
   known text;
-  is_news boolean := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
+  is_news boolean;
 BEGIN
+  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
   IF event = 'found' THEN
     said := said || jsonb_build_object(
       'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
@@ -61,20 +63,19 @@ CREATE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reserva
     own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
   RETURNS text
   LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
   known text;
 BEGIN
-  IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
-             WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
-    RETURN 'reservation_id';
-  END IF;
   known := insforge_integrations_internal.insert_x402_settlement(
     tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
     own.user_id, own.id, is_mock, false);
   IF known IS NOT NULL THEN
+    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
+               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
+      RETURN 'reservation_id';
+    END IF;
     -- If several reservations find the row at the same time, only one can have it.
     BEGIN
       UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;

@@ -104,6 +104,7 @@ mod install_script {
             x402::x402_payment_response_header
         ];
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
+        "books" = "../sql/books.sql" after ["payments_view"];
         "import" = "../sql/import.sql" after ["ledger", imports::read_x402_settlement];
         "ledger_guard" = "../sql/ledger_guard.sql" after ["reservations"];
         "installed" = "../sql/installed.sql" after ["settings"];

@@ -7,15 +7,12 @@ mod measure;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use insforge_integrations_tests::{Cluster, Database, Fixture, node::Process};
+use insforge_integrations_tests::{Cluster, Database, Fixture};
 use measure::{median, ratio, time};
-use postgres::Client;
-use serde_json::{Value, json};
 
 const CLIENTS: u64 = 8;
 const PAIRS: usize = 5;
 const SECONDS: u64 = 3;
-const PAYMENTS: usize = 3_000;
 
 const PLAIN_INSERT: &str =
     "INSERT INTO guide_payments (payer_address, endpoint, amount, tx_hash, response_summary)
@@ -72,7 +69,6 @@ fn main() {
         &times[5],
         &times[4],
     );
-    reserve_and_settle(&database);
 
     let full = with_both_tables(&cluster);
     fill(&full, rows);
@@ -203,57 +199,4 @@ fn seconds_each(database: &Database, statement: &str) -> f64 {
 fn random_hash(number: u64) -> String {
     use sha3::{Digest, Keccak256};
     hex::encode(Keccak256::digest(number.to_be_bytes()))
-}
-
-/// Payments that viem signed, reserved and settled one after the other by each client.
-fn reserve_and_settle(database: &Database) {
-    let mut client: Client = database.connect_as("project_admin").expect("a connection");
-    let row = client
-        .query_one(
-            "SELECT r, insforge_integrations.x402_payment_required_header(r)
-             FROM insforge_integrations.x402_payment_requirements('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '10000', '/r') r",
-            &[],
-        )
-        .expect("requirements");
-    let (requirements, header): (Value, String) = (row.get(0), row.get(1));
-    let mut buyer = Process::start("x402_clients.mjs", &[]).expect("node");
-    let payments: Vec<String> = (0..PAYMENTS)
-        .map(|_| {
-            let paid = buyer
-                .ask(&json!({"client": "viem", "header": header}))
-                .expect("a payment");
-            paid["header"].as_str().expect("a header").to_owned()
-        })
-        .collect();
-    let (seconds, ()) = time(|| {
-        std::thread::scope(|scope| {
-            for (thread, own) in payments
-                .chunks(PAYMENTS.div_ceil(CLIENTS as usize))
-                .enumerate()
-            {
-                let requirements = &requirements;
-                scope.spawn(move || {
-                    let mut client = database.connect_as("project_admin").expect("a connection");
-                    for (place, payment) in own.iter().enumerate() {
-                        let id: String = client
-                            .query_one("SELECT reservation_id::text FROM reserve_x402_payment($1, $2, '/r')", &[payment, requirements])
-                            .expect("a reservation")
-                            .get(0);
-                        let hash = format!("0x{}", random_hash((thread * PAYMENTS + place) as u64));
-                        client
-                            .query_one(
-                                "SELECT FROM settle_x402_reservation($1::text::uuid, $2)",
-                                &[&id, &json!({"success": true, "transaction": hash})],
-                            )
-                            .expect("a settlement");
-                    }
-                });
-            }
-        });
-    });
-    println!(
-        "{:58}{:8.0}   payments per second, two transactions each",
-        "reserve_x402_payment() and settle_x402_reservation()",
-        PAYMENTS as f64 / seconds
-    );
 }

@@ -30,6 +30,12 @@ export async function facilitator() {
     switch (state.behaviour) {
       case "success":
         return used ? failed("invalid_exact_evm_nonce_already_used") : { ...answer, transaction: land() };
+      // One transaction for this payment and the last one (x402 #1805, Circle Gateway).
+      case "batch": {
+        const [last] = [...chain.values()].slice(-1);
+        chain.set(nonce, last);
+        return { ...answer, transaction: last };
+      }
       case "pending":
         return { ...answer, status: "pending", transaction: used ?? land() };
       case "timeout_then_landed": {

@@ -122,7 +122,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
              SELECT insforge_integrations.register_x402_asset('base', '0xb88339cb7199b77e23db6e890353e22632ba630f', 'USDX', 'USDX', '1');
              SELECT record_x402_settlement('0x' || repeat('ab', 32), '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '/report', '10000');
              SELECT record_x402_settlement('0x' || repeat('ac', 32), '0x209693Bc6afc0C5328bA36FaF03C514EF312287C', '/report', repeat('9', 77), 'base');
-             SELECT insforge_integrations.correct_x402_settlement('0x' || repeat('ab', 32), 'refund', 'asked for it', '1');
+             SELECT correct_x402_settlement('0x' || repeat('ab', 32), 'refund', 'asked for it', '1', reference => 'R-1');
              SELECT insforge_integrations.map_x402_payer('0x209693Bc6afc0C5328bA36FaF03C514EF312287C', 'alice');
              SELECT insforge_integrations.publish_x402_payments('authenticated', 'own');
              SELECT insforge_integrations.configure('allow_ledger_drop', 'on');
@@ -144,7 +144,9 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
                    (SELECT jsonb_agg(r) FROM insforge_integrations.x402_reservations r),
                    (SELECT jsonb_agg(p) FROM insforge_integrations.x402_payers p),
                    (SELECT jsonb_agg(s ORDER BY name) FROM insforge_integrations.settings s WHERE name = 'allow_ledger_drop'),
-                   has_table_privilege('authenticated', 'x402_payments', 'SELECT'))::text",
+                   has_table_privilege('authenticated', 'x402_payments', 'SELECT'),
+                   has_function_privilege('authenticated', 'x402_receipt(text, uuid)', 'EXECUTE'),
+                   has_table_privilege('authenticated', 'x402_revenue', 'SELECT'))::text",
                 &[],
             )
             .unwrap()
@@ -158,7 +160,7 @@ fn dump_and_restore_keep_settings_policies_and_adoption() {
         "asked for it",
         "infinity",
         "allow_ledger_drop",
-        "true]",
+        "true, true, false]",
     ] {
         assert!(x402_before.contains(part), "{part}");
     }

@@ -185,6 +185,51 @@ fn what_each_error_becomes_for_the_buyer() {
     assert_eq!(shop.replay(&busy, &json!("busy"))["status"], 200);
 }
 
+/// A facilitator puts the payments of several buyers into one transaction. The first is served at
+/// once, the others when an operator has seen their transfers on chain.
+#[test]
+fn every_buyer_of_one_transaction_is_served_once() {
+    let mut shop = shop();
+    shop.open(&Value::Null);
+    let buyer = json!({"client": "@x402/fetch"});
+    let mut hash = None;
+    for (key, behaviour) in [("1", "success"), ("2", "batch"), ("3", "batch")] {
+        shop.ask(&json!({"behaviour": behaviour}));
+        let bought = shop.buy(&buyer, key);
+        let first = hash.get_or_insert_with(|| shop.landed(&bought)).clone();
+        assert!(first.is_some());
+        assert_eq!(shop.landed(&bought), first);
+        let mut served = bought.clone();
+        if behaviour == "batch" {
+            assert_eq!(bought["status"], 503, "{bought}");
+            let (id, state, ledger, is_listed) = shop.stored(&bought);
+            assert_eq!(
+                (state.as_str(), ledger, is_listed),
+                ("conflict", None, true)
+            );
+            let resolve = "SELECT FROM insforge_integrations.resolve_x402_reservation($1::text::uuid, 'conflict', $2, 'one batch')";
+            shop.superuser.query_one(resolve, &[&id, &first]).unwrap();
+            served = shop.replay(&bought, &json!(key));
+        }
+        assert_eq!(served["status"], 200, "{key}: {served}");
+        let receipt = &served["receipts"][0];
+        assert_eq!(receipt["success"], true);
+        assert_eq!(receipt["transaction"].as_str(), first.as_deref());
+        assert_eq!(shop.replay(&bought, &json!(key))["status"], 409);
+    }
+    shop.check_books();
+    let counts = "SELECT (SELECT count(*) FROM x402_payments WHERE tx_hash = $1), (SELECT payments FROM insforge_integrations.x402_totals),
+                         (SELECT payments FROM x402_revenue)";
+    let counts = shop
+        .superuser
+        .query_one(counts, &[&hash.flatten()])
+        .unwrap();
+    assert_eq!(
+        [counts.get::<_, i64>(0), counts.get(1), counts.get(2)],
+        [3, 3, 3]
+    );
+}
+
 #[test]
 fn the_guide_shows_the_server_that_is_tested() {
     let read = |path: &str| {

@@ -216,7 +216,7 @@ $rule$
          format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
          E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
          '-- 2. Where you count rows, count only those with NOT is_mock.\n'
-         '-- 3. Note that you have looked at them: SELECT insforge_integrations.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
+         '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
   FROM recent_settlements s
   WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
   HAVING count(*) > 0
@@ -250,8 +250,8 @@ $rule$
          format(
            E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
            '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
-           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
-           '-- 3. If twice: SELECT * FROM insforge_integrations.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
+           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
+           '-- 3. If twice: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
            '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
            l.tx_hash, l.other_hash, l.amount) AS recommendation
   FROM (

@@ -116,9 +116,10 @@ pub fn request(
         payment_requirements: match (amount, is_okx_v1) {
             (Some(amount), _) => PaymentRequirements::Members(with_amount(offer, amount)?),
             (None, true) => PaymentRequirements::Members(
-                OKX_V1_MEMBERS
+                offer
+                    .members()
                     .into_iter()
-                    .filter_map(|name| Some((name.to_owned(), offer.member(name)?)))
+                    .filter(|(name, _)| OKX_V1_MEMBERS.contains(&name.as_str()))
                     .collect(),
             ),
             (None, false) => PaymentRequirements::Whole(offer.with_network()?),
@@ -142,11 +143,7 @@ fn with_amount(offer: &Offer, amount: &str) -> Result<BTreeMap<String, Box<RawVa
     let amount = amount.ok_or_else(|| {
         invalid("amount: It must be a text of decimal digits, in the token's smallest unit, and at most the offered amount.")
     })?;
-    let members = offer.json.members().unwrap_or_default();
-    let mut members: BTreeMap<String, Box<RawValue>> = members
-        .keys()
-        .filter_map(|name| Some((name.to_string(), offer.member(name)?)))
-        .collect();
+    let mut members = offer.members();
     let amount = RawValue::from_string(format!("\"{}\"", digits(&amount))).map_err(Bug::new)?;
     members.insert("amount".to_owned(), amount);
     Ok(members)

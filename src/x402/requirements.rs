@@ -1,6 +1,7 @@
 //! A seller's requirements (`PaymentRequirements`).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
@@ -161,10 +162,14 @@ impl<'a, 'r> Offer<'a, 'r> {
         with_network(self.json, self.terms.as_ref().ok())
     }
 
-    /// The value of a member, unchanged.
-    pub(super) fn member(&self, name: &str) -> Option<Box<RawValue>> {
-        let member = *self.json.members()?.get(name)?;
-        RawValue::from_string(member.text().to_owned()).ok()
+    /// The members, unchanged.
+    pub(super) fn members(&self) -> BTreeMap<String, Box<RawValue>> {
+        let members = self.json.members().unwrap_or_default();
+        let unchanged = |json: &Json| RawValue::from_string(json.text().to_owned()).ok();
+        members
+            .iter()
+            .filter_map(|(name, json)| Some((name.to_string(), unchanged(json)?)))
+            .collect()
     }
 }
 

@@ -38,7 +38,7 @@ fn the_ledger_is_append_only_for_everybody() {
     record(&mut client, &hash(1)).unwrap();
     client
         .query_one(
-            "SELECT FROM insforge_integrations.correct_x402_settlement($1, 'note', 'looked at')",
+            "SELECT FROM correct_x402_settlement($1, 'note', 'looked at')",
             &[&hash(1)],
         )
         .unwrap();

@@ -193,7 +193,7 @@ fn totals_count_each_payment_of_a_transaction_once() {
     // The chain drops a transaction with all its payments.
     shop.client
         .query_one(
-            "SELECT FROM insforge_integrations.correct_x402_settlement($1, 'reorg', 'gone')",
+            "SELECT FROM correct_x402_settlement($1, 'reorg', 'gone')",
             &[&hash],
         )
         .unwrap();
@@ -267,5 +267,84 @@ fn only_a_transaction_of_another_payment_on_the_same_chain_carries_one() {
     assert_eq!(
         refused(&error).code(),
         &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+    );
+}
+
+/// The whole way of a seller's server, by the calls of the data API: as many buyers as one
+/// transaction carries.
+#[test]
+fn each_buyer_of_a_transaction_gets_its_header_and_is_served_once() {
+    let mut shop = Shop::new();
+    let (hash, buyers) = (shop.new_hash(), 4);
+    let decoded =
+        "SELECT insforge_integrations.x402_decode_header($1::jsonb ->> 'payment-response')";
+    let answer = json!({"success": true, "transaction": hash});
+    for place in 0..buyers {
+        let (payment, payer) = shop.buyer.pay();
+        let key = format!("request {place}");
+        let (id, is_new) = shop.reserve(&payment, Some(&key)).unwrap();
+        assert!(is_new);
+        let settle = "SELECT state, deliver, response_headers FROM settle_x402_reservation($1::text::uuid, $2)";
+        // The facilitator's answer arrives twice.
+        for _ in 0..2 {
+            let row = shop.client.query_one(settle, &[&id, &answer]).unwrap();
+            let is_first = place == 0;
+            let state = if is_first { "settled" } else { "conflict" };
+            assert_eq!(
+                (row.get::<_, &str>(0), row.get::<_, bool>(1)),
+                (state, is_first)
+            );
+            assert_eq!(row.get::<_, Option<Value>>(2).is_some(), is_first);
+        }
+        let deliver = "SELECT is_new, response_headers FROM mark_x402_delivered($1::text::uuid)";
+        if place > 0 {
+            let error = shop.client.query_one(deliver, &[&id]).unwrap_err();
+            assert_eq!(
+                refused(&error).code(),
+                &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE
+            );
+            // An operator sees both transfers on chain, and enters that twice.
+            for _ in 0..2 {
+                assert_eq!(
+                    shop.resolve(&id, "conflict", Some(&hash)).unwrap(),
+                    "settled"
+                );
+            }
+        }
+        // The buyer sends the payment again, and the facilitator repeats its answer.
+        let again = shop.reserve(&payment, Some(&key)).unwrap();
+        assert_eq!(again, (id.clone(), false));
+        let row = shop.client.query_one(settle, &[&id, &answer]).unwrap();
+        assert_eq!(
+            (row.get::<_, &str>(0), row.get::<_, bool>(1)),
+            ("settled", true)
+        );
+        for is_new in [true, false] {
+            let row = shop.client.query_one(deliver, &[&id]).unwrap();
+            assert_eq!(row.get::<_, bool>(0), is_new);
+            let header: Value = shop
+                .client
+                .query_one(decoded, &[&row.get::<_, Value>(1)])
+                .unwrap()
+                .get(0);
+            let expected = json!({"success": true, "transaction": hash, "network": "eip155:196", "payer": payer});
+            assert_eq!(header, expected);
+        }
+    }
+    let books = shop
+        .client
+        .query_one(
+            "SELECT (SELECT jsonb_agg(jsonb_build_array(payments, amount, corrections)) FROM insforge_integrations.x402_totals),
+                    (SELECT jsonb_agg(jsonb_build_array(payments, amount, net)) FROM x402_revenue),
+                    (SELECT count(*) FROM x402_payments), (SELECT count(*) FROM x402_receipt($1)),
+                    (SELECT count(*) FROM insforge_integrations.undelivered_x402_reservations)",
+            &[&hash],
+        )
+        .unwrap();
+    assert_eq!(books.get::<_, Value>(0), json!([[4, 40000, 0]]));
+    assert_eq!(books.get::<_, Value>(1), json!([[4, 40000, 40000]]));
+    assert_eq!(
+        [books.get::<_, i64>(2), books.get(3), books.get(4)],
+        [4, 4, 0]
     );
 }

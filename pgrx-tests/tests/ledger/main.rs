@@ -4,6 +4,7 @@ mod adversity;
 mod answers;
 mod append_only;
 mod batches;
+mod books;
 mod corrections;
 mod crash;
 mod full_disk;

@@ -239,3 +239,79 @@ fn refused_calls_of_a_seller_have_their_status() {
         assert_eq!(states, ["reserved"]);
     }
 }
+
+/// The books as CSV, as a spreadsheet asks for them.
+#[test]
+fn the_books_are_read_as_csv() {
+    for program in programs() {
+        let (database, mut superuser) = prepared();
+        superuser
+            .batch_execute(
+                r#"INSERT INTO insforge_integrations.x402_settlements
+                     (id, created_at, tx_hash, payer_address, endpoint, amount, network, asset, response_summary, is_mock)
+                   SELECT gen_random_uuid(), '2026-01-31 23:59:59+00', '0x' || lpad(n::text, 64, '0'), '0x' || repeat('ab', 20), endpoint, amount,
+                          'eip155:31612', '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'says "yes", twice', false
+                   FROM (VALUES (1, '/report', 12345678901234567890), (2, '=HYPERLINK("https://evil.example")', 1), (3, '@x', 1), (4, '+1', 1), (5, '-1', 1)) v (n, endpoint, amount);
+                   SELECT correct_x402_settlement('0x' || lpad('1', 64, '0'), 'refund', 'a note', '12345678901234567889', reference => 'R-1')"#,
+            )
+            .unwrap();
+        let server = Server::start(program, &database, SETUP);
+        let admin = insforge_token("project_admin", None);
+        let csv = |path: &str| {
+            let call = Call::get(path).bearer(&admin).header("accept", "text/csv");
+            let answer = server.answer(&call);
+            assert_eq!(answer.status, 200, "{}: {answer:?}", program.version);
+            answer.body.as_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            csv(
+                "/x402_revenue?select=day,endpoint,chain,symbol,payments,amount,net,amount_in_units&day=eq.2026-01-31&order=endpoint"
+            ),
+            "day,endpoint,chain,symbol,payments,amount,net,amount_in_units\n\
+             2026-01-31,'+1,mezo,mUSD,1,1,1,0.000000000000000001\n\
+             2026-01-31,'-1,mezo,mUSD,1,1,1,0.000000000000000001\n\
+             2026-01-31,\"'=HYPERLINK(\"\"https://evil.example\"\")\",mezo,mUSD,1,1,1,0.000000000000000001\n\
+             2026-01-31,'@x,mezo,mUSD,1,1,1,0.000000000000000001\n\
+             2026-01-31,/report,mezo,mUSD,1,12345678901234567890,12345678901234567890,12.345678901234567890"
+        );
+        // The ledger's own rows are as they were recorded.
+        assert_eq!(
+            csv(
+                "/x402_payments?select=endpoint,amount,response_summary&endpoint=in.(/report,@x)&order=tx_hash"
+            ),
+            "endpoint,amount,response_summary\n\
+             /report,12345678901234567890,\"says \"\"yes\"\", twice\"\n\
+             @x,1,\"says \"\"yes\"\", twice\""
+        );
+        // In JSON, a cast keeps all digits for JavaScript.
+        let call = Call::get("/x402_revenue?select=net::text&refunded=gt.0").bearer(&admin);
+        assert_eq!(
+            server.answer(&call).body,
+            json!([{"net": "-12345678901234567889"}])
+        );
+        let call = Call::post(
+            "/rpc/x402_receipt",
+            &json!({"tx_hash": format!("0x{:064}", 1)}),
+        )
+        .bearer(&admin);
+        let answer = server.answer(&call);
+        assert_eq!(
+            answer.body[0]["refunds"][0]["reference"], "R-1",
+            "{answer:?}"
+        );
+        // Nobody else reads them.
+        let user = insforge_token("authenticated", Some("user_1"));
+        for path in ["/x402_revenue", "/rpc/x402_receipt?tx_hash=0x0"] {
+            assert_eq!(
+                server.answer(&Call::get(path)).error(),
+                (401, "42501"),
+                "{path}"
+            );
+            assert_eq!(
+                server.answer(&Call::get(path).bearer(&user)).error(),
+                (403, "42501"),
+                "{path}"
+            );
+        }
+    }
+}

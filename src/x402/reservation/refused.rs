@@ -98,7 +98,7 @@ impl Refused {
                     }
                     None => "It was settled for the amount 0, without a transaction. If money moved all the same, call record_x402_settlement().".to_owned(),
                 },
-                "Call insforge_integrations.correct_x402_settlement() for a refund or a reorganisation of the chain.",
+                "Call correct_x402_settlement() for a refund or a reorganisation of the chain.",
             ),
             Self::Recorded { problem, .. } => Report::new(
                 sqlstate::UNIQUE_VIOLATION,

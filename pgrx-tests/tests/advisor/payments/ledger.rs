@@ -70,7 +70,7 @@ fn mock_payments() {
         "{SETTLE}
          SELECT pg_temp.settle(1, '1 day', '/', 1, NULL, false), pg_temp.settle(2, '31 days', '/', 1, NULL, true),
                 pg_temp.settle(3, '1 day', '/', 1, NULL, true);
-         SELECT insforge_integrations.correct_x402_settlement('{}', 'note', 'development')",
+         SELECT correct_x402_settlement('{}', 'note', 'development')",
         hash(3)
     );
     let (mut superuser, found) = Mistake {
@@ -144,7 +144,7 @@ fn payments_look_duplicated() {
                 pg_temp.settle(13, '0', '/nonces', 1, pg_temp.reserve(4, 'settled', '0', '1 day', NULL, false), false);
          SELECT pg_temp.settle(20 + i, i * interval '1 minute', '/often', 1, NULL, false) FROM generate_series(0, 5) i;
          SELECT pg_temp.settle(30, '1 minute', '/seen', 1, NULL, false), pg_temp.settle(31, '0', '/seen', 1, NULL, false);
-         SELECT insforge_integrations.correct_x402_settlement('{}', 'note', 'asked twice')",
+         SELECT correct_x402_settlement('{}', 'note', 'asked twice')",
         hash(30)
     );
     let broken = format!(
