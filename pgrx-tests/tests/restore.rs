@@ -147,7 +147,7 @@ fn project() -> (Database<'static>, Client) {
     settle(&mut client, &delivered, 2);
     reserve(&mut client, 3);
     client
-        .batch_execute(&format!("SELECT insforge_integrations.correct_x402_settlement('{}', 'refund', 'asked for it', '1')", hash(1)))
+        .batch_execute(&format!("SELECT correct_x402_settlement('{}', 'refund', 'asked for it', '1')", hash(1)))
         .unwrap();
     (database, client)
 }
@@ -221,7 +221,7 @@ fn a_restore_of_an_older_backup_keeps_the_payments_since() {
     client
         .batch_execute(&format!(
             "SELECT mark_x402_delivered('{settled}');
-             SELECT insforge_integrations.correct_x402_settlement('{}', 'note', 'later');
+             SELECT correct_x402_settlement('{}', 'note', 'later');
              SELECT insforge_integrations.map_x402_payer('{PAYER}', 'bob');
              CREATE TABLE since_the_backup ()",
             hash(1)
