@@ -147,7 +147,7 @@ fn project() -> (Database<'static>, Client) {
     settle(&mut client, &delivered, 2);
     reserve(&mut client, 3);
     client
-        .batch_execute(&format!("SELECT correct_x402_settlement('{}', 'refund', 'asked for it', '1')", hash(1)))
+        .batch_execute(&format!("SELECT correct_x402_settlement('{}', 'refund', 'asked for it', '1', reference => 'refund 1')", hash(1)))
         .unwrap();
     (database, client)
 }
