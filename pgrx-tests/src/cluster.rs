@@ -209,6 +209,7 @@ impl Cluster {
             .env("PGHOST", &self.home)
             .env("PGUSER", SUPERUSER)
             .env("PGOPTIONS", "")
+            .env_remove("PGPORT")
             .env_remove("PGDATABASE");
         command
     }

@@ -32,12 +32,13 @@ impl ServerUser {
         })
     }
 
-    /// A command that runs as this user, without pgrx's and Rust's environment variables.
+    /// A command that runs as this user, without the caller's environment for Postgres and for Rust's backtraces.
     pub(crate) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
             .current_dir("/")
             .env_remove("RUST_BACKTRACE")
+            .env_remove("PGPORT")
             .env("LC_ALL", "C.UTF-8");
         if Uid::effective().is_root() {
             command.uid(self.uid.as_raw()).gid(self.gid.as_raw());
