@@ -118,9 +118,9 @@ AS $$
              own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
              CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
                insforge_integrations_internal.x402_response_headers(
-                 CASE own.state WHEN 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
+                 CASE WHEN own.state OPERATOR(pg_catalog.=) 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
                  coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
-                 CASE own.scheme WHEN 'upto' THEN own.settled_amount::pg_catalog.text END,
+                 CASE WHEN own.scheme OPERATOR(pg_catalog.=) 'upto' THEN own.settled_amount::pg_catalog.text END,
                  own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
