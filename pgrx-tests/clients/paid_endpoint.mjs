@@ -19,13 +19,13 @@ import { promisify } from "node:util";
 import { x402Client } from "@x402/core/client";
 import { registerExactEvmScheme } from "@x402/evm/exact/client";
 import { wrapFetchWithPayment } from "@x402/fetch";
-import { bytesToHex, createWalletClient, http } from "viem";
+import { createWalletClient, http } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { baseSepolia } from "viem/chains";
 import { wrapFetchWithPayment as wrapFetchWithVersion1 } from "x402-fetch";
 import { API_KEY, dataApi } from "./data_api.mjs";
-import { TYPES } from "./eip3009.mjs";
 import { facilitator } from "./facilitator.mjs";
+import { hybridPayment } from "./hybrid_payment.mjs";
 
 const [host, database, postgrestUrl, secret] = process.argv.slice(2);
 const settlements = await facilitator();
@@ -85,19 +85,7 @@ const decoded = (answer, name) => {
 };
 
 async function viem(fetch, url, init) {
-  const challenge = decoded(await fetch(url, init), "payment-required");
-  const [accept] = challenge.accepts;
-  const nonce = bytesToHex(crypto.getRandomValues(new Uint8Array(32)));
-  const authorization = {
-    from: account.address, to: accept.payTo, value: accept.maxAmountRequired, validAfter: "0",
-    validBefore: String(Math.floor(Date.now() / 1000) + accept.maxTimeoutSeconds), nonce,
-  };
-  const signature = await account.signTypedData({
-    domain: { ...accept.extra, chainId: 196, verifyingContract: accept.asset },
-    types: TYPES, primaryType: "TransferWithAuthorization", message: authorization,
-  });
-  const payment = { x402Version: 1, scheme: accept.scheme, network: accept.network, payload: { signature, authorization } };
-  const header = Buffer.from(JSON.stringify(payment)).toString("base64");
+  const { header } = await hybridPayment(account, (await fetch(url, init)).headers.get("payment-required"));
   return fetch(url, { headers: { ...init.headers, "payment-signature": header } });
 }
 

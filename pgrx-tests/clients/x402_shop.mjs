@@ -10,10 +10,9 @@
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import pg from "pg";
-import { bytesToHex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { TYPES } from "./eip3009.mjs";
 import { facilitator } from "./facilitator.mjs";
+import { hybridPayment } from "./hybrid_payment.mjs";
 
 const [host, database] = process.argv.slice(2);
 const pool = new pg.Pool({ host, database, user: "project_admin" });
@@ -69,20 +68,7 @@ async function send(header, key) {
 }
 
 async function buy(key) {
-  const challenge = JSON.parse(Buffer.from((await fetch(url)).headers.get("payment-required"), "base64").toString());
-  const [accept] = challenge.accepts;
-  const nonce = bytesToHex(crypto.getRandomValues(new Uint8Array(32)));
-  const authorization = {
-    from: account.address, to: accept.payTo, value: accept.maxAmountRequired, validAfter: "0",
-    validBefore: String(Math.floor(Date.now() / 1000) + accept.maxTimeoutSeconds), nonce,
-  };
-  const signature = await account.signTypedData({
-    domain: { ...accept.extra, chainId: 196, verifyingContract: accept.asset },
-    types: TYPES, primaryType: "TransferWithAuthorization", message: authorization,
-  });
-  const header = Buffer.from(JSON.stringify({
-    x402Version: 1, scheme: accept.scheme, network: accept.network, payload: { signature, authorization },
-  })).toString("base64");
+  const { header, nonce } = await hybridPayment(account, (await fetch(url)).headers.get("payment-required"));
   return { ...(await send(header, key)), header, nonce };
 }
 

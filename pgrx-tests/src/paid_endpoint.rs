@@ -50,6 +50,25 @@ pub fn buyers() -> Vec<(Value, Value)> {
     buyers
 }
 
+/// The reservation of a payment: its id, state, transaction in the ledger, and whether an operator
+/// has to look it up.
+///
+/// # Panics
+/// If there is none.
+pub fn stored(superuser: &mut Client, bought: &Value) -> (String, String, Option<String>, bool) {
+    let row = superuser
+        .query_one(
+            "SELECT r.id::text, r.state, s.tx_hash, u.reservation_id IS NOT NULL
+             FROM insforge_integrations.x402_reservations r
+             LEFT JOIN insforge_integrations.x402_settlements s ON s.reservation_id = r.id
+             LEFT JOIN insforge_integrations.unsettled_x402_reservations u ON u.reservation_id = r.id
+             WHERE r.nonce = $1",
+            &[&bought["nonce"].as_str()],
+        )
+        .unwrap();
+    (row.get(0), row.get(1), row.get(2), row.get(3))
+}
+
 /// A shop and its buyers.
 pub struct Shop {
     /// The programs.
@@ -105,24 +124,12 @@ impl Shop {
         landed["hash"].as_str().map(str::to_owned)
     }
 
-    /// The reservation of a payment: its id, state, transaction in the ledger, and whether an
-    /// operator has to look it up.
+    /// [`stored`] in the shop's database.
     ///
     /// # Panics
     /// If there is none.
     pub fn stored(&mut self, bought: &Value) -> (String, String, Option<String>, bool) {
-        let row = self
-            .superuser
-            .query_one(
-                "SELECT r.id::text, r.state, s.tx_hash, u.reservation_id IS NOT NULL
-                 FROM insforge_integrations.x402_reservations r
-                 LEFT JOIN insforge_integrations.x402_settlements s ON s.reservation_id = r.id
-                 LEFT JOIN insforge_integrations.unsettled_x402_reservations u ON u.reservation_id = r.id
-                 WHERE r.nonce = $1",
-                &[&bought["nonce"].as_str()],
-            )
-            .unwrap();
-        (row.get(0), row.get(1), row.get(2), row.get(3))
+        stored(&mut self.superuser, bought)
     }
 
     /// One buyer pays through every answer of a facilitator, and sends the payment again.

@@ -9,6 +9,24 @@ use postgres::Client;
 use postgres::error::SqlState;
 use serde_json::{Value, json};
 
+/// The claims that the extension writes itself.
+const WRITTEN: [&str; 14] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "role",
+    "type",
+    "provider",
+    "email",
+    "act",
+    "org_id",
+    "org_role",
+    "permissions",
+];
+
 fn database() -> (Database<'static>, Client) {
     let database = shared_cluster().database(Fixture::Extension).unwrap();
     let mut client = database.connect().unwrap();
@@ -121,22 +139,7 @@ fn registering_again_keeps_where_claims_stand() {
 #[test]
 fn claims_that_the_extension_writes_are_not_passed() {
     let (_database, mut client) = database();
-    for name in [
-        "iss",
-        "sub",
-        "aud",
-        "exp",
-        "nbf",
-        "iat",
-        "role",
-        "type",
-        "provider",
-        "email",
-        "act",
-        "org_id",
-        "org_role",
-        "permissions",
-    ] {
+    for name in WRITTEN {
         for call in REGISTRATIONS {
             let statement =
                 format!("SELECT insforge_integrations.{call}, passed_claims => '{{tier,{name}}}')");
@@ -367,28 +370,12 @@ fn passing_claims_changes_no_identity() {
                 continue;
             }
             let token = case["token"].as_str().unwrap();
-            let written = [
-                "iss",
-                "sub",
-                "aud",
-                "exp",
-                "nbf",
-                "iat",
-                "role",
-                "type",
-                "provider",
-                "email",
-                "act",
-                "org_id",
-                "org_role",
-                "permissions",
-            ];
             let said = payload(token);
             let passed: Vec<&String> = said
                 .as_object()
                 .unwrap()
                 .keys()
-                .filter(|name| !written.contains(&name.as_str()))
+                .filter(|name| !WRITTEN.contains(&name.as_str()))
                 .collect();
             client
                 .execute("UPDATE insforge_integrations.auth_providers SET passed_claims = $1 WHERE name = $2", &[&passed, name])

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::authorization::Authorization;
 use super::header::decode;
 use super::registry::{AssetRow, Assets, Network, Networks, Registry};
+use super::requirements::RequirementsArguments;
 use super::verify::{Payer, verify};
 use crate::eip712;
 use crate::evm::address::Address;
@@ -91,6 +92,22 @@ fn payment() -> Value {
         }
     })
 }
+
+/// A requirement of 10000 USDG in version 1.
+const ARGUMENTS: RequirementsArguments = RequirementsArguments {
+    pay_to: PAY_TO,
+    amount: "10000",
+    resource: None,
+    description: "",
+    asset: "USDG",
+    network: "xlayer",
+    max_timeout_seconds: 300,
+    mime_type: "application/json",
+    version: 1,
+    scheme: "exact",
+    transfer_method: None,
+    facilitator_address: None,
+};
 
 fn requirements() -> Value {
     json!({

@@ -1,5 +1,7 @@
 //! A shop, a buyer and a facilitator with every kind of behaviour.
 
+use insforge_integrations_tests::paid_endpoint::stored;
+
 use super::*;
 
 #[test]
@@ -26,27 +28,17 @@ fn nobody_pays_twice_and_nothing_is_delivered_twice() {
             let bought = shop.ask(&json!({"buy": case})).unwrap();
             let expected = if state == "settled" { 200 } else { 402 };
             assert_eq!(bought["status"], expected, "{case}: {bought}");
-            let row = superuser
-                .query_one(
-                    "SELECT r.id::text, r.state, s.tx_hash, u.reservation_id IS NOT NULL
-                     FROM insforge_integrations.x402_reservations r
-                     LEFT JOIN insforge_integrations.x402_settlements s ON s.reservation_id = r.id
-                     LEFT JOIN insforge_integrations.unsettled_x402_reservations u ON u.reservation_id = r.id
-                     WHERE r.nonce = $1",
-                    &[&bought["nonce"].as_str()],
-                )
-                .unwrap();
-            let (id, stored): (String, Option<String>) = (row.get(0), row.get(2));
-            assert_eq!(row.get::<_, String>(1), state, "{case}");
+            let (id, found, transaction, is_listed) = stored(&mut superuser, &bought);
+            assert_eq!(found, state, "{case}");
             let landed = shop.ask(&json!({"landed": bought["nonce"]})).unwrap();
             assert_eq!(landed["hash"].is_string(), moved, "{case}");
             // Money that moved is in the ledger, or in the list of payments to look up.
             assert_eq!(
-                stored.as_deref(),
+                transaction.as_deref(),
                 landed["hash"].as_str().filter(|_| state == "settled"),
                 "{case}"
             );
-            assert_eq!(row.get::<_, bool>(3), state != "settled", "{case}");
+            assert_eq!(is_listed, state != "settled", "{case}");
 
             // The same header again, with the key, without, and under another: nothing is
             // delivered.

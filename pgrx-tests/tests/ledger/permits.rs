@@ -45,6 +45,12 @@ fn request(shop: &mut Shop, id: &str, amount: &str) -> Result<Value, postgres::E
     Ok(shop.client.query_one(request, &[&id, &amount])?.get(0))
 }
 
+/// The body for the facilitator of a stored payment.
+fn facilitator_request(shop: &mut Shop, id: &str) -> Value {
+    let body = "SELECT insforge_integrations.x402_facilitator_request($1::text::uuid, 'x402')";
+    shop.client.query_one(body, &[&id]).unwrap().get(0)
+}
+
 /// What the ledger, the totals and the buyer's header say.
 fn books(shop: &mut Shop, id: &str) -> Value {
     shop.client
@@ -78,14 +84,7 @@ fn a_token_without_eip_3009_is_sold_in() {
         column(&mut shop, &id, "is_signature_verified").as_deref(),
         Some("true")
     );
-    let body: Value = shop
-        .client
-        .query_one(
-            "SELECT insforge_integrations.x402_facilitator_request($1::text::uuid, 'x402')",
-            &[&id],
-        )
-        .unwrap()
-        .get(0);
+    let body = facilitator_request(&mut shop, &id);
     assert_eq!(body["paymentRequirements"], shop.buyer.requirements);
     assert_eq!(body["paymentPayload"]["accepted"], shop.buyer.requirements);
     // Only the signed amount can be settled.
@@ -125,15 +124,7 @@ fn what_is_settled_below_the_signed_amount_is_counted() {
     assert_eq!(body["paymentPayload"]["accepted"]["amount"], "10000");
     // The same again after a crash, with or without the amount.
     assert_eq!(request(&mut shop, &id, "1858").unwrap(), body);
-    let again: Value = shop
-        .client
-        .query_one(
-            "SELECT insforge_integrations.x402_facilitator_request($1::text::uuid, 'x402')",
-            &[&id],
-        )
-        .unwrap()
-        .get(0);
-    assert_eq!(again, body);
+    assert_eq!(facilitator_request(&mut shop, &id), body);
     // The first request may settle, so another amount cannot be asked for.
     let error = request(&mut shop, &id, "1859").unwrap_err();
     assert_eq!(

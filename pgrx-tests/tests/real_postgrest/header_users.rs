@@ -14,23 +14,6 @@ const ENVIRONMENT: [(&str, &str); 3] = [
     ("PGRST_JWT_SECRET", SECRET),
 ];
 
-/// Asks until the answer is another one. PostgREST reads its schema anew a moment after a NOTIFY.
-fn after_the_reload(server: &Server, call: &Call, before: (u16, &str)) -> Answer {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let answer = server.answer(call);
-        if answer.error() != before {
-            return answer;
-        }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{answer:?}: {}",
-            server.log()
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn the_functions_answer_after_create_extension_without_a_reload_by_hand() {
     for program in programs() {
@@ -46,7 +29,7 @@ fn the_functions_answer_after_create_extension_without_a_reload_by_hand() {
         superuser
             .batch_execute("CREATE EXTENSION insforge_integrations")
             .unwrap();
-        let answer = after_the_reload(&server, &call, (404, "PGRST202"));
+        let answer = server.answer_when(&call, |answer| answer.error() != (404, "PGRST202"));
         assert_eq!(answer.error(), (401, "PT401"), "{answer:?}");
         // Without the function PostgREST answers the same before and after it reads its schema.
         superuser
@@ -163,11 +146,7 @@ fn the_setting_of_a_role_holds_after_reload_config() {
                 "ALTER ROLE postgres IN DATABASE {name} SET pgrst.db_pre_request = '{OURS}'; NOTIFY pgrst, 'reload config'"
             ))
             .unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        while server.answer(&call).body != case["user_id"] {
-            assert!(std::time::Instant::now() < deadline, "{}", server.log());
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        server.answer_when(&call, |answer| answer.body == case["user_id"]);
         // A role's setting is in no dump of the database.
         let dump = shared_cluster()
             .client_command("pg_dump")

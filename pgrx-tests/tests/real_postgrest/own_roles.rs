@@ -21,23 +21,6 @@ fn statements() -> Vec<&'static str> {
         .collect()
 }
 
-/// Asks until PostgREST has read its configuration and the schema anew, a moment after a NOTIFY.
-fn ask_until(server: &Server, call: &Call, is_done: impl Fn(&Answer) -> bool) -> Answer {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let answer = server.answer(call);
-        if is_done(&answer) {
-            return answer;
-        }
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{answer:?}: {}",
-            server.log()
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn auth0s_users_read_and_write_their_own_rows_under_the_projects_roles() {
     for program in programs() {
@@ -84,7 +67,7 @@ fn auth0s_users_read_and_write_their_own_rows_under_the_projects_roles() {
         }
         register(&mut superuser, "auth0");
 
-        let answer = ask_until(&server, &signed_in, |answer| answer.status == 200);
+        let answer = server.answer_when(&signed_in, |answer| answer.status == 200);
         assert_eq!(answer.body, json!([]));
         let own = json!([{"user_id": case["user_id"], "body": "mine"}]);
         let write = Call::post("/notes?select=user_id,body", &json!({"body": "mine"}))
@@ -93,7 +76,7 @@ fn auth0s_users_read_and_write_their_own_rows_under_the_projects_roles() {
         assert_eq!((written.status, &written.body), (201, &own));
         assert_eq!(server.answer(&signed_in).body, own);
         let claims = Call::get("/rpc/requesting_claims").header(HEADER, token);
-        let claims = ask_until(&server, &claims, |answer| answer.status == 200);
+        let claims = server.answer_when(&claims, |answer| answer.status == 200);
         assert_eq!(claims.body["sub"], case["user_id"]);
         assert_eq!(claims.body["iss"], "https://example.eu.auth0.com/");
         // Without a token, and with a bad one.

@@ -169,6 +169,20 @@ impl Server {
         let answer = call.send(&self.agent, &self.url);
         answer.unwrap_or_else(|error| panic!("{error}: {}", self.log()))
     }
+
+    /// Calls until the answer is the expected one. PostgREST reads its configuration and the schema
+    /// anew a moment after a NOTIFY.
+    pub(crate) fn answer_when(&self, call: &Call, is_expected: impl Fn(&Answer) -> bool) -> Answer {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.answer(call);
+            if is_expected(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{answer:?}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 impl Drop for Server {

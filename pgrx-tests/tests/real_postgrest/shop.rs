@@ -80,7 +80,7 @@ fn several_settlements_in_one_call_are_refused() {
         for (name, first) in [("record_all", 3), ("record_each", 5)] {
             let body = json!([settlement(first), settlement(first + 1)]);
             let call = Call::post(format!("/rpc/{name}"), &body).bearer(&admin);
-            let answer = until_known(&server, &call);
+            let answer = server.answer_when(&call, |answer| answer.status != 404);
             assert_eq!(
                 (answer.status, &answer.body),
                 (200, &json!(2)),
@@ -90,19 +90,6 @@ fn several_settlements_in_one_call_are_refused() {
     }
 }
 
-/// PostgREST reads the schema again in the background.
-fn until_known(server: &Server, call: &Call) -> Answer {
-    for _ in 0..600 {
-        let answer = server.answer(call);
-        if answer.status != 404 {
-            return answer;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("{call:?}: unknown")
-}
-
-/// The table in docs/payments.md of what each SQLSTATE becomes.
 #[test]
 fn refused_calls_of_a_seller_have_their_status() {
     for program in programs() {

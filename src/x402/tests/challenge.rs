@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PAY_TO, Rows};
+use super::{ARGUMENTS, PAY_TO, Rows};
 use crate::x402::challenge::{Challenge, challenge, in_full};
 use crate::x402::header::{Resource, decode};
 use crate::x402::requirements::RequirementsArguments;
@@ -44,18 +44,12 @@ fn refused(offers: &Value) -> String {
 /// The requirement of the same arguments in full.
 fn in_version(version: i32, asset: &str, network: &str) -> Value {
     let arguments = RequirementsArguments {
-        pay_to: PAY_TO,
-        amount: "10000",
         resource: Some(URL),
         description: "A report",
         asset,
         network,
-        max_timeout_seconds: 300,
-        mime_type: "application/json",
         version,
-        scheme: "exact",
-        transfer_method: None,
-        facilitator_address: None,
+        ..ARGUMENTS
     };
     json(&arguments.requirements(Rows::new().registry()).unwrap())
 }

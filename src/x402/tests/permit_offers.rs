@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::permits::{FACILITATOR, OTHER, exact, rows, upto, verdict_of};
-use super::{PAY_TO, Rows, THEN};
+use super::{ARGUMENTS, Rows, THEN};
 use crate::x402::requirements::RequirementsArguments;
 use crate::x402::verify::{Payer, verify};
 use crate::x402::{Error, facilitator};
@@ -13,18 +13,14 @@ fn sellers_offer_permits() {
     let rows = rows();
     let wanted = |asset, version, scheme, transfer_method, facilitator_address| {
         let arguments = RequirementsArguments {
-            pay_to: PAY_TO,
-            amount: "10000",
             resource: Some("https://api.example.com"),
-            description: "",
             asset,
             network: "base-sepolia",
-            max_timeout_seconds: 300,
-            mime_type: "application/json",
             version,
             scheme,
             transfer_method,
             facilitator_address,
+            ..ARGUMENTS
         };
         let made = arguments.requirements(rows.registry());
         made.map(|made| serde_json::from_str::<Value>(&made).unwrap())

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{PAY_TO, Rows, payment, requirements};
+use super::{ARGUMENTS, PAY_TO, Rows, payment, requirements};
 use crate::x402::Error;
 use crate::x402::facilitator;
 use crate::x402::header::{Resource, decode, payment_required, payment_response};
@@ -70,15 +70,8 @@ fn requirements_are_built_for_both_versions() {
             pay_to,
             amount,
             resource,
-            description: "",
-            asset: "USDG",
-            network: "xlayer",
-            max_timeout_seconds: 300,
-            mime_type: "application/json",
             version,
-            scheme: "exact",
-            transfer_method: None,
-            facilitator_address: None,
+            ..ARGUMENTS
         }
         .requirements(rows.registry())
     };
