@@ -4,7 +4,7 @@ use insforge_integrations_tests::provider_tokens::{a_token_of, register};
 use insforge_integrations_tests::{Cluster, Fixture, shared_cluster};
 use serde_json::{Value, json};
 
-use super::server::{Answer, Call, SECRET, Server, agent, programs};
+use super::server::{Call, SECRET, Server, agent, programs};
 use super::{HEADER, OURS, insforge_token, prepared, text};
 
 /// A PostgREST that reads the settings of its database, as is the default.

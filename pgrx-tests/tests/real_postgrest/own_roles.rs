@@ -5,7 +5,7 @@ use insforge_integrations_tests::provider_tokens::{a_token_of, register};
 use insforge_integrations_tests::{Cluster, Fixture};
 use serde_json::json;
 
-use super::server::{Answer, Call, SECRET, Server, programs};
+use super::server::{Call, SECRET, Server, programs};
 use super::{HEADER, text};
 
 /// The blocks of docs/postgrest.md that an operator runs, up to the next heading.

@@ -4,7 +4,7 @@ use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::paid_endpoint::{Shop, buyers};
 use serde_json::{Value, json};
 
-use super::server::{Answer, Call, SECRET, Server, Setup, programs};
+use super::server::{Call, SECRET, Server, Setup, programs};
 use super::{insforge_token, prepared};
 
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
