@@ -29,7 +29,7 @@ COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, inte
 COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
   'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Only https, except to this machine; at most 5 seconds and 256 KiB; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
+  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
   'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';

@@ -5,6 +5,8 @@
 //   ["publish", document]    the answer of /jwks from now on
 //   ["discover", document]   the discovery document of the issuer with the path /issuer from now on
 //   ["requests"]             the number of requests up to now
+// Each answer has the number of requests, and the largest number of requests at the same time.
+// /after answers when somebody has asked for /jwks. /later answers after 20 ms.
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
@@ -15,10 +17,18 @@ const directory = process.argv[2];
 let published = "";
 let discovered = "";
 let requests = 0;
+let open = 0;
+let most_open = 0;
+const held = [];
 
 const json = { "content-type": "application/json" };
 const answers = {
-  "/jwks": (response) => response.writeHead(200, json).end(published),
+  "/jwks": (response) => {
+    response.writeHead(200, json).end(published);
+    for (const answer of held.splice(0)) answer();
+  },
+  "/after": (response) => held.push(() => response.writeHead(200, json).end(published)),
+  "/later": (response) => setTimeout(() => response.writeHead(200, json).end(published), 20),
   "/issuer": (response) => response.writeHead(200, json).end(discovered),
   "/404": (response) => response.writeHead(404).end("not found"),
   "/500": (response) => response.writeHead(500, json).end(published),
@@ -37,6 +47,9 @@ const answers = {
 };
 const serve = (request, response) => {
   requests += 1;
+  open += 1;
+  most_open = Math.max(most_open, open);
+  response.on("close", () => (open -= 1));
   const path = request.url.replace("/.well-known/openid-configuration", "").split("?")[0];
   (answers[path] ?? answers["/404"])(response);
 };
@@ -60,6 +73,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [command, document] = JSON.parse(line);
   if (command === "publish") published = document;
   if (command === "discover") discovered = document;
-  console.log(JSON.stringify({ requests }));
+  console.log(JSON.stringify({ requests, most_open }));
 }
 process.exit();

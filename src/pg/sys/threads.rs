@@ -1,16 +1,24 @@
 //! Threads in a backend besides the main thread. They do not touch Postgres.
 
 use std::cell::{Cell, RefCell};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use pgrx::{pg_guard, pg_sys};
 
+use crate::error::Error;
+use crate::pg::error::Result;
+
+/// How many threads a session has at most. Each one waits for a server, and they need little time of a processor.
+const MAX_THREADS: usize = 16;
+const WAIT_MILLISECONDS: i64 = 20;
+
 /// While this value lives, neither this thread nor a thread that it starts receives a signal.
 /// Postgres' signal handlers belong to the main thread.
-pub(crate) struct BlockedSignals(libc::sigset_t);
+struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    pub(crate) fn all() -> Self {
+    fn all() -> Self {
         // SAFETY: both sets are initialised before they are read.
         unsafe {
             let mut all: libc::sigset_t = std::mem::zeroed();
@@ -35,9 +43,53 @@ thread_local! {
     static RUNNING: RefCell<Vec<JoinHandle<()>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Runs jobs that do not touch Postgres, each in a thread, and returns their results in the order of
+/// the jobs. This thread waits and can be cancelled. If it is, no further job begins, and nobody
+/// receives the results of those that run. They must end by timeouts of their own.
+pub(crate) fn side_by_side<T: Send + 'static, J: FnOnce() -> T + Send + 'static>(
+    jobs: impl Iterator<Item = J>,
+) -> Result<Vec<T>> {
+    let mut jobs = jobs.enumerate().fuse();
+    let mut running: Vec<(usize, Receiver<T>)> = Vec::new();
+    let mut results: Vec<(usize, T)> = Vec::new();
+    loop {
+        for (number, job) in jobs.by_ref().take(MAX_THREADS - running.len()) {
+            running.push((number, start(job)?));
+        }
+        if running.is_empty() {
+            break;
+        }
+        wait(WAIT_MILLISECONDS);
+        let mut waiting = Vec::new();
+        for (number, result) in running {
+            match result.try_recv() {
+                Ok(result) => results.push((number, result)),
+                Err(TryRecvError::Empty) => waiting.push((number, result)),
+                Err(TryRecvError::Disconnected) => return Err(Error::bug("a thread ended")),
+            }
+        }
+        running = waiting;
+    }
+    results.sort_unstable_by_key(|(number, _)| *number);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+fn start<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<Receiver<T>> {
+    let (sender, result) = channel();
+    let thread = {
+        let _blocked = BlockedSignals::all();
+        std::thread::Builder::new().spawn(move || {
+            // If the statement was cancelled, nobody receives the result.
+            let _ = sender.send(job());
+        })
+    };
+    end_before_exit(thread.map_err(Error::bug)?);
+    Ok(result)
+}
+
 /// Makes the backend wait for a thread before it exits, because exit() destroys memory that the
 /// thread may use.
-pub(crate) fn end_before_exit(thread: JoinHandle<()>) {
+fn end_before_exit(thread: JoinHandle<()>) {
     thread_local! {
         static REGISTERED: Cell<bool> = const { Cell::new(false) };
     }
@@ -53,7 +105,7 @@ pub(crate) fn end_before_exit(thread: JoinHandle<()>) {
 
 /// Waits as Postgres' own functions do. Then raises the error if a cancel or the end of the session
 /// was requested.
-pub(crate) fn wait(milliseconds: i64) {
+fn wait(milliseconds: i64) {
     // SAFETY: the backend's own latch.
     unsafe {
         pg_sys::WaitLatch(

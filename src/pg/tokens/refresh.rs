@@ -1,6 +1,8 @@
 //! `refresh_provider_jwks()`, and the discovery document that `register_oidc_provider()` reads. No
 //! other code of this extension connects to another server.
 
+use std::rc::Rc;
+
 use pgrx::prelude::*;
 
 use super::providers::{Keys, Provider, REGISTRY, check_jwks, with_stored_keys};
@@ -16,7 +18,11 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::threads;
 use crate::providers;
 
-/// Fetches the keys of a provider, or of every enabled one, and stores the valid ones.
+/// A document, or a sentence for the operator.
+type Fetched = std::result::Result<String, String>;
+
+/// Fetches the keys of a provider, or of every enabled one, and stores the valid ones. All servers
+/// are asked before anything is stored, so no row is locked while a server lets us wait.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)]
@@ -36,13 +42,30 @@ fn refresh_provider_jwks(
         Some(name) => vec![name.to_owned()],
         None => with_an_address()?,
     };
+    let providers = names.iter().map(|name| with_stored_keys(name));
+    let providers = providers.collect::<Result<Vec<_>>>()?;
+    let discovered = discover_again(&names, &providers)?;
+    let addresses: Vec<Result<Address>> = (names.iter().zip(&providers).zip(discovered))
+        .map(|((name, provider), discovered)| Address::of(name, provider, discovered?))
+        .collect();
+    let urls = addresses
+        .iter()
+        .flatten()
+        .map(|address| address.url.clone());
+    let mut documents = fetch(urls.collect())?.into_iter();
+
     let mut rows = Vec::new();
-    for name in names {
-        let (count, error) = match refresh(&name) {
+    for (name, address) in names.into_iter().zip(addresses) {
+        let stored = address.and_then(|address| {
+            let jwks = documents.next().unwrap_or_else(|| Err(String::new()));
+            address.store(&name, jwks)
+        });
+        let (count, error) = match stored {
             Ok(count) => (Some(count), None),
             Err(
                 Error::Token(providers::Error::InvalidKeySet { problem })
-                | Error::Token(providers::Error::KeysNotFetched { problem }),
+                | Error::Token(providers::Error::KeysNotFetched { problem })
+                | Error::Token(providers::Error::ProviderNotReady { problem, .. }),
             ) => (None, Some(problem)),
             Err(error) => return Err(error.into()),
         };
@@ -75,56 +98,79 @@ fn with_an_address() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Stores a provider's published keys if they are valid, and returns their number.
-fn refresh(name: &str) -> Result<i32> {
-    let provider = with_stored_keys(name)?;
-    let stored = provider
-        .jwks_url
-        .as_deref()
-        .ok_or(providers::Error::KeysElsewhere {
-            problem: "This provider has no address to fetch keys from.",
-        })?;
-    let discovered = discover_again(&provider, name)?;
-    let (url, algorithms) = match &discovered {
-        Some(discovered) => (&*discovered.jwks_uri, &*discovered.algorithms),
-        None => (stored, provider.algorithms(name)?),
-    };
-    let jwks = fetch(url)?;
-    let count = check_jwks(name, algorithms, &jwks)?;
-    if discovered.is_some() {
-        follow(name, url, algorithms)?;
-    }
-    // Unchanged keys do not change the row. Therefore every session's copy of the registry stays
-    // valid.
-    Spi::run_with_args(
-        "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
-         WHERE name OPERATOR(pg_catalog.=) $1 AND jwks_url OPERATOR(pg_catalog.=) $3
-           AND (jwks IS NULL OR jwks OPERATOR(pg_catalog.<>) $2)",
-        &[name.into(), Jsonb(jwks).into(), url.into()],
-    )
-    .map_err(Error::bug)?;
-    Ok(count)
+/// Where a provider's keys are, and what they must fit.
+struct Address {
+    url: String,
+    algorithms: Vec<Algorithm>,
+    /// Whether a discovery document has just named both.
+    is_discovered: bool,
 }
 
-/// Reads the discovery document of a provider that has one.
-fn discover_again(provider: &Provider, name: &str) -> Result<Option<Discovered>> {
-    let Some(address) = &provider.discovery_url else {
-        return Ok(None);
-    };
-    let failed = |problem: String| providers::Error::KeysNotFetched {
-        problem: format!("Discovery failed. {problem}"),
-    };
-    let policy = provider.policy.as_ref();
-    let policy = policy.map_err(|problem| not_ready(name, problem))?;
-    let issuer = policy.rules().issuers.first();
-    let document = match fetch(address) {
-        Err(Error::Token(providers::Error::KeysNotFetched { problem })) => {
-            return Err(failed(problem).into());
+impl Address {
+    fn of(name: &str, provider: &Provider, discovered: Option<Discovered>) -> Result<Self> {
+        Ok(match discovered {
+            Some(discovered) => Self {
+                url: discovered.jwks_uri,
+                algorithms: discovered.algorithms,
+                is_discovered: true,
+            },
+            None => Self {
+                url: provider
+                    .jwks_url
+                    .clone()
+                    .ok_or(providers::Error::KeysElsewhere {
+                        problem: "This provider has no address to fetch keys from.",
+                    })?,
+                algorithms: provider.algorithms(name)?.to_vec(),
+                is_discovered: false,
+            },
+        })
+    }
+
+    /// Stores the published keys if they are valid, and returns their number.
+    fn store(self, name: &str, jwks: Fetched) -> Result<i32> {
+        let jwks = jwks.map_err(|problem| providers::Error::KeysNotFetched { problem })?;
+        let count = check_jwks(name, &self.algorithms, &jwks)?;
+        if self.is_discovered {
+            follow(name, &self.url, &self.algorithms)?;
         }
-        other => other?,
-    };
-    let issuer = issuer.map(String::as_str).unwrap_or_default();
-    Ok(Some(discovery::read(&document, issuer).map_err(failed)?))
+        // Unchanged keys do not change the row. Therefore every session's copy of the registry
+        // stays valid.
+        Spi::run_with_args(
+            "UPDATE insforge_integrations.auth_providers SET jwks = $2, jwks_updated_at = pg_catalog.now()
+             WHERE name OPERATOR(pg_catalog.=) $1 AND jwks_url OPERATOR(pg_catalog.=) $3
+               AND (jwks IS NULL OR jwks OPERATOR(pg_catalog.<>) $2)",
+            &[name.into(), Jsonb(jwks).into(), self.url.into()],
+        )
+        .map_err(Error::bug)?;
+        Ok(count)
+    }
+}
+
+/// Reads the discovery documents of the providers that have one.
+fn discover_again(
+    names: &[String],
+    providers: &[Rc<Provider>],
+) -> Result<Vec<Result<Option<Discovered>>>> {
+    let addresses = providers.iter().filter_map(|one| one.discovery_url.clone());
+    let mut documents = fetch(addresses.collect())?.into_iter();
+    let discovered = names.iter().zip(providers).map(|(name, provider)| {
+        if provider.discovery_url.is_none() {
+            return Ok(None);
+        }
+        let document = documents.next().unwrap_or_else(|| Err(String::new()));
+        let policy = provider.policy.as_ref();
+        let policy = policy.map_err(|problem| not_ready(name, problem))?;
+        let issuer = policy.rules().issuers.first();
+        let issuer = issuer.map(String::as_str).unwrap_or_default();
+        let read = document.and_then(|document| discovery::read(&document, issuer));
+        Ok(Some(read.map_err(|problem| {
+            providers::Error::KeysNotFetched {
+                problem: format!("Discovery failed. {problem}"),
+            }
+        })?))
+    });
+    Ok(discovered.collect())
 }
 
 /// Stores the address of the keys and the algorithms that a discovery document names.
@@ -170,46 +216,28 @@ fn follow(name: &str, jwks_url: &str, algorithms: &[Algorithm]) -> Result<()> {
 fn discovery_document(issuer: Option<&str>) -> reported::Result<String> {
     let address = discovery::address(issuer.unwrap_or_default())
         .map_err(|problem| providers::Error::InvalidRegistration { problem })?;
-    match fetch(&address) {
-        Err(Error::Token(providers::Error::KeysNotFetched { problem })) => {
-            Err(providers::Error::NotDiscovered { problem }.into())
-        }
-        other => Ok(other?),
-    }
+    let document = fetch(vec![address])?.pop();
+    let document = document.unwrap_or_else(|| Err(String::new()));
+    Ok(document.map_err(|problem| providers::Error::NotDiscovered { problem })?)
 }
 
 #[cfg(not(feature = "jwks-fetch"))]
-fn fetch(_: &str) -> Result<String> {
-    Err(providers::Error::FetchingNotBuilt.into())
+fn fetch(urls: Vec<String>) -> Result<Vec<Fetched>> {
+    match urls.is_empty() {
+        true => Ok(Vec::new()),
+        false => Err(providers::Error::FetchingNotBuilt.into()),
+    }
 }
 
-/// Fetches in a separate thread, which does not touch Postgres. This thread waits and can be
-/// cancelled. If it is, the other thread ends by its own timeout.
+/// Fetches side by side, so one server that does not answer does not hold up the others.
 #[cfg(feature = "jwks-fetch")]
-fn fetch(url: &str) -> Result<String> {
-    use std::sync::mpsc::{TryRecvError, channel};
-
-    const WAIT_MILLISECONDS: i64 = 20;
-    let (url, authority) = (url.to_owned(), settings::current()?.jwks_ca.clone());
-    let (sender, answer) = channel();
-    let thread = {
-        let _blocked = threads::BlockedSignals::all();
-        std::thread::Builder::new().spawn(move || {
-            // If the statement was cancelled, nobody receives the answer.
-            let _ = sender.send(crate::jwks_fetch::fetch(&url, authority.as_deref()));
-        })
-    };
-    threads::end_before_exit(thread.map_err(Error::bug)?);
-    loop {
-        match answer.try_recv() {
-            Ok(outcome) => {
-                return Ok(outcome.map_err(|problem| providers::Error::KeysNotFetched { problem })?);
-            }
-            Err(TryRecvError::Disconnected) => return Err(Error::bug("the fetching thread ended")),
-            Err(TryRecvError::Empty) => {}
-        }
-        threads::wait(WAIT_MILLISECONDS);
-    }
+fn fetch(urls: Vec<String>) -> Result<Vec<Fetched>> {
+    let authority = settings::current()?.jwks_ca.clone();
+    let jobs = urls.into_iter().map(|url| {
+        let authority = authority.clone();
+        move || crate::jwks_fetch::fetch(&url, authority.as_deref())
+    });
+    threads::side_by_side(jobs)
 }
 
 #[cfg(feature = "pg_test")]
