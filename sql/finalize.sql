@@ -28,6 +28,8 @@ COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, inte
   'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
   'Fetches the discovery document of an issuer, for register_oidc_provider().';
+COMMENT ON FUNCTION insforge_integrations_internal.session_status() IS
+  'The version of the library, the usable keys of each provider, and the use of this session''s caches. View status shows it.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
   'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
@@ -152,6 +154,9 @@ BEGIN
     insforge_integrations.verify_x402_payment(text, jsonb, boolean)
     TO PUBLIC;
   GRANT SELECT ON insforge_integrations.x402_networks, insforge_integrations.x402_assets TO PUBLIC;
+  -- Every server has this role. Postgres checks the function behind the view for the role that reads the view.
+  GRANT SELECT ON insforge_integrations.status TO pg_monitor;
+  GRANT EXECUTE ON FUNCTION insforge_integrations_internal.session_status() TO pg_monitor;
 
   FOR statement IN
     SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', granted.function, r.rolname)
@@ -159,6 +164,7 @@ BEGIN
         ('@extschema@.exchange_provider_token(text, text)', insforge_integrations_internal.client_roles() || '{project_admin}'),
         ('insforge_integrations.issue_insforge_token(text, jsonb, interval)', '{project_admin}'),
         ('insforge_integrations.advise()', '{project_admin}'),
+        ('insforge_integrations_internal.session_status()', '{project_admin}'),
         ('@extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean)', '{project_admin}'),
         ('@extschema@.x402_challenge(jsonb, text, text, text, text)', '{project_admin}'),
         ('@extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean)', '{project_admin}'),
@@ -184,7 +190,7 @@ BEGIN
       FROM (
         SELECT unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.unsettled_x402_reservations',
                             'insforge_integrations.undelivered_x402_reservations', 'insforge_integrations.x402_totals',
-                            'insforge_integrations.x402_corrections', '@extschema@.x402_revenue',
+                            'insforge_integrations.x402_corrections', 'insforge_integrations.status', '@extschema@.x402_revenue',
                             'insforge_integrations.x402_receipts']), 'project_admin'
         UNION ALL
         SELECT published.view, p.role FROM insforge_integrations.x402_publications p

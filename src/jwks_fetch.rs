@@ -71,6 +71,8 @@ fn sentence(error: Error) -> String {
             "The server did not answer within {} seconds.",
             TIMEOUT.as_secs()
         ),
+        // Without the address, which may have a password.
+        Error::BadUri(_) => "It is not an address that can be read.".to_owned(),
         Error::BodyExceedsLimit(limit) => format!("The answer is longer than {limit} bytes."),
         error => format!("The address could not be read: {error}."),
     }

@@ -105,6 +105,7 @@ mod install_script {
         ];
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
         "books" = "../sql/books.sql" after ["payments_view"];
+        "status" = "../sql/status.sql" after ["refresh", "reservations", status::session_status];
         "import" = "../sql/import.sql" after ["ledger", imports::read_x402_settlement];
         "ledger_guard" = "../sql/ledger_guard.sql" after ["reservations"];
         "installed" = "../sql/installed.sql" after ["settings"];

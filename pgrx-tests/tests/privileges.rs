@@ -34,6 +34,8 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.x402_payment_requirements(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,integer,pg_catalog.text,integer,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.x402_payment_response_header(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.x402_payment_response_header(pg_catalog.uuid) TO project_admin",
+    "EXECUTE ON function insforge_integrations_internal.session_status() TO pg_monitor",
+    "EXECUTE ON function insforge_integrations_internal.session_status() TO project_admin",
     "EXECUTE ON function public.correct_x402_settlement(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.uuid) TO project_admin",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO anon",
     "EXECUTE ON function public.exchange_provider_token(pg_catalog.text,pg_catalog.text) TO authenticated",
@@ -53,6 +55,8 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function public.x402_settlement_request(pg_catalog.uuid,pg_catalog.text,pg_catalog.text) TO project_admin",
     "INSERT ON view public.x402_payments TO project_admin",
     "SELECT ON table insforge_integrations.x402_corrections TO project_admin",
+    "SELECT ON view insforge_integrations.status TO pg_monitor",
+    "SELECT ON view insforge_integrations.status TO project_admin",
     "SELECT ON view insforge_integrations.undelivered_x402_reservations TO project_admin",
     "SELECT ON view insforge_integrations.unsettled_x402_reservations TO project_admin",
     "SELECT ON view insforge_integrations.x402_assets TO PUBLIC",
@@ -165,9 +169,12 @@ fn without_insforge_roles_and_with_roles_that_come_later() {
     client
         .batch_execute("CREATE EXTENSION insforge_integrations")
         .unwrap();
-    let is_for_everybody = |privilege: &&&str| privilege.ends_with(" TO PUBLIC");
-    let for_everybody: Vec<&str> = GRANTED.iter().filter(is_for_everybody).copied().collect();
-    assert_eq!(granted(&mut client), for_everybody);
+    // Every server has pg_monitor.
+    let is_of_any_server = |privilege: &&&str| {
+        privilege.ends_with(" TO PUBLIC") || privilege.ends_with(" TO pg_monitor")
+    };
+    let of_any_server: Vec<&str> = GRANTED.iter().filter(is_of_any_server).copied().collect();
+    assert_eq!(granted(&mut client), of_any_server);
     client
         .batch_execute(
             "CREATE ROLE anon LOGIN; CREATE ROLE authenticated; CREATE ROLE project_admin;

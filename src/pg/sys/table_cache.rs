@@ -34,6 +34,28 @@ thread_local! {
     static WATCHED: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
     static CHANGES: Cell<u64> = const { Cell::new(0) };
     static COPIES: RefCell<HashMap<&'static CStr, Copied>> = RefCell::default();
+    static USES: Cell<Uses> = const { Cell::new(Uses { hits: 0, misses: 0 }) };
+}
+
+/// How often a cache of this session had what was looked up.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Uses {
+    pub hits: i64,
+    pub misses: i64,
+}
+
+impl Uses {
+    pub(crate) const fn count(self, hit: bool) -> Self {
+        Self {
+            hits: self.hits + hit as i64,
+            misses: self.misses + !hit as i64,
+        }
+    }
+}
+
+/// How often a copy of a table was up to date, and how often the table was read.
+pub(crate) fn uses() -> Uses {
+    USES.get()
 }
 
 /// The count of changes of watched tables, up to the last accepted invalidation. A value that was
@@ -58,7 +80,9 @@ impl<T: 'static> TableCache<T> {
             Some((of, copy)) if *of == changes => Some(Rc::clone(copy)),
             _ => None,
         });
-        if let Some(copy) = copy.and_then(|copy| copy.downcast().ok()) {
+        let copy = copy.and_then(|copy| copy.downcast().ok());
+        USES.set(USES.get().count(copy.is_some()));
+        if let Some(copy) = copy {
             return Ok(copy);
         }
         let rows = self.scan()?;

@@ -10,6 +10,7 @@ pub(crate) mod refresh;
 pub(crate) mod request;
 pub(crate) mod secret_search;
 pub(crate) mod sessions;
+pub(crate) mod status;
 pub(crate) mod verdict;
 pub(crate) mod verification;
 pub(crate) mod verified_tokens;

@@ -1,6 +1,6 @@
 //! Tokens that this session has verified before.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -9,7 +9,7 @@ use super::providers::{REGISTRY, built_in_policy};
 use super::verdict::Accepted;
 use crate::pg::error::Result;
 use crate::pg::sys::clock;
-use crate::pg::sys::table_cache::changes;
+use crate::pg::sys::table_cache::{Uses, changes};
 
 /// Digest of a token, and the provider that the caller named.
 pub(crate) type MemoryKey = (Vec<u8>, Option<String>);
@@ -26,6 +26,12 @@ const MAX_TOKENS: usize = 256;
 
 thread_local! {
     static REMEMBERED: RefCell<Option<VerifiedTokens>> = const { RefCell::new(None) };
+    static USES: Cell<Uses> = const { Cell::new(Uses { hits: 0, misses: 0 }) };
+}
+
+/// How often a token was remembered, and how often not.
+pub(crate) fn uses() -> Uses {
+    USES.get()
 }
 
 /// The key under which a verdict on a token is remembered.
@@ -43,6 +49,7 @@ pub(crate) fn remembered(key: &MemoryKey) -> Result<Option<Accepted>> {
         let accepted = memory.tokens.get(key)?;
         (memory.changes == changes()).then(|| accepted.clone())
     });
+    USES.set(USES.get().count(accepted.is_some()));
     let Some(accepted) = accepted else {
         return Ok(None);
     };
