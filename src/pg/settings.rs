@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 use super::error::{Result, reported};
 use super::sys::heap_scan::Rows;
 use super::sys::table_cache::TableCache;
+use super::sys::transaction::refuse_if_read_only;
 use crate::settings::{Settings, check};
 
 static CACHE: TableCache<Settings> = TableCache::new(c"settings", load);
@@ -35,6 +36,7 @@ pub(super) fn current() -> Result<Rc<Settings>> {
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
+    refuse_if_read_only(c"configure()");
     let name = name.unwrap_or_default();
     check(name, value)?;
     let decides_on_rights = ["anon_role", "token_role"]

@@ -46,6 +46,13 @@ impl<'a> Database<'a> {
         Ok(database)
     }
 
+    /// A database that is in the cluster already.
+    #[must_use]
+    pub fn named(cluster: &'a Cluster, name: &str) -> Self {
+        let name = name.to_owned();
+        Self { cluster, name }
+    }
+
     /// A connection as the superuser.
     ///
     /// # Errors
@@ -65,10 +72,7 @@ impl<'a> Database<'a> {
     /// The same database on a standby of its server.
     #[must_use]
     pub fn on<'b>(&self, standby: &'b Cluster) -> Database<'b> {
-        Database {
-            cluster: standby,
-            name: self.name.clone(),
-        }
+        Database::named(standby, &self.name)
     }
 
     /// The connection's configuration, to which a suite can add.

@@ -21,6 +21,7 @@ use crate::pg::sys::clock;
 use crate::pg::sys::heap_scan::Rows;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::table_cache::TableCache;
+use crate::pg::sys::transaction::refuse_if_read_only;
 use crate::providers;
 use crate::providers::better_auth::tables::Place;
 use crate::providers::mapping::Mapping;
@@ -213,6 +214,7 @@ fn provider_registration(preset: &str, arguments: Jsonb) -> reported::Result<Jso
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn set_provider_jwks(provider: Option<&str>, jwks: Option<Jsonb>) -> reported::Result<i32> {
+    refuse_if_read_only(c"set_provider_jwks()");
     let provider = provider.unwrap_or_default();
     let jwks = jwks.unwrap_or_else(|| Jsonb("null".to_owned()));
     let algorithms = with_stored_keys(provider)?;

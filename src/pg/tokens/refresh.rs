@@ -16,6 +16,7 @@ use crate::pg::settings;
 use crate::pg::sys::jsonb::Jsonb;
 #[cfg(feature = "jwks-fetch")]
 use crate::pg::sys::threads;
+use crate::pg::sys::transaction::refuse_if_read_only;
 use crate::providers;
 
 /// A document, or a sentence for the operator.
@@ -38,6 +39,7 @@ fn refresh_provider_jwks(
         ),
     >,
 > {
+    refuse_if_read_only(c"refresh_provider_jwks()");
     let names = match provider {
         Some(name) => vec![name.to_owned()],
         None => with_an_address()?,
