@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the needs of building and testing: PostgreSQL with its server headers, libclang for
-# pgrx's bindings, and cargo-pgrx. Every make target runs it. A second run changes nothing.
+# pgrx's bindings, pgbouncer for its suite, and cargo-pgrx. Every make target runs it. A second run changes nothing.
 #
 #   PG_MAJOR    PostgreSQL major version to build for     (default 15)
 #   PG_CONFIG   another pg_config; then no PostgreSQL package is installed
@@ -46,8 +46,8 @@ offer_postgres_major() {
 
 install_packages() {
     command -v dpkg-query >/dev/null ||
-        die "this script knows Debian and Ubuntu. Elsewhere install PostgreSQL $PG_MAJOR with its server headers, libclang, a C compiler, make, Node.js with npm, Python 3, and sudo, then give PG_CONFIG=/path/to/pg_config"
-    local wanted=(libclang-dev pkg-config gcc make sudo) missing=() package
+        die "this script knows Debian and Ubuntu. Elsewhere install PostgreSQL $PG_MAJOR with its server headers, libclang, a C compiler, make, pgbouncer, Node.js with npm, Python 3, and sudo, then give PG_CONFIG=/path/to/pg_config"
+    local wanted=(libclang-dev pkg-config gcc make sudo pgbouncer) missing=() package
     command -v npm >/dev/null || wanted+=(nodejs npm)
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
     [ -n "$PG_CONFIG" ] || wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "postgresql-$PG_MAJOR-cron")

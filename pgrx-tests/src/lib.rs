@@ -8,6 +8,7 @@ mod cluster;
 mod installation;
 pub mod node;
 pub mod paid_endpoint;
+mod pooler;
 pub mod postgrest;
 pub mod provider_tokens;
 pub mod request;
@@ -16,4 +17,5 @@ pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::Installation;
+pub use pooler::Pooler;
 pub use request::request;
