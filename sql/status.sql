@@ -38,10 +38,11 @@ CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
     CROSS JOIN LATERAL (VALUES
       ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      ('provider_keys', s.value, s.detail, true),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.jwks_url IS NOT NULL)
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
     ) AS item (name, value, detail, applies)
     WHERE item.applies
   UNION ALL

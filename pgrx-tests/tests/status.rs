@@ -158,7 +158,6 @@ fn providers_are_shown_with_keys_ages_and_the_last_error() {
     );
     assert_eq!(value(&now, "provider_enabled", "idle"), Some(0.0));
     assert_eq!(value(&now, "provider_keys", "ready"), Some(2.0));
-    assert_eq!(value(&now, "provider_keys", "idle"), Some(0.0));
     assert_eq!(
         row(&now, "provider_keys", "better_auth"),
         (
@@ -170,6 +169,26 @@ fn providers_are_shown_with_keys_ages_and_the_last_error() {
         "provider_fetch_failed".to_owned(),
         Some("better_auth".to_owned())
     )));
+    // A disabled provider is nothing to alert on.
+    let of_idle = |status: &Status| {
+        let subject = Some("idle".to_owned());
+        let mut items: Vec<String> = status
+            .keys()
+            .filter(|key| key.1 == subject)
+            .map(|key| key.0.clone())
+            .collect();
+        items.sort();
+        items
+    };
+    assert_eq!(of_idle(&now), ["provider_enabled"]);
+    client
+        .batch_execute(
+            "UPDATE insforge_integrations.auth_providers SET enabled = true WHERE name = 'idle'",
+        )
+        .unwrap();
+    let now = status(&mut client);
+    assert_eq!(of_idle(&now).len(), 5);
+    assert_eq!(value(&now, "provider_keys", "idle"), Some(0.0));
     assert_eq!(value(&now, "provider_keys_age_seconds", "idle"), None);
     assert_eq!(value(&now, "provider_fetch_age_seconds", "ready"), None);
     assert_eq!(
