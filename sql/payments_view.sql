@@ -175,26 +175,32 @@ $$;
 COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
   'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
 
+-- The ledger is summed before it is joined with anything, so parallel workers can do it.
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
-  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals,
-         count(*) FILTER (WHERE t.is_payment AND NOT t.is_mock) AS payments,
-         coalesce(sum(t.amount) FILTER (WHERE t.is_payment AND NOT t.is_mock), 0) AS amount,
-         coalesce(sum(t.amount) FILTER (WHERE NOT t.is_payment AND NOT t.is_mock), 0) AS corrections,
-         count(*) FILTER (WHERE t.is_payment AND t.is_mock) AS mock_payments,
-         coalesce(sum(t.amount) FILTER (WHERE t.is_payment AND t.is_mock), 0) AS mock_amount
+  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
   FROM (
-    SELECT s.network, s.asset, s.amount, true AS is_payment, s.is_mock
-    FROM insforge_integrations.x402_settlements s
-    UNION ALL
-    -- A batched payment may be in another asset.
-    SELECT s.network, coalesce(r.asset, s.asset), c.change, c.kind = 'batched', s.is_mock
-    FROM insforge_integrations.x402_corrections c
-      JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-    WHERE c.change <> 0
+    SELECT e.network, e.asset,
+           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
+           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
+           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
+           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
+           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
+    FROM (
+      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settlements s
+      GROUP BY s.network, s.asset, s.is_mock
+      UNION ALL
+      -- A batched payment may be in another asset.
+      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0
+    ) e
+    GROUP BY e.network, e.asset
   ) t
     LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
-  GROUP BY t.network, n.name, t.asset, a.symbol, a.decimals;
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
 COMMENT ON VIEW insforge_integrations.x402_totals IS
   'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
