@@ -38,6 +38,10 @@ pub enum Error {
         table: &'static str,
     },
 
+    /// The SQL of this extension is older than its library.
+    #[error("extension insforge_integrations has the SQL of an older version than its library")]
+    OlderSql,
+
     /// A text from Postgres is not valid in its encoding.
     #[error("a text of this database or session is not valid UTF-8")]
     NotUtf8 {
@@ -78,6 +82,11 @@ impl Error {
                 sqlstate::INVALID_PARAMETER_VALUE,
                 invalid.to_string(),
                 "Give the argument of eth_signTypedData_v4: {types, primaryType, domain, message}. In psql, \\df+ insforge_integrations.eip712_* describes the functions.",
+            ),
+            Self::OlderSql => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                concat!("The library is version ", env!("CARGO_PKG_VERSION"), "."),
+                "As a superuser: ALTER EXTENSION insforge_integrations UPDATE;",
             ),
             Self::TableMissing { .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
