@@ -210,18 +210,18 @@ fn an_update_that_would_drop_a_users_view_is_refused() {
     update(&mut client);
 }
 
-/// The library of this version, and the SQL of 0.1.0.
-#[test]
-fn the_new_library_with_the_old_sql_says_what_to_do() {
-    let (_database, mut client) = project();
-    let error = client
-        .query(
-            "SELECT * FROM insforge_integrations.read_x402_answer('{}', 'eip155:196', '', '1')",
-            &[],
-        )
-        .unwrap_err();
+/// A call that needs the tables or functions of the other version.
+fn assert_says_what_to_do(client: &mut Client, statement: &str, sql: &str) {
+    let error = client.batch_execute(statement).unwrap_err();
     let error = error.as_db_error().unwrap();
-    assert_eq!(*error.code(), SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+    assert_eq!(
+        *error.code(),
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "{statement}: {error:?}"
+    );
+    let version = env!("CARGO_PKG_VERSION");
+    let detail = format!("The library is version {version}, and the SQL is version {sql}.");
+    assert_eq!(error.detail(), Some(&*detail));
     assert!(
         error
             .hint()
@@ -229,6 +229,57 @@ fn the_new_library_with_the_old_sql_says_what_to_do() {
             .contains("ALTER EXTENSION insforge_integrations UPDATE"),
         "{error:?}"
     );
+}
+
+const VERIFICATION: &str = "SELECT insforge_integrations.verify_provider_jwt('e30.e30.')";
+
+/// Functions whose arguments changed fail, too, before they do anything.
+#[test]
+fn the_new_library_with_the_old_sql_says_what_to_do() {
+    let (_database, mut client) = project();
+    let answer =
+        "SELECT * FROM insforge_integrations.read_x402_answer('{}', 'eip155:196', '', '1')";
+    for statement in [answer, VERIFICATION] {
+        assert_says_what_to_do(&mut client, statement, "0.1.0");
+    }
+    let before = content(&mut client);
+    let unnamed = [
+        "SELECT * FROM insforge_integrations.verify_x402_payment('{}', '[]')",
+        "SELECT * FROM insforge_integrations.read_x402_payment('{}', '[]')",
+        "SELECT insforge_integrations.x402_payment_requirements('0x', '1')",
+        "SELECT insforge_integrations.x402_payment_response_header('0x', 'eip155:196', '0x')",
+        "SELECT * FROM record_x402_settlement('0x' || repeat('9', 64), '0x' || repeat('1', 40), '/r', '1')",
+    ];
+    for statement in unnamed {
+        client.batch_execute(statement).unwrap_err();
+    }
+    assert_eq!(content(&mut client), before);
+    let user = client
+        .query_one(
+            "SELECT requesting_user_id() FROM set_config('request.jwt.claims', '{\"sub\": \"alice\"}', false)",
+            &[],
+        )
+        .unwrap();
+    assert_eq!(user.get::<_, String>(0), "alice");
+    update(&mut client);
+    let error = client.batch_execute(VERIFICATION).unwrap_err();
+    assert_eq!(
+        *error.code().unwrap(),
+        SqlState::INVALID_TEXT_REPRESENTATION
+    );
+}
+
+/// As in a session from before the next update.
+#[test]
+fn the_old_library_with_newer_sql_says_what_to_do() {
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    client
+        .batch_execute(
+            "UPDATE pg_extension SET extversion = '9.0' WHERE extname = 'insforge_integrations'",
+        )
+        .unwrap();
+    assert_says_what_to_do(&mut client, VERIFICATION, "9.0");
 }
 
 #[test]

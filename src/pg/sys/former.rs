@@ -7,7 +7,7 @@ use pgrx::pg_sys::{Datum, FunctionCallInfo};
 use pgrx::prelude::*;
 
 use super::fmgr::function_info;
-use crate::error::Error;
+use super::table_cache::require_same_version;
 
 /// SQL function `read_x402_answer()` of 0.1.0.
 ///
@@ -16,7 +16,9 @@ use crate::error::Error;
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn read_x402_answer_wrapper(_call: FunctionCallInfo) -> Datum {
-    Error::OlderSql.raise();
+    if let Err(error) = require_same_version() {
+        error.raise();
+    }
     Datum::from(0)
 }
 function_info!(pg_finfo_read_x402_answer_wrapper);
