@@ -70,7 +70,7 @@ BEGIN
       ERRCODE = 'dependent_objects_still_exist',
       MESSAGE = 'objects of this database use objects of extension insforge_integrations that the upgrade makes anew',
       DETAIL = used,
-      HINT = 'Drop them, update the extension, and create them again. docs/upgrade.md names what is made anew. Nothing was changed.';
+      HINT = 'Drop them, update the extension, and create them again. Nothing was changed.';
   END IF;
 END
 $$;
