@@ -9,6 +9,7 @@
 #   make sanitize  the tests again, with AddressSanitizer under the extension
 #   make lint      formatting, spelling, clippy, rules for dependencies, and that the pure modules stay pure
 #   make advisories   known holes in dependencies; asks github.com
+#   make upgrade-script  writes the upgrade script again, after a change of the install script
 #   make psql      psql in a throwaway database with the extension
 #
 # PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names another one.
@@ -25,7 +26,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories upgrade-script psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -43,6 +44,9 @@ clients: setup
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix guides && \
 	    { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
+
+upgrade-script: package
+	pgrx-tests/upgrade_script.sh
 
 demo: package
 	cargo run --quiet $(HARNESS) --bin demo

@@ -38,6 +38,13 @@ pub enum Error {
         table: &'static str,
     },
 
+    /// The extension's objects in this database are of another version than the library.
+    #[error("extension insforge_integrations has a library and SQL of different versions")]
+    OtherVersion {
+        /// Version of the objects in this database.
+        sql: String,
+    },
+
     /// A text from Postgres is not valid in its encoding.
     #[error("a text of this database or session is not valid UTF-8")]
     NotUtf8 {
@@ -78,6 +85,14 @@ impl Error {
                 sqlstate::INVALID_PARAMETER_VALUE,
                 invalid.to_string(),
                 "Give the argument of eth_signTypedData_v4: {types, primaryType, domain, message}. In psql, \\df+ insforge_integrations.eip712_* describes the functions.",
+            ),
+            Self::OtherVersion { sql } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!(
+                    "The library is version {}, and the SQL is version {sql}.",
+                    env!("CARGO_PKG_VERSION")
+                ),
+                "If the SQL is older, run as a superuser: ALTER EXTENSION insforge_integrations UPDATE. If it is newer, connect again. If that does not help, install the library of its version.",
             ),
             Self::TableMissing { .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -98,6 +98,23 @@ impl Installation {
                 fs::copy(entry.path(), target)?;
             }
         }
+        self.add_older_versions()
+    }
+
+    /// The install scripts of older versions, which packages do not have, and the upgrade scripts.
+    fn add_older_versions(&self) -> Result<()> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
+        let to = self.inside(&self.sharedir).join("extension");
+        for entry in fs::read_dir(scripts)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name
+                .to_string_lossy()
+                .starts_with("insforge_integrations--")
+            {
+                fs::copy(entry.path(), to.join(name))?;
+            }
+        }
         Ok(())
     }
 }

@@ -141,6 +141,10 @@ fn no_new_jwt_secret_without_an_encryption_key() {
             let Some(kind @ ("md" | "sql")) = kind else {
                 continue;
             };
+            // A released version stays as it is.
+            if path.ends_with("insforge_integrations--0.1.0.sql") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap().replace('`', "");
             let parts: Vec<String> = match kind {
                 "md" => vec![text.replace('\n', " ")],

@@ -202,7 +202,7 @@ fn alter_extension_update_mends_what_was_replaced() {
         SELECT insforge_integrations.grant_to_insforge_roles();
         SELECT insforge_integrations_internal.note_installed_objects();";
     std::fs::write(
-        format!("{directory}/extension/insforge_integrations--0.1.0--next.sql"),
+        format!("{directory}/extension/insforge_integrations--0.2.0--next.sql"),
         script,
     )
     .unwrap();

@@ -301,6 +301,8 @@ fn messages_name_nothing_in_the_source_tree() {
     let mut found = Vec::new();
     files(&root.join("src"), &mut found);
     files(&root.join("sql"), &mut found);
+    // A released version stays as it is.
+    found.retain(|path| !path.ends_with("insforge_integrations--0.1.0.sql"));
     assert!(found.len() > 100);
     for path in found {
         let text = std::fs::read_to_string(&path).unwrap();

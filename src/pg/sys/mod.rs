@@ -13,6 +13,7 @@ pub(super) mod encoding;
 pub(super) mod entry;
 pub(super) mod fmgr;
 pub(super) mod foreign_rows;
+mod former;
 pub(super) mod guc;
 pub(super) mod heap_scan;
 pub(super) mod identity;

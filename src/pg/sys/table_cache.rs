@@ -85,6 +85,11 @@ impl<T: 'static> TableCache<T> {
         if let Some(copy) = copy {
             return Ok(copy);
         }
+        // requesting_user_id() needs only the settings, which are the same in all versions. So
+        // policies work between the installation of a new library and the update.
+        if self.table != c"settings" {
+            require_same_version()?;
+        }
         let rows = self.scan()?;
         let copy = Rc::new((self.load)(&rows)?);
         // If a change came during the scan, `changes` is an old count now.
@@ -107,6 +112,32 @@ impl<T: 'static> TableCache<T> {
             pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
             rows
         }
+    }
+}
+
+/// Refuses to work with tables of another version.
+pub(super) fn require_same_version() -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Extension {
+        extname: String,
+        extversion: String,
+    }
+    // SAFETY: called in a transaction. The catalog has only built-in column types.
+    let rows = unsafe {
+        let table = pg_sys::table_open(pg_sys::ExtensionRelationId, pg_sys::AccessShareLock as i32);
+        let rows = Rows::scan(table);
+        pg_sys::table_close(table, pg_sys::AccessShareLock as i32);
+        rows?
+    };
+    let extensions: Vec<Extension> = rows.parse()?;
+    match extensions
+        .into_iter()
+        .find(|one| one.extname == "insforge_integrations")
+    {
+        Some(own) if own.extversion != env!("CARGO_PKG_VERSION") => Err(Error::OtherVersion {
+            sql: own.extversion,
+        }),
+        _ => Ok(()),
     }
 }
 
