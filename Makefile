@@ -57,23 +57,30 @@ test-pure: setup
 	cargo test --lib --no-default-features
 
 # cargo pgrx test installs into the server's own directories and starts a server, which refuses to run as root. With
-# --runas it installs by sudo and starts the server as that user.
+# --runas it installs by sudo and starts the server as that user. It copies over the library in place, so the old file is
+# removed first: sessions that have it mapped would die.
 test-pgrx: setup
 	@set -e; \
+	library="$$($(SERVER_CONFIG) --pkglibdir)/insforge_integrations.so"; \
 	if [ -w "$$($(SERVER_CONFIG) --pkglibdir)" ] && [ "$$(id -u)" -ne 0 ]; then \
+	    rm -f "$$library"; \
 	    cargo pgrx test $(FEATURES) pg$(PG_MAJOR); \
 	else \
 	    home=$$(mktemp -d); chmod 755 "$$home"; sudo chown postgres "$$home"; \
 	    trap 'sudo rm -rf "$$home"' EXIT; \
+	    sudo rm -f "$$library"; \
 	    cargo pgrx test $(FEATURES) --runas postgres --pgdata "$$home/data" pg$(PG_MAJOR); \
 	fi
 
 test-suites: package clients
 	cargo test $(HARNESS)
 
-install: setup
+# Not by cargo pgrx install, which copies over the library that running sessions have mapped.
+install:
 	@test -n "$(PG_CONFIG)" || { echo "say where: make install PG_CONFIG=$(SERVER_CONFIG)"; exit 1; }
-	cargo pgrx install --release --sudo --pg-config $(PG_CONFIG) $(FEATURES)
+	@$(MAKE) --no-print-directory package
+	packaging/install.sh $(PACKAGE_DIR) $(DESTDIR)
+	@echo "Sessions that run now keep the library that they have loaded until they reconnect."
 
 # pg_regress makes the database anew, so PGUSER must be a superuser.
 INSTALLCHECK := $(CURDIR)/target/installcheck
