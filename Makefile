@@ -3,6 +3,8 @@
 #   make demo      a walk through the main job, on a throwaway server
 #   make test      all tests that must pass before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
+#   make deb       a Debian package in target/deb, for Debian's or postgresql.org's PostgreSQL
+#   make try-deb   installs that package by apt on a new system; as root, with debootstrap and the network
 #   make installcheck  a check of the installed extension, on the running server of PGHOST, PGPORT and PGUSER
 #   make bench     benchmarks, with the replaced code beside each
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
@@ -25,7 +27,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install deb try-deb installcheck bench fuzz sanitize lint advisories psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +36,7 @@ setup:
 	@pgrx-tests/setup.sh
 
 package: setup
+	rm -rf $(PACKAGE_DIR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
 # The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
@@ -81,6 +84,13 @@ install:
 	@$(MAKE) --no-print-directory package
 	packaging/install.sh $(PACKAGE_DIR) $(DESTDIR)
 	@echo "Sessions that run now keep the library that they have loaded until they reconnect."
+
+deb: package
+	rm -rf target/deb
+	packaging/deb.sh $(PACKAGE_DIR) $(PG_MAJOR) target/deb
+
+try-deb: deb
+	packaging/try_deb.sh target/deb/postgresql-$(PG_MAJOR)-insforge-integrations_*.deb
 
 # pg_regress makes the database anew, so PGUSER must be a superuser.
 INSTALLCHECK := $(CURDIR)/target/installcheck
