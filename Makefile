@@ -4,7 +4,7 @@
 #   make test      all tests that must pass before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
 #   make deb       a Debian package in target/deb, for Debian's or postgresql.org's PostgreSQL
-#   make try-deb   installs that package by apt on a new system; as root, with debootstrap and the network
+#   make try-deb   installs that package by apt on a new system, which debootstrap makes from the network
 #   make installcheck  a check of the installed extension, on the running server of PGHOST, PGPORT and PGUSER
 #   make bench     benchmarks, with the replaced code beside each
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls

@@ -6,7 +6,8 @@
 set -euo pipefail
 
 deb=$(realpath "${1:?usage: try_deb.sh DEB}")
-[ "$(id -u)" -eq 0 ] && command -v debootstrap > /dev/null || { echo "try_deb.sh: run as root, with debootstrap" >&2; exit 1; }
+[ "$(id -u)" -eq 0 ] || exec sudo "$0" "$@"
+command -v debootstrap > /dev/null || { echo "try_deb.sh: install debootstrap first" >&2; exit 1; }
 major=$(dpkg-deb --field "$deb" Package | cut -d- -f2)
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 

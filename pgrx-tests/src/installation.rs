@@ -95,6 +95,12 @@ impl Installation {
         Ok(())
     }
 
+    /// The directory that stands for `/`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The directory of the extensions' SQL and control files.
     #[must_use]
     pub fn extensions(&self) -> PathBuf {
