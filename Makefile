@@ -36,7 +36,7 @@ setup:
 	@pgrx-tests/setup.sh
 
 package: setup
-	rm -rf $(PACKAGE_DIR)
+	rm -rf $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
 # The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,

@@ -126,7 +126,7 @@ fn the_debian_package_has_every_file_and_its_extension_works() {
                 cluster.installation().root().display()
             ))
             .arg(format!("--admindir={}", admin.display()))
-            .arg("--install")
+            .args(["--log=/dev/null", "--install"])
             .arg(deb),
     );
     let library = fs::read(unpacked.join(lib).join("insforge_integrations.so")).unwrap();
