@@ -3,6 +3,8 @@
 #   make demo      a walk through the main job, on a throwaway server
 #   make test      all tests that must pass before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
+#   make deb       a Debian package in target/deb, for Debian's or postgresql.org's PostgreSQL
+#   make try-deb   installs that package by apt on a new system, which debootstrap makes from the network
 #   make installcheck  a check of the installed extension, on the running server of PGHOST, PGPORT and PGUSER
 #   make bench     benchmarks, with the replaced code beside each
 #   make fuzz      FUZZ_SECONDS (60) of random input for each target in pgrx-tests/fuzz, and of random calls
@@ -26,7 +28,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install installcheck bench fuzz sanitize lint advisories upgrade-script psql
+.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install deb try-deb installcheck bench fuzz sanitize lint advisories upgrade-script psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,6 +37,7 @@ setup:
 	@pgrx-tests/setup.sh
 
 package: setup
+	rm -rf $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
 # The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
@@ -61,23 +64,37 @@ test-pure: setup
 	cargo test --lib --no-default-features
 
 # cargo pgrx test installs into the server's own directories and starts a server, which refuses to run as root. With
-# --runas it installs by sudo and starts the server as that user.
+# --runas it installs by sudo and starts the server as that user. It copies over the library in place, so the old file is
+# removed first: sessions that have it mapped would die.
 test-pgrx: setup
 	@set -e; \
+	library="$$($(SERVER_CONFIG) --pkglibdir)/insforge_integrations.so"; \
 	if [ -w "$$($(SERVER_CONFIG) --pkglibdir)" ] && [ "$$(id -u)" -ne 0 ]; then \
+	    rm -f "$$library"; \
 	    cargo pgrx test $(FEATURES) pg$(PG_MAJOR); \
 	else \
 	    home=$$(mktemp -d); chmod 755 "$$home"; sudo chown postgres "$$home"; \
 	    trap 'sudo rm -rf "$$home"' EXIT; \
+	    sudo rm -f "$$library"; \
 	    cargo pgrx test $(FEATURES) --runas postgres --pgdata "$$home/data" pg$(PG_MAJOR); \
 	fi
 
 test-suites: package clients
 	cargo test $(HARNESS)
 
-install: setup
+# Not by cargo pgrx install, which copies over the library that running sessions have mapped.
+install:
 	@test -n "$(PG_CONFIG)" || { echo "say where: make install PG_CONFIG=$(SERVER_CONFIG)"; exit 1; }
-	cargo pgrx install --release --sudo --pg-config $(PG_CONFIG) $(FEATURES)
+	@$(MAKE) --no-print-directory package
+	packaging/install.sh $(PACKAGE_DIR) $(DESTDIR)
+	@echo "Sessions that run now keep the library that they have loaded until they reconnect."
+
+deb: package
+	rm -rf target/deb
+	packaging/deb.sh $(PACKAGE_DIR) $(PG_MAJOR) target/deb
+
+try-deb: deb
+	packaging/try_deb.sh target/deb/postgresql-$(PG_MAJOR)-insforge-integrations_*.deb
 
 # pg_regress makes the database anew, so PGUSER must be a superuser.
 INSTALLCHECK := $(CURDIR)/target/installcheck

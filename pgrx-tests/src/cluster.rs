@@ -193,6 +193,12 @@ impl Cluster {
         &self.home
     }
 
+    /// The Postgres that runs.
+    #[must_use]
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
     /// The server's log up to now.
     ///
     /// # Errors

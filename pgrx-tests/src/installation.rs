@@ -43,7 +43,8 @@ impl Installation {
             sharedir: ask("--sharedir")?,
         };
         installation.mirror()?;
-        installation.add_extension(&package_dir()?)?;
+        installation.install(&package_dir()?)?;
+        installation.add_older_versions()?;
         Ok(installation)
     }
 
@@ -80,25 +81,19 @@ impl Installation {
         )
     }
 
-    fn add_extension(&self, package: &Path) -> Result<()> {
-        let packaged = |path: &Path| package.join(path.strip_prefix("/").unwrap_or(path));
-        for (from, to) in [
-            (packaged(&self.pkglibdir), self.inside(&self.pkglibdir)),
-            (
-                packaged(&self.sharedir).join("extension"),
-                self.inside(&self.sharedir).join("extension"),
-            ),
-        ] {
-            for entry in fs::read_dir(&from).with_context(|| format!("no {}", from.display()))? {
-                let entry = entry?;
-                let target = to.join(entry.file_name());
-                // The machine's own Postgres may have the extension too. The new file replaces its
-                // link.
-                let _ = fs::remove_file(&target);
-                fs::copy(entry.path(), target)?;
-            }
-        }
-        self.add_older_versions()
+    /// Adds or replaces an extension while servers run, as `make install` does.
+    ///
+    /// # Errors
+    /// When `package` is not a package, or its files cannot be written.
+    pub fn install(&self, package: &Path) -> Result<()> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/install.sh");
+        let output = Command::new(script).args([package, &self.root]).output()?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
     }
 
     /// The install scripts of older versions, which packages do not have, and the upgrade scripts.
@@ -112,10 +107,32 @@ impl Installation {
                 .to_string_lossy()
                 .starts_with("insforge_integrations--")
             {
-                fs::copy(entry.path(), to.join(name))?;
+                let target = to.join(name);
+                // The machine's own Postgres may have the file too: a copy would go through its link.
+                let _ = fs::remove_file(&target);
+                fs::copy(entry.path(), target)?;
             }
         }
         Ok(())
+    }
+
+    /// The directory that stands for `/`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of the extensions' SQL and control files.
+    #[must_use]
+    pub fn extensions(&self) -> PathBuf {
+        self.inside(&self.sharedir).join("extension")
+    }
+
+    /// The path of the extension's library.
+    #[must_use]
+    pub fn library(&self) -> PathBuf {
+        self.inside(&self.pkglibdir)
+            .join("insforge_integrations.so")
     }
 }
 
@@ -139,7 +156,10 @@ fn pg_config_path() -> PathBuf {
 }
 
 /// The output directory of `cargo pgrx package`, from `PACKAGE_DIR`, which the Makefile sets.
-fn package_dir() -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is missing.
+pub fn package_dir() -> Result<PathBuf> {
     let named = std::env::var_os("PACKAGE_DIR").map(PathBuf::from);
     let default =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/insforge_integrations-pg15");

@@ -16,6 +16,6 @@ mod server_user;
 pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
-pub use installation::Installation;
+pub use installation::{Installation, package_dir};
 pub use pooler::Pooler;
 pub use request::request;
