@@ -6,6 +6,7 @@
 
 mod cluster;
 mod installation;
+mod left_out;
 pub mod node;
 pub mod paid_endpoint;
 pub mod postgrest;
@@ -16,4 +17,5 @@ pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::Installation;
+pub use left_out::{has_extension, left_out};
 pub use request::request;
