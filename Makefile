@@ -18,7 +18,7 @@
 
 PG_MAJOR ?= 15
 PG_CONFIG ?=
-SERVER_CONFIG := $(or $(PG_CONFIG),/usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config)
+SERVER_CONFIG := $(or $(PG_CONFIG),$(shell pgrx-tests/server.sh $(PG_MAJOR)))
 FEATURES := --no-default-features --features pg$(PG_MAJOR),jwks-fetch
 HARNESS := -p insforge-integrations-tests
 

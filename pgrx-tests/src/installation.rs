@@ -21,26 +21,18 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Copies the Postgres that `PG_CONFIG` names (by default that of Debian's package
-    /// `postgresql-15`) to `root`, and adds what `cargo pgrx package` built.
+    /// Copies the Postgres that `PG_CONFIG` names (by default the one that `setup.sh` installs for `PG_MAJOR`) to `root`,
+    /// and adds what `cargo pgrx package` built.
     ///
     /// # Errors
     /// When a directory is missing or the extension has not been packaged.
     pub fn create(root: &Path) -> Result<Self> {
-        let pg_config = pg_config_path();
-        let ask = |what: &str| -> Result<PathBuf> {
-            let output = Command::new(&pg_config)
-                .arg(what)
-                .output()
-                .with_context(|| format!("cannot run {}", pg_config.display()))?;
-            ensure!(output.status.success(), "pg_config {what} failed");
-            Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
-        };
+        let pg_config = pg_config()?;
         let installation = Self {
             root: root.to_owned(),
-            bindir: ask("--bindir")?,
-            pkglibdir: ask("--pkglibdir")?,
-            sharedir: ask("--sharedir")?,
+            bindir: path_from(&pg_config, "--bindir")?,
+            pkglibdir: path_from(&pg_config, "--pkglibdir")?,
+            sharedir: path_from(&pg_config, "--sharedir")?,
         };
         installation.mirror()?;
         installation.install(&package_dir()?)?;
@@ -78,7 +70,15 @@ impl Installation {
         link_entries(
             &self.sharedir.join("extension"),
             &sharedir.join("extension"),
-        )
+        )?;
+        // An unpacked wheel of PyPI. Its programs find their libraries relative to their own place.
+        if let Some(libraries) = self.bindir.ancestors().nth(2)
+            && let libraries = libraries.with_extension("libs")
+            && libraries.is_dir()
+        {
+            symlink(&libraries, self.inside(&libraries))?;
+        }
+        Ok(())
     }
 
     /// Adds or replaces an extension while servers run, as `make install` does.
@@ -145,14 +145,35 @@ fn link_entries(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn pg_config_path() -> PathBuf {
-    let major = std::env::var("PG_MAJOR").unwrap_or_else(|_| "15".to_owned());
-    std::env::var_os("PG_CONFIG")
-        .filter(|path| !path.is_empty())
-        .map_or_else(
-            || PathBuf::from(format!("/usr/lib/postgresql/{major}/bin/pg_config")),
-            PathBuf::from,
-        )
+/// The directory of the files that do not depend on the machine.
+pub(crate) fn sharedir() -> Result<PathBuf> {
+    path_from(&pg_config()?, "--sharedir")
+}
+
+fn path_from(program: &Path, argument: &str) -> Result<PathBuf> {
+    let output = Command::new(program)
+        .arg(argument)
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    ensure!(
+        output.status.success(),
+        "{} {argument}: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn pg_config() -> Result<PathBuf> {
+    let named = std::env::var_os("PG_CONFIG").filter(|path| !path.is_empty());
+    named.map_or_else(
+        || {
+            let major = std::env::var("PG_MAJOR").unwrap_or_else(|_| "15".to_owned());
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("server.sh");
+            path_from(&script, &major)
+        },
+        |path| Ok(PathBuf::from(path)),
+    )
 }
 
 /// The output directory of `cargo pgrx package`, from `PACKAGE_DIR`, which the Makefile sets.

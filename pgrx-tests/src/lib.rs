@@ -6,6 +6,7 @@
 
 mod cluster;
 mod installation;
+mod left_out;
 pub mod node;
 pub mod paid_endpoint;
 mod pooler;
@@ -17,5 +18,6 @@ pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::{Installation, package_dir};
+pub use left_out::{has_extension, left_out};
 pub use pooler::Pooler;
 pub use request::request;

@@ -1,7 +1,7 @@
 //! CREATE, DROP, dump and restore.
 
 use insforge_integrations_tests::request::claims_of;
-use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
+use insforge_integrations_tests::{Cluster, Database, Fixture, has_extension, shared_cluster};
 use postgres::Client;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
@@ -282,6 +282,9 @@ fn scheduled(client: &mut Client) -> i64 {
 
 #[test]
 fn drop_extension_ends_its_cron_job() {
+    if !has_extension("pg_cron") {
+        return;
+    }
     let cluster = Cluster::start_with(
         "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'db_0'\ncron.use_background_workers = on",
     )

@@ -74,13 +74,23 @@ const GRANTED: &[&str] = &[
     "USAGE ON type insforge_integrations.x402_state TO PUBLIC",
 ];
 
+/// The objects of the extension. From Postgres 17 on, pg_depend also has the types that it makes with each table and type.
+fn about_members(query: &str) -> String {
+    format!(
+        "WITH member AS (
+           SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+           WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+             AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_type'::regclass AND d.classid = i.classid
+                                                       AND d.objid = i.objid AND i.deptype = 'i')
+         ) {query}"
+    )
+}
+
 fn granted(client: &mut Client) -> Vec<String> {
     client
         .query(
-            "WITH member AS (
-               SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-               WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-             ), acl AS (
+            &about_members(
+            ", acl AS (
                SELECT m.*, p.proowner AS owner, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl
                  FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
                UNION ALL
@@ -102,6 +112,7 @@ fn granted(client: &mut Client) -> Vec<String> {
              FROM acl, aclexplode(acl.acl) x, pg_identify_object(acl.classid, acl.objid, 0) o
              WHERE x.grantee <> acl.owner
              ORDER BY 1",
+            ),
             &[],
         )
         .unwrap()
@@ -114,10 +125,9 @@ fn granted(client: &mut Client) -> Vec<String> {
 fn kinds(client: &mut Client) -> Vec<String> {
     client
         .query(
-            "SELECT DISTINCT o.type FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid,
-                    pg_identify_object(d.classid, d.objid, 0) o
-             WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-             ORDER BY 1",
+            &about_members(
+                "SELECT DISTINCT o.type FROM member m, pg_identify_object(m.classid, m.objid, 0) o ORDER BY 1",
+            ),
             &[],
         )
         .unwrap()
@@ -229,10 +239,10 @@ fn every_object_has_a_comment() {
     let mut client = database.connect().unwrap();
     let silent: Vec<String> = client
         .query(
-            "SELECT o.identity FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid,
-                    pg_identify_object(d.classid, d.objid, 0) o
-             WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-               AND coalesce(obj_description(d.objid, d.classid::regclass::name), '') = ''",
+            &about_members(
+                "SELECT o.identity FROM member m, pg_identify_object(m.classid, m.objid, 0) o
+                 WHERE coalesce(obj_description(m.objid, m.classid::regclass::name), '') = ''",
+            ),
             &[],
         )
         .unwrap()

@@ -152,7 +152,7 @@ fn jwt_secret_in_code() {
             CREATE SCHEMA "S; x";
             CREATE TABLE "S; x"."T""
 1" (id int DEFAULT length($SECRET), body text CONSTRAINT "C""" CHECK (body <> $SECRET));
-            CREATE FUNCTION public.sign(claims json) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN RETURN md5($SECRET); END $f$;
+            CREATE FUNCTION public.sign(claims jsonb) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN RETURN md5($SECRET); END $f$;
             CREATE FUNCTION public.standard() RETURNS text RETURN md5($SECRET);
             CREATE FUNCTION public.by_default(secret text DEFAULT $SECRET) RETURNS text LANGUAGE sql AS 'SELECT secret';
             CREATE FUNCTION public.configured() RETURNS text LANGUAGE sql SET app.secret = $SECRET AS 'SELECT 1';
@@ -174,7 +174,7 @@ fn jwt_secret_in_code() {
             "function public.by_default(pg_catalog.text)",
             "function public.configured()",
             "function public.encoded()",
-            "function public.sign(pg_catalog.json)",
+            "function public.sign(pg_catalog.jsonb)",
             "function public.standard()",
             r#"index "S; x".i"#,
             "policy \"P; --\" on \"S; x\".\"T\"\"\n1\"",

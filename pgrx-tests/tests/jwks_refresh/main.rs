@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use insforge_integrations_tests::node::{self, Process, Signed};
-use insforge_integrations_tests::{Cluster, Database, Fixture, shared_cluster};
+use insforge_integrations_tests::{Cluster, Database, Fixture, has_extension, shared_cluster};
 use postgres::Client;
 use serde_json::{Value, json};
 
@@ -392,6 +392,9 @@ fn without_pg_cron_the_line_for_any_cron_is_told() {
 
 #[test]
 fn pg_cron_runs_it() {
+    if !has_extension("pg_cron") {
+        return;
+    }
     let cluster = Cluster::start_with(
         "shared_preload_libraries = 'pg_cron'\ncron.database_name = 'db_0'\ncron.use_background_workers = on",
     )
