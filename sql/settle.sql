@@ -1,9 +1,9 @@
--- This function locks, stores and warns. src/x402/reservation.rs decides. It has no SET clause, which would take time:
--- each function that calls it pins search_path.
+-- This function locks, stores and warns. src/x402/reservation.rs decides.
 CREATE FUNCTION insforge_integrations_internal.advance_x402_reservation(
     reservation_id uuid, event text, said jsonb, response_summary text, note text)
   RETURNS insforge_integrations.x402_reservation
   LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -63,6 +63,7 @@ CREATE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reserva
     own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
   RETURNS text
   LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
