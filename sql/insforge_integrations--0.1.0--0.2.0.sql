@@ -29,7 +29,10 @@ BEGIN
       SELECT d.objid, CASE d.classid
                WHEN 'pg_proc'::regclass THEN 'FUNCTION'
                WHEN 'pg_class'::regclass THEN (SELECT CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' END FROM pg_class c WHERE c.oid = d.objid)
-               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END FROM pg_type t WHERE t.oid = d.objid AND t.typelem = 0)
+               -- From 17 on the row type of a table is a member, too.
+               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END
+                 FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+                 WHERE t.oid = d.objid AND t.typelem = 0 AND coalesce(r.relkind, 'c') = 'c')
              END AS kind,
              (pg_identify_object(d.classid, d.objid, 0)).identity AS name
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -5273,6 +5276,19 @@ BEGIN
   LOOP
     EXECUTE statement;
   END LOOP;
+
+  -- What an upgrade script grants is taken for what a new installation grants, and pg_dump would leave it out.
+  UPDATE pg_init_privs i SET initprivs = ARRAY(
+      SELECT a FROM unnest(i.initprivs) a
+      WHERE NOT EXISTS (SELECT FROM aclexplode(ARRAY[a]) e JOIN pg_roles r ON r.oid = e.grantee
+                          JOIN insforge_integrations.x402_publications p ON p.role = r.rolname))
+    WHERE EXISTS (SELECT FROM aclexplode(i.initprivs) e JOIN pg_roles r ON r.oid = e.grantee
+                    JOIN insforge_integrations.x402_publications p ON p.role = r.rolname)
+      AND (i.classoid, i.objoid) IN (
+        SELECT 'pg_proc'::regclass, '@extschema@.x402_receipt(text, uuid)'::regprocedure::oid
+        UNION ALL
+        SELECT 'pg_class'::regclass, unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.x402_receipts',
+                                                  '@extschema@.x402_revenue']::regclass[]));
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
@@ -5298,7 +5314,8 @@ ALTER TABLE insforge_integrations_0_1_0.x402_reservations
   ADD COLUMN nonce_contract insforge_integrations_0_1_0.evm_address,
   ADD COLUMN request_given_at timestamptz,
   ADD COLUMN settled_amount insforge_integrations_0_1_0.evm_amount;
-UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at;
+UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at,
+  settled_amount = CASE state WHEN 'settled' THEN amount END;
 
 DO $$
 DECLARE
