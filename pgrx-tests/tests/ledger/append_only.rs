@@ -8,12 +8,12 @@ fn logical_decoding_shows_each_row_once() {
     let (database, mut client) = database();
     let mut superuser = database.connect().unwrap();
     // pgoutput is part of every server. test_decoding is a package of its own.
-    superuser
-        .batch_execute(
-            "CREATE PUBLICATION ledger FOR TABLE insforge_integrations.x402_settlements;
-             SELECT pg_create_logical_replication_slot('ledger', 'pgoutput')",
-        )
-        .unwrap();
+    for statement in [
+        "CREATE PUBLICATION ledger FOR TABLE insforge_integrations.x402_settlements",
+        "SELECT pg_create_logical_replication_slot('ledger', 'pgoutput')",
+    ] {
+        superuser.batch_execute(statement).unwrap();
+    }
     record(&mut client, &hash(1)).unwrap();
     let error = record(&mut client, &hash(1)).unwrap_err();
     assert_eq!(refused(&error).code(), &SqlState::UNIQUE_VIOLATION);
