@@ -36,9 +36,11 @@ help:
 setup:
 	@pgrx-tests/setup.sh
 
+# A dump of 0.1.0 needs the tables of 0.1.0 (docs/upgrade.md), whose script cargo-pgrx leaves out.
 package: setup
 	rm -rf $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
+	cp sql/insforge_integrations--0.1.0.sql $(PACKAGE_DIR)$$($(SERVER_CONFIG) --sharedir)/extension/
 
 # The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
 # and the clients need 20, which npm has, too.

@@ -117,7 +117,7 @@ impl Installation {
         Ok(())
     }
 
-    /// The install scripts of older versions, which packages do not have, and the upgrade scripts.
+    /// The install scripts of older versions, which only `make package` adds, and the upgrade scripts.
     fn add_older_versions(&self) -> Result<()> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
         let to = self.inside(&self.sharedir).join("extension");

@@ -100,25 +100,25 @@ fn assert_says_what_to_do(client: &mut Client, statement: &str, sql: &str) {
 
 const VERIFICATION: &str = "SELECT insforge_integrations.verify_provider_jwt('e30.e30.')";
 
-/// Functions whose arguments changed fail, too, before they do anything.
+/// Functions whose arguments or results changed say so, too, before they do anything.
 #[test]
 fn the_new_library_with_the_old_sql_says_what_to_do() {
     let (_database, mut client) = project();
-    let answer =
-        "SELECT * FROM insforge_integrations.read_x402_answer('{}', 'eip155:196', '', '1')";
-    for statement in [answer, VERIFICATION] {
-        assert_says_what_to_do(&mut client, statement, "0.1.0");
-    }
     let before = content(&mut client);
-    let unnamed = [
+    for statement in [
+        VERIFICATION,
+        "SELECT * FROM insforge_integrations.read_x402_answer('{}', 'eip155:196', '', '1')",
         "SELECT * FROM insforge_integrations.verify_x402_payment('{}', '[]')",
         "SELECT * FROM insforge_integrations.read_x402_payment('{}', '[]')",
         "SELECT insforge_integrations.x402_payment_requirements('0x', '1')",
         "SELECT insforge_integrations.x402_payment_response_header('0x', 'eip155:196', '0x')",
+        "SELECT insforge_integrations.x402_facilitator_request('{}', '[]', 'okx')",
+        "SELECT * FROM insforge_integrations.read_x402_settlement('0x', '0x', '1', 'xlayer', 'settled')",
         "SELECT * FROM record_x402_settlement('0x' || repeat('9', 64), '0x' || repeat('1', 40), '/r', '1')",
-    ];
-    for statement in unnamed {
-        client.batch_execute(statement).unwrap_err();
+        "SELECT insforge_integrations.insert_x402_settlement('0x' || repeat('9', 64), '0x' || repeat('1', 40), '/r', '1', 'eip155:196',
+           NULL, gen_random_uuid(), now(), NULL, NULL, NULL, false, false)",
+    ] {
+        assert_says_what_to_do(&mut client, statement, "0.1.0");
     }
     assert_eq!(content(&mut client), before);
     let user = client
