@@ -5,6 +5,7 @@
 //! own Postgres stays unchanged, and nothing is left behind.
 
 mod cluster;
+pub mod example;
 mod installation;
 mod left_out;
 pub mod node;

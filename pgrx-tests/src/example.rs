@@ -1,0 +1,71 @@
+//! The examples in `docs/examples/`, each on a throwaway database.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::Database;
+
+/// Node.js with `docs/examples/<name>/main.mjs`, which finds the database in its environment.
+///
+/// # Errors
+/// When its packages are missing.
+pub fn command(name: &str, database: &Database) -> Result<Command> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples");
+    let packages = examples.join("node_modules");
+    ensure!(
+        packages.is_dir(),
+        "run `npm ci` in docs/examples first, as `make examples` does"
+    );
+    let mut command = crate::node::program(&packages);
+    command
+        .arg(examples.join(name).join("main.mjs"))
+        .env("PGHOST", database.cluster().socket_directory())
+        .env("PGDATABASE", database.name())
+        .env("PGUSER", "postgres")
+        .env_remove("PGPORT");
+    Ok(command)
+}
+
+/// An example that runs until this value is dropped.
+pub struct Example {
+    child: Child,
+    /// The address of its page.
+    pub page: String,
+}
+
+impl Example {
+    /// Starts an example, and waits until it has said where its page is.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub fn start(name: &str, database: &Database) -> Result<Self> {
+        let mut command = command(name, database)?;
+        for port in ["PORT", "PAGE_PORT"] {
+            let free = std::net::TcpListener::bind("127.0.0.1:0")?;
+            command.env(port, free.local_addr()?.port().to_string());
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().context("no standard output")?;
+        let mut example = Self {
+            child,
+            page: String::new(),
+        };
+        for line in BufReader::new(output).lines() {
+            if let Some((_, page)) = line?.split_once(": http://") {
+                example.page = format!("http://{page}");
+                return Ok(example);
+            }
+        }
+        bail!("example {name} has ended")
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
