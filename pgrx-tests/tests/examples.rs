@@ -147,6 +147,13 @@ fn a_user_of_the_notes_page_sees_only_their_own_notes() {
     );
     let mut role = database.connect_as("authenticated").unwrap();
     assert_eq!(role.query("SELECT FROM notes", &[]).unwrap().len(), 0);
+    // Claims that the session made up are no token.
+    let alice =
+        "SELECT set_config('request.jwt.claims', json_build_object('sub', $1::text)::text, false)";
+    let id = "SELECT user_id FROM notes WHERE body = 'milk'";
+    let id: String = superuser.query_one(id, &[]).unwrap().get(0);
+    role.execute(alice, &[&id]).unwrap();
+    assert_eq!(role.query("SELECT FROM notes", &[]).unwrap().len(), 0);
 
     run_statements_of_readme("notes", &mut superuser);
 

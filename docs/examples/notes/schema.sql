@@ -4,6 +4,8 @@ SET LOCAL search_path = public;
 -- The guide docs/better_auth.md explains these statements.
 SELECT insforge_integrations.register_better_auth('http://localhost:3000', schema_name => 'better_auth');
 SELECT insforge_integrations.seal_better_auth('better_auth');
+-- Only a verified token says who is asking, and no setting of the session does.
+SELECT insforge_integrations.configure('identity_source', 'verified');
 
 CREATE TABLE notes (
   id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
