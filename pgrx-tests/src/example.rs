@@ -1,6 +1,7 @@
 //! The examples in `docs/examples/`, each on a throwaway database.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -62,10 +63,14 @@ impl Example {
     /// When it ends before.
     pub fn start(name: &str, database: &Database) -> Result<Self> {
         let mut command = command(name, database)?;
-        for port in ["PORT", "PAGE_PORT"] {
-            let free = std::net::TcpListener::bind("127.0.0.1:0")?;
-            command.env(port, free.local_addr()?.port().to_string());
+        let free = [
+            TcpListener::bind("127.0.0.1:0")?,
+            TcpListener::bind("127.0.0.1:0")?,
+        ];
+        for (name, listener) in ["PORT", "PAGE_PORT"].iter().zip(&free) {
+            command.env(name, listener.local_addr()?.port().to_string());
         }
+        drop(free);
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("no standard output")?;
         let mut example = Self {

@@ -56,4 +56,7 @@ createServer(async (request, response) => {
     default:
       return response.writeHead(404).end();
   }
-}).listen(PAGE_PORT, "localhost", () => console.log(`The shop sells at ${shop}\nThe ledger, live: http://localhost:${PAGE_PORT}`));
+}).listen(PAGE_PORT, "localhost", () => {
+  console.log(`The shop sells at ${shop}`);
+  console.log(`The ledger, live: http://localhost:${PAGE_PORT}`);
+});
