@@ -51,8 +51,13 @@ clients: setup examples
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix guides && $(NODE_20)
 
-examples: setup
+# npm writes this file at the end. A second run installs nothing, unless the list has changed.
+EXAMPLES := docs/examples/node_modules/.package-lock.json
+$(EXAMPLES): docs/examples/package-lock.json | setup
 	cd docs/examples && npm ci --no-fund --no-audit --ignore-scripts && $(NODE_20)
+	touch $@
+
+examples: $(EXAMPLES)
 
 example-shop: package examples
 	cargo run --quiet $(HARNESS) --bin example shop
