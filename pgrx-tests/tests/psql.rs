@@ -45,7 +45,7 @@ fn the_three_statements_of_the_greeting_work_when_they_are_pasted() {
     let results = [
         "| user_2alice",
         "| 10000  | https://www.okx.com/web3/explorer/xlayer/tx/0xabab",
-        "| fsync           | The server can lose data that it has acknowledged",
+        "| The server can lose data that it has acknowledged",
     ];
     assert_eq!(statements.len(), results.len(), "{greeting}");
     for (statement, result) in statements.iter().zip(results) {
