@@ -32,7 +32,9 @@ CREATE TABLE insforge_integrations.auth_providers (
   updated_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and the rules for these tokens. Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+'Issuers whose tokens are trusted, and the rules for these tokens.
+
+Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
@@ -67,7 +69,9 @@ CREATE TABLE insforge_integrations.jwt_secrets (
   valid_until timestamptz
 );
 COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-  'The secret that InsForge signs its tokens with, and for a while the previous one. Write it with set_jwt_secret(). pg_dump leaves it out.';
+'The secret that InsForge signs its tokens with, and for a while the previous one.
+
+Write it with set_jwt_secret(). pg_dump leaves it out.';
 COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
 
 -- Not dumped, because it holds secrets.
@@ -76,7 +80,9 @@ CREATE TABLE insforge_integrations.session_secrets (
   secret   text NOT NULL CHECK (secret <> '')
 );
 COMMENT ON TABLE insforge_integrations.session_secrets IS
-  'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
+'The secrets that Better Auth servers sign their session cookies with.
+
+Write it with register_better_auth(). pg_dump leaves it out.';
 
 COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
 COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
@@ -86,7 +92,9 @@ CREATE TABLE insforge_integrations.stored_secrets (
   name text COLLATE "C" PRIMARY KEY
 );
 COMMENT ON TABLE insforge_integrations.stored_secrets IS
-  'Names of secrets that this database had, without the secrets: jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+'Names of secrets that this database had, without the secrets.
+
+The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
 COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
 
@@ -121,7 +129,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. For the time keep_previous, tokens of the previous secret are accepted too. Superusers only. Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file().';
+'Stores the secret that InsForge signs its tokens with.
+
+- secret: at least 32 bytes
+- keep_previous: for this time, tokens of the previous secret are accepted too
+
+Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
 
 CREATE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -167,4 +180,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-  'Does the same as set_jwt_secret(), with the secret in a file on the server. The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+'Does the same as set_jwt_secret(), with the secret in a file on the server.
+
+The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';

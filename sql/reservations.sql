@@ -50,7 +50,9 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+'Payments that are stored before they settle, each with its authorization and its state.
+
+reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -103,7 +105,14 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
   scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
 COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
+'The rows of the functions on reservations.
+
+- is_new: this call reserved the payment, or marked it as delivered
+- amount: the signed amount
+- settled_amount: the amount that moved
+- facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none
+- deliver: the payment is settled and not marked as delivered
+- response_headers: the headers for the buyer, if the payment is settled or failed';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
@@ -132,7 +141,9 @@ CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamp
   -- Postgres' times end in the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
+'Until when a block may still carry an authorization: 5 minutes after its end.
+
+infinity near the end of Postgres'' times.';
 
 CREATE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -237,7 +248,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+'Stores a valid payment before a facilitator settles it.
+
+- payment: header or JSON
+- requirements: the seller''s offers, short or in full
+- idempotency_key: the buyer''s name for the purchase; NULL: extension payment-identifier of the payment, if it has one
+- facilitator: okx, or x402 for any other
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator
+
+Commit, then send facilitator_request unless it is NULL. For a payment of scheme upto, call x402_settlement_request(). If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -274,7 +293,9 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+'Payments without a row in the ledger that may have moved money, or still may.
+
+check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
