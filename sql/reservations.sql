@@ -1,7 +1,7 @@
 -- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment: reserved, settled, pending, failed or conflict.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
