@@ -34,6 +34,8 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
       WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
 
 -- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
 -- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
@@ -76,6 +78,21 @@ COMMENT ON VIEW @extschema@.x402_payments IS
 'The ledger of x402 payments, with the columns of the guide''s table.
 
 Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
+COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
+COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
+COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
 
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
@@ -228,3 +245,13 @@ COMMENT ON VIEW insforge_integrations.x402_totals IS
 'Sums of payments for each asset, in the token''s smallest unit.
 
 Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';

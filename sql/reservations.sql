@@ -104,15 +104,32 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
   scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
-COMMENT ON TYPE insforge_integrations.x402_reservation IS
-'The rows of the functions on reservations.
-
-- is_new: this call reserved the payment, or marked it as delivered
-- amount: the signed amount
-- settled_amount: the amount that moved
-- facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none
-- deliver: the payment is settled and not marked as delivered
-- response_headers: the headers for the buyer, if the payment is settled or failed';
+COMMENT ON TYPE insforge_integrations.x402_reservation IS 'The rows of the functions on reservations.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_new IS 'This call reserved the payment, or marked it as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.state IS 'reserved, settled, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.amount IS 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.tx_hash IS 'The transaction that settled it, or that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_mock IS 'mock_x402_settlement() settled it without money.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_at IS 'Time of the settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.delivered_at IS 'Time of the delivery to the buyer.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.created_at IS 'When the transaction that reserved it began.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.user_id IS 'requesting_user_id() at the time of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_amount IS 'The amount that moved. With 0 there is no transaction and no row in the ledger.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS '{url, body} of the POST request that this call must send; NULL if it must send none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
@@ -296,6 +313,27 @@ COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
 'Payments without a row in the ledger that may have moved money, or still may.
 
 check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.age IS 'Time since the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.state IS 'reserved, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.pay_to IS 'Address of the recipient.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.amount IS 'The signed amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.tx_hash IS 'The transaction that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.explorer_url IS 'Address of that transaction''s page.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_land_until IS 'Until when a block may still carry the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_still_land IS 'Whether that time is still to come.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.authorization_state_call IS 'A JSON-RPC request to the network''s node: was the authorization used?';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.check_on_chain IS 'What to look up, and what it means.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asked_amount IS 'The amount that the facilitator was asked to settle; NULL: the signed one.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
@@ -304,3 +342,12 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
   'Payments that are settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.age IS 'Time since the settlement.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.amount IS 'The amount that moved, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.tx_hash IS 'The transaction that settled it.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';

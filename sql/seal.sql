@@ -33,6 +33,10 @@ COMMENT ON VIEW insforge_integrations.better_auth_tables IS
 'Better Auth''s tables in any spelling.
 
 They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
@@ -59,6 +63,11 @@ COMMENT ON VIEW insforge_integrations.better_auth_relations IS
 'Tables and views of Better Auth.
 
 In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
 

@@ -23,20 +23,35 @@ export type Database = {
        */
       x402_payments: {
         Row: {
+          /** Id of the payment. */
           id: string;
+          /** Address of the payer, in lower case. */
           payer_address: string;
+          /** The paid endpoint. */
           endpoint: string;
+          /** Amount, in the token's smallest unit. */
           amount: string;
+          /** Hash of the transaction, in lower case. */
           tx_hash: string;
+          /** Name of the chain. */
           chain: string;
+          /** Always settled. */
           status: string;
+          /** The app's note on its answer. */
           response_summary: string | null;
+          /** When the payment was recorded. */
           created_at: string;
+          /** CAIP-2 identifier of the chain. */
           network: string;
+          /** The token's contract; NULL if it was not given. */
           asset: string | null;
+          /** Address of the transaction's page; NULL if the chain has no such page. */
           explorer_url: string | null;
+          /** No money moved: mock_x402_settlement() made it. */
           is_mock: boolean;
+          /** requesting_user_id() at the time of the reservation, or of the record without a reservation. */
           user_id: string | null;
+          /** The payment shares its transaction with another payment, which has the row in the ledger. */
           is_batched: boolean;
         };
         Insert: {
@@ -62,19 +77,33 @@ export type Database = {
        */
       x402_revenue: {
         Row: {
+          /** Day, in UTC. */
           day: string;
+          /** The paid endpoint. */
           endpoint: string;
+          /** CAIP-2 identifier of the chain. */
           network: string;
+          /** Name of the chain. */
           chain: string;
+          /** The token's contract; NULL if it was not given. */
           asset: string | null;
+          /** Symbol of the token; NULL if x402_assets does not have the token. */
           symbol: string | null;
+          /** Digits after the point: an amount of 1 is 10^-decimals. */
           decimals: number | null;
+          /** Number of payments. */
           payments: number;
+          /** Sum of the payments, in the token's smallest unit. */
           amount: number;
+          /** Sum of the refunds, in the token's smallest unit. */
           refunded: number;
+          /** Sum of the payments that the chain dropped. */
           dropped: number;
+          /** amount - refunded - dropped. */
           net: number;
+          /** amount in whole tokens; NULL if decimals is NULL. */
           amount_in_units: number | null;
+          /** net in whole tokens; NULL if decimals is NULL. */
           net_in_units: number | null;
         };
         Relationships: [];
@@ -322,36 +351,55 @@ export type Database = {
        * The rows of the functions on reservations.
        */
       x402_reservation: {
+        /** Id of the reservation. */
         reservation_id: string;
-        /** this call reserved the payment, or marked it as delivered */
+        /** This call reserved the payment, or marked it as delivered. */
         is_new: boolean;
+        /** reserved, settled, pending (money may have moved), failed or conflict (the answer is about another payment). */
         state: Database["public"]["Enums"]["x402_state"];
+        /** Address of the payer, who signed. */
         payer_address: string;
+        /** The paid endpoint. */
         endpoint: string;
-        /** the signed amount */
+        /** The signed amount, in the token's smallest unit. In scheme upto it is a maximum. */
         amount: string;
+        /** CAIP-2 identifier of the chain. */
         network: string;
+        /** Name of the chain. */
         chain: string;
+        /** The token's contract. */
         asset: string;
+        /** Nonce of the authorization. */
         nonce: string;
+        /** When the authorization ends. */
         valid_before: string;
+        /** The buyer's key for the request; NULL if there is none. */
         idempotency_key: string | null;
+        /** The transaction that settled it, or that the facilitator named. */
         tx_hash: string | null;
+        /** Why it is not settled: the facilitator's reason, or this extension's. */
         reason: string | null;
+        /** A sentence about the reason. */
         message: string | null;
+        /** mock_x402_settlement() settled it without money. */
         is_mock: boolean;
+        /** Time of the settlement. */
         settled_at: string | null;
+        /** Time of the delivery to the buyer. */
         delivered_at: string | null;
+        /** When the transaction that reserved it began. */
         created_at: string;
+        /** requesting_user_id() at the time of the reservation. */
         user_id: string | null;
+        /** exact, or upto (the seller charges at most the signed amount). */
         scheme: string;
-        /** the amount that moved */
+        /** The amount that moved. With 0 there is no transaction and no row in the ledger. */
         settled_amount: string | null;
-        /** {url, body} of the POST request that this call must send; NULL if it must send none */
+        /** {url, body} of the POST request that this call must send; NULL if it must send none. */
         facilitator_request: { url: string; body: string } | null;
-        /** the payment is settled and not marked as delivered */
+        /** The payment is settled and not marked as delivered. */
         deliver: boolean;
-        /** the headers for the buyer, if the payment is settled or failed */
+        /** The headers for the buyer, if the payment is settled or failed. */
         response_headers: Record<string, string> | null;
       };
     };

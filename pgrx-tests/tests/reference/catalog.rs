@@ -150,6 +150,22 @@ fn every_comment_begins_with_a_short_line() {
     }
 }
 
+/// PostgREST shows the COMMENTs of columns, too.
+#[test]
+fn every_column_has_a_comment() {
+    for object in objects() {
+        let columns = object.columns.iter().filter(|_| object.kind != "function");
+        for column in columns {
+            let name = format!("{}.{}", object.name, column.name);
+            assert!(
+                column.comment.ends_with('.') || column.comment.ends_with('?'),
+                "{name}: {}",
+                column.comment
+            );
+        }
+    }
+}
+
 /// An item `- name: text` of a COMMENT is about an argument or column.
 #[test]
 fn comments_name_arguments_that_exist() {

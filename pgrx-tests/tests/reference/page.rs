@@ -41,7 +41,7 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Selling",
-        text: "An application's server calls these functions in this order. [payments.md](payments.md) has a whole server.",
+        text: "An application's server calls these functions in this order, `x402_settlement_request()` only for payments of scheme `upto`, and `mock_x402_settlement()` only in development. [payments.md](payments.md) has a whole server.",
         names: &[
             "x402_challenge",
             "reserve_x402_payment",
@@ -99,7 +99,7 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Signatures",
-        text: "They are immutable and need no table. [payments.md](payments.md) has examples.",
+        text: "These functions read only their arguments. [payments.md](payments.md) has examples.",
         names: &[
             "eip712_verify",
             "eip712_recover",
@@ -247,17 +247,10 @@ fn audience(object: &Object) -> String {
 }
 
 fn columns(columns: &[Part]) -> String {
-    let has_comments = columns.iter().any(|column| !column.comment.is_empty());
-    let mut table = match has_comments {
-        true => "| column | type | meaning |\n|---|---|---|\n".to_owned(),
-        false => "| column | type |\n|---|---|\n".to_owned(),
-    };
+    let mut table = "| column | type | meaning |\n|---|---|---|\n".to_owned();
     for column in columns {
         let meaning = column.comment.replace('|', "\\|").replace('<', "&lt;");
-        table += &match has_comments {
-            true => format!("| `{}` | {} | {meaning} |\n", column.name, column.kind),
-            false => format!("| `{}` | {} |\n", column.name, column.kind),
-        };
+        table += &format!("| `{}` | {} | {meaning} |\n", column.name, column.kind);
     }
     table
 }
