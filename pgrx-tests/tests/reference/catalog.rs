@@ -150,7 +150,7 @@ fn every_comment_begins_with_a_short_line() {
     }
 }
 
-/// PostgREST shows the COMMENTs of columns, too.
+/// PostgREST shows the comments of columns, too.
 #[test]
 fn every_column_has_a_comment() {
     for object in objects() {

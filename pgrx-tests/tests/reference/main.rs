@@ -1,5 +1,5 @@
-//! `docs/reference.md` and `docs/clients/insforge_integrations.d.ts` are made from the catalog and
-//! its COMMENTs. `UPDATE_DOCS=1` writes them.
+//! `docs/reference.md` and `docs/clients/insforge_integrations.d.ts` are made from the objects in the catalog and
+//! their comments. `UPDATE_DOCS=1` writes them.
 
 mod catalog;
 mod page;
