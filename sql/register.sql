@@ -120,9 +120,8 @@ COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], tex
 - audience: the identifier of your API in Auth0
 - audiences: those of several APIs, beside audience or instead of it
 - custom_domains: other domains at which users sign in to the same tenant
-- org_id_claim, org_role_claim, permissions_claim: where a token names them
-
-leeway_seconds, passed_claims and the arguments in the last line are columns of auth_providers; NULL leaves them as they are.';
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
@@ -338,7 +337,7 @@ COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, tex
 - token_types: "typ" of the header; default JWT, at+jwt or none
 - subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
 - subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
-- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles
-- leeway_seconds, passed_claims: NULL leaves them and the line before as they are
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
 
-Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required. All arguments but the first are columns of auth_providers.';
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
