@@ -209,3 +209,68 @@ fn no_new_jwt_secret_without_an_encryption_key() {
     }
     assert!(count > 5, "{count}");
 }
+
+/// The anchor of a heading, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    heading
+        .chars()
+        .filter(kept)
+        .collect::<String>()
+        .replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut waiting = vec![repository().to_owned(), repository().join("docs")];
+    let mut count = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let is_read = |path: &std::path::PathBuf| match path.is_dir() {
+                true => {
+                    path.starts_with(repository().join("docs")) && !path.ends_with("node_modules")
+                }
+                false => path.extension().is_some_and(|kind| kind == "md"),
+            };
+            let entries = std::fs::read_dir(&path).unwrap();
+            waiting.extend(entries.map(|entry| entry.unwrap().path()).filter(is_read));
+            continue;
+        }
+        // The links of templates are those of the pages made from them.
+        if path.parent().unwrap().ends_with("docs/templates") {
+            continue;
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        for target in page
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap())
+        {
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() {
+                path.clone()
+            } else {
+                path.parent().unwrap().join(file)
+            };
+            assert!(file.exists(), "{}: {target}", path.display());
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let mut headings = text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(anchor);
+                assert!(
+                    headings.any(|known| known == heading),
+                    "{}: {target}",
+                    path.display()
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
