@@ -293,6 +293,19 @@ BEGIN
   LOOP
     EXECUTE statement;
   END LOOP;
+
+  -- What an upgrade script grants is taken for what a new installation grants, and pg_dump would leave it out.
+  UPDATE pg_init_privs i SET initprivs = ARRAY(
+      SELECT a FROM unnest(i.initprivs) a
+      WHERE NOT EXISTS (SELECT FROM aclexplode(ARRAY[a]) e JOIN pg_roles r ON r.oid = e.grantee
+                          JOIN insforge_integrations.x402_publications p ON p.role = r.rolname))
+    WHERE EXISTS (SELECT FROM aclexplode(i.initprivs) e JOIN pg_roles r ON r.oid = e.grantee
+                    JOIN insforge_integrations.x402_publications p ON p.role = r.rolname)
+      AND (i.classoid, i.objoid) IN (
+        SELECT 'pg_proc'::regclass, '@extschema@.x402_receipt(text, uuid)'::regprocedure::oid
+        UNION ALL
+        SELECT 'pg_class'::regclass, unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.x402_receipts',
+                                                  '@extschema@.x402_revenue']::regclass[]));
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS

@@ -103,7 +103,7 @@ CREATE FUNCTION @extschema@.record_x402_settlement(
   RETURNS SETOF @extschema@.x402_payments
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
+  AS 'MODULE_PATHNAME', 'record_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
 'Records a settled x402 payment and returns its row.
 
