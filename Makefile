@@ -13,6 +13,7 @@
 #   make advisories   known holes in dependencies; asks github.com
 #   make upgrade-script  writes the upgrade script again, after a change of the install script
 #   make psql      psql in a throwaway database with the extension
+#   make example-shop, make example-notes   the examples in docs/examples, each on a throwaway server
 #
 # PG_MAJOR (default 15) is the PostgreSQL to build and test with; PG_CONFIG names another one.
 
@@ -28,7 +29,7 @@ export PACKAGE_DIR := $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJO
 unexport RUST_BACKTRACE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package clients demo test test-pure test-pgrx test-suites install deb try-deb installcheck bench fuzz sanitize lint advisories upgrade-script psql
+.PHONY: help setup package clients examples example-shop example-notes demo test test-pure test-pgrx test-suites install deb try-deb installcheck bench fuzz sanitize lint advisories upgrade-script psql
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,13 +41,29 @@ package: setup
 	rm -rf $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
 
-# The scripts of Better Auth's adapters and of Next.js would fetch what is not needed. Debian 12 and Ubuntu 24.04 have Node.js 18,
-# and the clients need 20, which npm has, too.
-clients: setup
+# Debian 12 and Ubuntu 24.04 have Node.js 18. The clients and examples need 20, which npm has, too.
+NODE_20 := { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
+
+# The scripts of Better Auth's adapters and of Next.js would fetch what is not needed.
+clients: setup examples
+	@pgrx-tests/setup.sh browser
 	cd pgrx-tests/clients && npm ci --no-fund --no-audit && \
 	    npm ci --no-fund --no-audit --ignore-scripts --prefix better_auth_adapters && \
-	    npm ci --no-fund --no-audit --ignore-scripts --prefix guides && \
-	    { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
+	    npm ci --no-fund --no-audit --ignore-scripts --prefix guides && $(NODE_20)
+
+# npm writes this file at the end. A second run installs nothing, unless the list has changed.
+EXAMPLES := docs/examples/node_modules/.package-lock.json
+$(EXAMPLES): docs/examples/package-lock.json | setup
+	cd docs/examples && npm ci --no-fund --no-audit --ignore-scripts && $(NODE_20)
+	touch $@
+
+examples: $(EXAMPLES)
+
+example-shop: package examples
+	cargo run --quiet $(HARNESS) --bin example shop
+
+example-notes: package examples
+	cargo run --quiet $(HARNESS) --bin example notes
 
 upgrade-script: package
 	pgrx-tests/upgrade_script.sh

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the needs of building and testing: PostgreSQL with its server headers, libclang for
 # pgrx's bindings, pgbouncer for its suite, and cargo-pgrx. Every make target runs it. A second run changes nothing.
+# With argument `browser` it also installs Chromium, for suite `examples`.
 #
 #   PG_MAJOR    PostgreSQL major version to build for     (default 15)
 #   PG_CONFIG   another pg_config; then no PostgreSQL package is installed
@@ -99,7 +100,19 @@ init_pgrx() {
     cargo pgrx init --no-run "--pg$PG_MAJOR=$SERVER_CONFIG"
 }
 
+# Without a browser the suite says that it was not run.
+install_browser() {
+    local name
+    for name in "${CHROMIUM:-}" chromium google-chrome google-chrome-stable; do
+        ! command -v "$name" > /dev/null || return 0
+    done
+    is_available chromium || { say "no package chromium: suite examples will not run"; return; }
+    say "installing package chromium, for suite examples"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium
+}
+
 install_packages
 unpack_wheel
 install_cargo_pgrx
 init_pgrx
+[ "${1:-}" != browser ] || install_browser

@@ -18,13 +18,15 @@ pub fn has_extension(name: &str) -> bool {
     has
 }
 
-/// Says that this test, or a part of it, was not run, and why.
+/// Says that this test, or a part of it, was not run, because this Postgres lacks something.
 pub fn left_out(missing: &str) {
+    not_run(&format!("this Postgres has no {missing}"));
+}
+
+/// Says that this test, or a part of it, was not run, and why.
+pub fn not_run(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
     // A test's `eprintln!` would be shown only if it failed.
-    let _ = writeln!(
-        std::io::stderr(),
-        "{test}: not run, because this Postgres has no {missing}"
-    );
+    let _ = writeln!(std::io::stderr(), "{test}: not run, because {reason}");
 }

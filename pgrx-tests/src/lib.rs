@@ -5,6 +5,7 @@
 //! own Postgres stays unchanged, and nothing is left behind.
 
 mod cluster;
+pub mod example;
 mod installation;
 mod left_out;
 pub mod node;
@@ -18,6 +19,6 @@ pub mod two_users;
 
 pub use cluster::{Cluster, Database, Fixture, shared_cluster};
 pub use installation::{Installation, package_dir};
-pub use left_out::{has_extension, left_out};
+pub use left_out::{has_extension, left_out, not_run};
 pub use pooler::Pooler;
 pub use request::request;

@@ -7,19 +7,23 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+/// Node.js. If the machine's is too old, `make clients` has installed one beside the packages.
+pub(crate) fn program(packages: &Path) -> Command {
+    let beside = packages.join(".bin/node");
+    Command::new(if beside.exists() {
+        beside
+    } else {
+        "node".into()
+    })
+}
+
 fn command(script: &str, arguments: &[&str]) -> Result<Command> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
     ensure!(
         clients.join("node_modules").is_dir(),
         "run `npm ci` in pgrx-tests/clients first, as `make test` does"
     );
-    // If the machine's Node.js is too old, `make clients` has installed one beside the packages.
-    let beside = clients.join("node_modules/.bin/node");
-    let mut command = Command::new(if beside.exists() {
-        beside
-    } else {
-        "node".into()
-    });
+    let mut command = program(&clients.join("node_modules"));
     command.arg(script).args(arguments).current_dir(clients);
     Ok(command)
 }
