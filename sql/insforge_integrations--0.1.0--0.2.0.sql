@@ -419,1593 +419,6 @@ COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure)
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   identity
---   settings
-
--- Facts that the advisor's rules read. advise() puts these queries before the rules' queries; each can use the facts before it.
-CREATE TABLE insforge_integrations.advisor_facts (
-  position integer PRIMARY KEY,
-  name     text NOT NULL UNIQUE,
-  meaning  text NOT NULL,
-  query    text NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
-COMMENT ON COLUMN insforge_integrations.advisor_facts.query IS 'The query.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.flat_expression(expression text) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-  -- The parentheses of calls stay.
-  replace(replace(replace(replace(
-    regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
-      '::(text|uuid|character varying|varchar|integer|bigint|smallint)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
-COMMENT ON FUNCTION insforge_integrations_internal.flat_expression(text) IS
-  'Removes parentheses, casts and SELECT around a call from an expression that pg_get_expr() wrote. The advisor then looks for a comparison in it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.steps(VARIADIC lines text[]) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
-  -- A name can contain a line break. The text after it would be SQL.
-  (SELECT pg_catalog.string_agg(pg_catalog.format('-- %s. %s', l.number, pg_catalog.regexp_replace(l.line, '[\n\r]+', ' ', 'g')), E'\n' ORDER BY l.number)
-   FROM pg_catalog.unnest(lines) WITH ORDINALITY AS l(line, number));
-COMMENT ON FUNCTION insforge_integrations_internal.steps(text[]) IS
-  'Steps for a person, as numbered SQL comments. Each step is one line, even if a name in it has line breaks.';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(1, 'clients', 'The roles of requests, without the administrator''s.', $fact$
-  SELECT oid, rolname AS name, rolname = coalesce((SELECT s.value FROM insforge_integrations.settings s WHERE s.name = 'anon_role'), 'anon') AS is_anonymous
-  FROM pg_roles WHERE rolname = ANY (insforge_integrations_internal.client_roles())
-$fact$),
-(2, 'schemas', 'The operator''s schemas, without those of Postgres, InsForge and extensions. is_exposed: requests can reach granted objects in it.', $fact$
-  SELECT n.oid, n.nspname AS name,
-         EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE'))
-           -- InsForge hides these schemas from the data API, too.
-           AND n.nspname <> ALL (regexp_split_to_array(coalesce(current_setting('insforge.internal_schemas', true), ''), '\s*,\s*')) AS is_exposed
-  FROM pg_namespace n
-  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND n.nspname <> ALL ('{ai,auth,compute,deployments,email,functions,memory,payments,realtime,schedules,storage,system}')
-    AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
-$fact$),
-(3, 'relations', 'Tables and views in the operator''s schemas. granted: the commands that requests may send.', $fact$
-  SELECT c.oid, format('%I.%I', s.name, c.relname) AS name, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relpersistence,
-         CASE WHEN s.is_exposed THEN ARRAY(
-           SELECT command FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) command
-           WHERE EXISTS (SELECT FROM clients r
-                         WHERE has_table_privilege(r.oid, c.oid, command)
-                            OR (command <> 'DELETE' AND has_any_column_privilege(r.oid, c.oid, command))))
-         ELSE '{}' END AS granted
-  FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
-    AND NOT EXISTS (SELECT FROM pg_depend d
-                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-$fact$),
-(4, 'identity_functions', 'Functions that answer with the requesting user.', $fact$
-  WITH RECURSIVE candidate AS (
-    SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call, b.body
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-      CROSS JOIN LATERAL (SELECT regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
-                                                '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/|\mdistinct\s+from\M', '', 'gi')) b(body)
-    WHERE p.pronargs = 0 AND p.prokind = 'f' AND NOT p.proretset
-      AND p.prorettype IN ('text'::regtype, 'uuid'::regtype, 'varchar'::regtype)
-      AND n.nspname <> 'pg_catalog'
-      -- A function that reads a table answers with something else, such as the user's team.
-      AND b.body !~* '\mfrom\s'
-  ), ours AS (
-    SELECT '@extschema@.requesting_user_id()'::regprocedure::oid AS oid
-    UNION
-    SELECT d.objid FROM pg_depend d
-    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass
-      AND d.refobjid = '@extschema@.requesting_user_id()'::regprocedure
-  ), asking AS (
-    SELECT c.*, CASE WHEN c.oid IN (SELECT o.oid FROM ours o) THEN 'ours'
-                     WHEN c.prorettype = 'uuid'::regtype OR c.body ~* 'auth\.uid\M|::\s*uuid\M|\mas\s+uuid\M' THEN 'uuid'
-                     ELSE 'text' END AS kind
-    FROM candidate c
-    WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'auth\.uid\M|\mrequesting_user_id\M'
-       -- Another claim is not the user's id. It may be the organization's.
-       OR (c.body ~* 'request\.jwt|auth\.jwt\M' AND c.body ~ '\msub\M')
-    UNION
-    -- A function that calls such a function is one, too.
-    SELECT c.*, CASE WHEN c.prorettype = 'uuid'::regtype OR c.body ~* '::\s*uuid\M' THEN 'uuid' ELSE a.kind END
-    FROM asking a JOIN candidate c ON c.oid <> a.oid AND strpos(c.body, quote_ident(a.proname) || '(') > 0
-    WHERE c.oid NOT IN (SELECT o.oid FROM ours o)
-  )
-  SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
-$fact$),
-(5, 'better_auth', 'Tables and views of Better Auth. Only its server may read them.', $fact$
-  SELECT * FROM insforge_integrations.better_auth_relations
-$fact$),
-(6, 'better_auth_users', 'Tables of Better Auth''s users, with the type of their ids.', $fact$
-  SELECT b.relation, a.attnum, a.atttypid AS type
-  FROM better_auth b JOIN pg_attribute a ON a.attrelid = b.relation AND a.attname = 'id'
-  WHERE b.is_table = 'user'
-$fact$),
-(7, 'better_auth_references', 'Columns that refer to the id of a user of Better Auth and have its type.', $fact$
-  SELECT f.conrelid AS relation, f.conkey[1] AS attnum, u.type
-  FROM pg_constraint f
-    JOIN better_auth_users u ON u.relation = f.confrelid AND f.confkey = ARRAY[u.attnum]
-    JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] AND a.atttypid = u.type
-  WHERE f.contype = 'f'
-$fact$),
-(8, 'policies', 'Row level security policies in the operator''s schemas, on tables that are not Better Auth''s. command: ALL, or one by name.', $fact$
-  SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name,
-         CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
-         p.polpermissive AS is_permissive,
-         p.polroles AS role_ids,
-         (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(p.polroles) role) AS roles,
-         EXISTS (SELECT FROM clients r, unnest(p.polroles) role
-                 WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')) AS is_for_clients,
-         pg_get_expr(p.polqual, p.polrelid) AS using_expression, pg_get_expr(p.polwithcheck, p.polrelid) AS check_expression
-  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-       JOIN schemas s ON s.oid = c.relnamespace
-  WHERE p.polrelid NOT IN (SELECT b.relation FROM better_auth b)
-$fact$),
-(9, 'compared_columns', 'Columns that a policy compares with the requesting user. is_read: in USING, for existing rows.', $fact$
-  WITH expression AS MATERIALIZED (
-    SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations_internal.flat_expression(e.expression), ' ') AS flat
-    FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
-    WHERE e.expression IS NOT NULL
-  ), asking AS MATERIALIZED (
-    SELECT insforge_integrations_internal.flat_expression(i.call) AS call, i.kind FROM identity_functions i
-    UNION ALL
-    SELECT 'auth.jwt() ->> ''sub''', 'text'
-  ), used AS MATERIALIZED (
-    SELECT DISTINCT p.oid, a.attnum, a.attname, a.atttypid, insforge_integrations_internal.flat_expression(quote_ident(a.attname)) AS flat
-    FROM policies p
-      JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
-                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0
-      JOIN pg_attribute a ON a.attrelid = p.relation AND a.attnum = d.refobjsubid
-  )
-  SELECT e.oid AS policy, e.relation, u.attnum, u.attname AS name, u.atttypid AS type, f.kind, bool_or(e.is_using) AS is_read
-  FROM expression e JOIN used u ON u.oid = e.oid CROSS JOIN asking f
-  WHERE strpos(e.flat, format(' %s = %s ', u.flat, f.call)) > 0 OR strpos(e.flat, format(' %s = %s ', f.call, u.flat)) > 0
-  GROUP BY e.oid, e.relation, u.attnum, u.attname, u.atttypid, f.kind
-$fact$),
-(10, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is the requesting user.', $fact$
-  SELECT relation, attnum, name, type FROM compared_columns
-  UNION
-  SELECT a.attrelid, a.attnum, a.attname, a.atttypid
-  FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
-    JOIN schemas s ON s.oid = c.relnamespace
-  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid NOT IN (SELECT b.relation FROM better_auth b)
-    AND (a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
-         -- A number is a user's id if Better Auth numbers its users.
-         OR (a.attrelid, a.attnum) IN (SELECT r.relation, r.attnum FROM better_auth_references r))
-    AND (a.attname IN ('user_id', 'userId', 'owner_id', 'ownerId', 'author_id', 'authorId', 'created_by', 'createdBy')
-         OR EXISTS (SELECT FROM pg_attrdef v
-                    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid
-                    WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
-$fact$),
-(12, 'provider_users', 'Signs that this database has users of a provider whose ids are not uuids: a row for each sign.', $fact$
-  SELECT p.name FROM insforge_integrations.auth_providers p
-  -- register_better_auth() makes this of allow_uuid_subjects.
-  WHERE p.enabled AND NOT (p.allow_uuid_subjects AND p.subject_pattern = '[0-9a-f-]{36}')
-  UNION ALL
-  SELECT b.name FROM better_auth b WHERE b.schema NOT IN (
-    SELECT o.schema FROM better_auth o JOIN better_auth_users u ON u.relation = o.relation AND u.type = 'uuid'::regtype)
-  UNION ALL
-  -- A policy that calls requesting_user_id() expects them. InsForge's own ids are compared as uuids, and so are
-  -- Better Auth's if it makes uuids.
-  SELECT asked.name FROM (
-    SELECT i.call AS name FROM identity_functions i
-      JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
-    WHERE i.kind = 'ours'
-    UNION ALL
-    SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype) asked
-  WHERE NOT EXISTS (SELECT FROM better_auth_users u WHERE u.type = 'uuid'::regtype)
-$fact$),
-(13, 'credentials', 'Tables that hold credentials: the columns, and whether the table has the shape of one of Better Auth''s.', $fact$
-  SELECT t.oid AS relation, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns,
-         bool_or(k.relation IS NOT NULL) AS is_better_auths
-  FROM relations t LEFT JOIN insforge_integrations.better_auth_tables k ON k.relation = t.oid
-    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-    JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory NOT IN ('B', 'D', 'N', 'T')
-  WHERE t.relkind IN ('r', 'p') AND t.oid NOT IN (SELECT b.relation FROM better_auth b)
-    AND ((k.is_table = 'verification' AND a.attname = 'value') OR (k.is_table = 'account' AND a.attname IN ('accountId', 'account_id'))
-         OR lower(replace(a.attname, '_', '')) IN (
-      'token', 'accesstoken', 'refreshtoken', 'idtoken', 'sessiontoken', 'authtoken', 'bearertoken', 'resettoken', 'verificationtoken',
-      'tokenhash', 'hashedtoken', 'password', 'passwordhash', 'hashedpassword', 'encryptedpassword', 'passwd', 'secret', 'clientsecret',
-      'totpsecret', 'otpsecret', 'mfasecret', 'secretkey', 'privatekey', 'signingkey', 'encryptionkey', 'apikey', 'apikeyhash', 'keyhash',
-      'hashedkey', 'otp', 'otpcode', 'otphash', 'onetimecode', 'codehash', 'backupcodes', 'recoverycodes', 'usercode', 'credentialid',
-      'provideraccountid'))
-  GROUP BY t.oid
-$fact$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advisor_facts
-
--- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
-CREATE TABLE insforge_integrations.advisor_rules (
-  rule_id  text COLLATE "C" PRIMARY KEY CHECK (rule_id ~ '^[a-z][a-z0-9_]*$'),
-  severity text NOT NULL CHECK (severity IN ('critical', 'warning', 'info')),
-  category text NOT NULL CHECK (category IN ('security', 'performance', 'health')),
-  title    text NOT NULL CHECK (title <> ''),
-  why      text NOT NULL CHECK (why <> ''),
-  fix      text NOT NULL CHECK (fix <> ''),
-  findings text NOT NULL CHECK (findings <> '')
-);
--- docs/advisor.md is generated from this table.
-COMMENT ON TABLE insforge_integrations.advisor_rules IS
-  'The mistakes that advise() finds.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.rule_id IS 'Name of the rule.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.severity IS 'critical, warning or info.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.category IS 'security, performance or health.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.title IS 'The mistake in a few words.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.why IS 'The consequences, in sentences.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.fix IS 'The effect of the recommendation, in sentences.';
-COMMENT ON COLUMN insforge_integrations.advisor_rules.findings IS
-  'A query: affected_object; detail, a sentence or NULL; recommendation, SQL that can be run, or steps as SQL comments.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.advise()
-  RETURNS TABLE (rule_id text, severity text, category text, title text, description text, affected_object text, recommendation text)
-  LANGUAGE plpgsql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  -- The statement is long and its tables are small: JIT compilation would take longer than execution.
-  SET jit = off
-  -- The planner does not know how many rows a fact has.
-  SET enable_nestloop = off
-AS $$
-BEGIN
-  RETURN QUERY EXECUTE (
-    SELECT format(
-      'WITH %s, found (rule_id, affected_object, detail, recommendation) AS (%s)
-       SELECT r.rule_id::text, r.severity, r.category, r.title, concat_ws('' '', f.detail, r.why), f.affected_object, f.recommendation
-       FROM found f JOIN insforge_integrations.advisor_rules r USING (rule_id)
-       ORDER BY array_position(''{critical,warning,info}''::text[], r.severity), r.rule_id, f.affected_object',
-      (SELECT string_agg(format('%I AS MATERIALIZED (%s)', fact.name, fact.query), ', ' ORDER BY fact.position)
-       FROM insforge_integrations.advisor_facts fact),
-      string_agg(format('SELECT %L, q.affected_object, q.detail, q.recommendation FROM (%s) q', rule.rule_id, rule.findings), ' UNION ALL '))
-    FROM insforge_integrations.advisor_rules rule);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.advise() IS
-  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
-    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
-    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
-  'The steps that give InsForge a new JWT secret, for steps().';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
-  SELECT array_agg(DISTINCT w.text) AS texts
-  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
-        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
-       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
-'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
-$rule$
-  SELECT format('extension %I', e.extname) AS affected_object,
-         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
-         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
-                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
-  FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
-    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
-  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
-  GROUP BY e.extname
-$rule$),
-('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH setting(name, value, place, reset) AS (
-    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
-           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
-                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
-                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
-           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
-                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
-    FROM pg_db_role_setting s
-      LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      LEFT JOIN pg_roles r ON r.oid = s.setrole
-      CROSS JOIN unnest(s.setconfig) AS c(item)
-    UNION ALL
-    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
-           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
-    FROM pg_file_settings f
-    UNION ALL
-    -- The server's command line. No view shows a setting that no library has defined.
-    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
-    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
-                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
-  ), told AS (
-    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
-    FROM setting s
-  )
-  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
-         CASE
-           WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations_internal.steps(VARIADIC ARRAY[
-               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations_internal.rotation_steps())
-           WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations_internal.steps(
-               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
-                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
-               'Run: NOTIFY pgrst, ''reload config'';')
-           WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
-           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations_internal.steps(
-             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
-         END AS recommendation
-  FROM told s
-  WHERE s.is_it
-     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
-     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
-$rule$),
-('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
-'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
-'Stores the secret again.',
-$rule$
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
-         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations_internal.steps(
-           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled
-    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-  HAVING count(*) > 0
-$rule$),
-('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
-      FROM pg_proc p WHERE p.oid >= 16384
-    UNION ALL
-    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
-      FROM pg_rewrite r WHERE r.oid >= 16384
-    UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
-    UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
-    UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
-      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
-    UNION ALL
-    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
-    UNION ALL
-    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
-  ), place AS (
-    SELECT c.classid, c.objid, c.objsubid, c.is_comment
-    FROM code c
-    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
-  ), named AS (
-    SELECT p.is_comment, p.objid, o.type, o.identity
-    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
-  )
-  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
-         NULL AS detail,
-         CASE WHEN n.is_comment THEN
-           format('COMMENT ON %s %s IS NULL;',
-             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
-                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
-                  WHEN n.type = 'composite type' THEN 'TYPE'
-                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
-                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
-                  ELSE upper(n.type) END,
-             CASE WHEN n.type = 'domain constraint'
-                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
-                  ELSE n.identity END)
-         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
-           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations_internal.rotation_steps())
-         END AS recommendation
-  FROM named n
-$rule$),
-('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
-'Gives InsForge a random secret.',
-$rule$
-  WITH held AS (
-    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
-  ), stripped AS (
-    -- A word in front of random digits does not weaken them.
-    SELECT h.text AS text, 32 AS enough FROM held h
-    UNION ALL
-    SELECT regexp_replace(regexp_replace(h.text,
-      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
-      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
-      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
-      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
-      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
-      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
-      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
-    FROM held h
-  ), judged AS (
-    SELECT s.text, s.enough, length(s.text) AS length,
-           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
-           (SELECT count(*) FROM generate_series(2, length(s.text)) i
-            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
-           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
-                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
-    FROM stripped s
-  )
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
-  FROM judged j
-  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
-  HAVING count(*) > 0
-$rule$),
-('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
-'Gives Better Auth its own secret. Its users must sign in again.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
-           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
-             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
-                          'session_secret => ''the new BETTER_AUTH_SECRET''',
-                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
-                          'subject_pattern => ' || quote_literal(p.subject_pattern),
-                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
-                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
-                          'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
-                                            AND (s.valid_until IS NULL OR s.valid_until > now())
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
-$rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
-  )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
-  SELECT DISTINCT ON (t.oid)
-         t.oid, t.name, t.relkind, t.relrowsecurity, t.granted, h.attname AS hash,
-         -- With other types and collations, a hash has only one spelling.
-         y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) AND coalesce(l.collisdeterministic, true) AS has_spellings,
-         EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = t.oid AND f.contype = 'f' AND h.attnum = ANY (f.conkey)) AS is_reference,
-         k.is_unique, k.is_folded, k.folded_key
-  FROM relations t
-    JOIN pg_attribute h ON h.attrelid = t.oid AND NOT h.attisdropped
-                       AND h.attname IN ('tx_hash', 'txHash', 'transaction_hash', 'transactionHash')
-    JOIN LATERAL (SELECT CASE p.typtype WHEN 'd' THEN p.typbasetype ELSE p.oid END AS base, p.typname
-                  FROM pg_type p WHERE p.oid = h.atttypid) y
-      ON y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype) OR y.typname = 'citext'
-    LEFT JOIN pg_collation l ON l.oid = h.attcollation
-    -- Unique indexes on the hash, or on the hash and the name of its chain.
-    CROSS JOIN LATERAL (
-      SELECT count(*) > 0 AS is_unique, coalesce(bool_or(x.is_folded), false) AS is_folded, min(x.folded_key) AS folded_key
-      FROM (
-        SELECT bool_or(part.is_folded) AS is_folded,
-               string_agg(CASE WHEN part.is_hash THEN format('lower(%I)', h.attname) ELSE part.definition END, ', ' ORDER BY part.place) AS folded_key
-        FROM pg_index i,
-             LATERAL (SELECT place, definition, definition = quote_ident(h.attname) AS is_hash,
-                             definition IN (format('lower(%I)', h.attname), format('upper(%I)', h.attname)) AS is_folded
-                      FROM (SELECT place, replace(pg_get_indexdef(i.indexrelid, place, true), '::text', '') AS definition
-                            FROM generate_series(1, i.indnkeyatts) place) d) part
-        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid
-          AND coalesce(pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', h.attname), true)
-        GROUP BY i.indexrelid
-        HAVING bool_or(part.is_hash OR part.is_folded)
-           AND bool_and(part.is_hash OR part.is_folded OR part.definition ~* '^"?(chain|network)')
-      ) x) k
-  WHERE t.relkind IN ('r', 'p')
-    AND EXISTS (SELECT FROM pg_attribute a
-                WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-                  AND a.attname ~* '^(payer|buyer|customer|amount|price)|(amount|price)$')
-    AND NOT EXISTS (SELECT FROM pg_attribute a
-                    WHERE a.attrelid = t.oid AND NOT a.attisdropped AND a.attname ~* '^(log|event|transfer)_?(index|position|no|number)$')
-  ORDER BY t.oid, array_position('{tx_hash,txHash,transaction_hash,transactionHash}'::name[], h.attname)
-$fact$),
-(21, 'money_tables', 'Tables into which payments are written: the payment tables, their partitions, and the extension''s tables.', $fact$
-  SELECT oid, name FROM payment_tables
-  UNION ALL
-  SELECT p.relid, format('%I.%I', n.nspname, c.relname)
-  FROM payment_tables t, pg_partition_tree(t.oid) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE t.relkind = 'p' AND p.level > 0
-  UNION ALL
-  SELECT ours, format('insforge_integrations.%I', c.relname)
-  FROM unnest('{insforge_integrations.x402_settlements,insforge_integrations.x402_reservations,insforge_integrations.x402_corrections}'::regclass[]) ours
-    JOIN pg_class c ON c.oid = ours
-$fact$),
-(22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
-  SELECT s.tx_hash, s.created_at, s.network, s.payer_address, s.endpoint, s.amount, s.reservation_id, s.is_mock
-  FROM insforge_integrations.x402_settlements s
-  WHERE s.created_at > now() - interval '30 days'
-  ORDER BY s.created_at DESC LIMIT 10000
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('payment_hash_not_unique', 'critical', 'health', 'A payment table accepts one transaction twice',
-'A request that is sent again counts the payment twice. A buyer can show one transaction for two requests.',
-'Creates a unique index on the hash in lower case.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('Column %I has no unique index.', t.hash) AS detail,
-         CASE t.relkind
-           WHEN 'p' THEN format(
-             E'-- UNIQUE on a partitioned table must include the partition key, so it does not make the hash unique.\n'
-             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction only once.\n'
-             '-- 2. Copy %1$s into an ordinary table with the columns of the guide''s, and import that: SELECT * FROM insforge_integrations.import_x402_payments(''the_copy'');\n'
-             '-- 3. Rename column %2$s, or drop the table.', regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
-           ELSE format(
-             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
-             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name,
-             CASE WHEN t.has_spellings THEN format('lower(%I)', t.hash) ELSE quote_ident(t.hash) END)
-         END AS recommendation
-  FROM payment_tables t
-  WHERE NOT t.is_unique AND NOT t.is_reference
-$rule$),
-('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash allows other spellings of it',
-'0xAB and 0xab are the same hash and different texts. If a client writes the hash in another case, the transaction gets a second row.',
-'Creates a unique index on the hash in lower case.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('Nothing keeps column %I in one case.', t.hash) AS detail,
-         CASE t.relkind
-           WHEN 'p' THEN format(
-             E'-- A partitioned table cannot have a unique index on lower(%2$s). Make your server store hashes in lower case, then run:\n'
-             '-- UPDATE %1$s SET %2$s = lower(%2$s) WHERE %2$s <> lower(%2$s);\n'
-             '-- ALTER TABLE %1$s ADD CHECK (%2$s = lower(%2$s));',
-             regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
-           ELSE format(
-             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
-             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name, t.folded_key)
-         END AS recommendation
-  FROM payment_tables t
-  WHERE t.is_unique AND NOT t.is_folded AND t.has_spellings AND NOT t.is_reference
-    -- A CHECK constraint of the table, or of the column's domain.
-    AND NOT EXISTS (
-      SELECT FROM (
-        SELECT ' ' || insforge_integrations_internal.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
-               CASE WHEN c.contypid = 0 THEN quote_ident(t.hash) ELSE 'VALUE' END AS subject
-        FROM pg_constraint c
-        WHERE c.contype = 'c' AND c.convalidated
-          AND (c.conrelid = t.oid
-               OR c.contypid = (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = t.hash))) c,
-        LATERAL (SELECT substring(substr(c.expression, nullif(strpos(c.expression, format(' %s ~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS pattern,
-                        substring(substr(c.expression, nullif(strpos(c.expression, format(' %s !~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS refused) p
-      WHERE strpos(c.expression, format(' %s = lower%1$s ', c.subject)) > 0
-         OR strpos(c.expression, format(' lower%s = %1$s ', c.subject)) > 0
-         OR strpos(c.expression, format('is_lower_hex%s, ', c.subject)) > 0
-         OR (p.pattern ~ '^\^.*\$$' AND (p.pattern ~ 'a-[fz]') <> (p.pattern ~ 'A-[FZ]') AND p.pattern !~ '\(\?|\[:|\\w|\.')
-         OR p.refused ~ 'A-[FZ]')
-    -- A generated column or a trigger makes stored hashes lower case.
-    AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-                    WHERE a.attrelid = t.oid AND a.attname = t.hash AND a.attgenerated = 's'
-                      AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(*lower\(')
-    AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
-                    WHERE g.tgrelid = t.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgenabled <> 'D'
-                      AND f.prosrc ~* '\mlower\s*\(\s*new\s*\.')
-$rule$),
-('payment_table_exposed', 'critical', 'security', 'A payment table is open to everybody',
-'Any request can enter a payment that nobody made, or change a payment. Without row level security, any request can also read all payments.',
-'Switches row level security on and takes the privileges to write. Your server writes with an admin key, as project_admin.',
-$rule$
-  SELECT t.name AS affected_object,
-         CASE WHEN t.relrowsecurity THEN format('Policies let anon or authenticated %s.', string_agg(DISTINCT sent.command, ', '))
-              ELSE format('Row level security is off, and %s are granted to anon or authenticated.', array_to_string(t.granted, ', ')) END AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s CASCADE;', t.name, string_agg(DISTINCT g.grantee, ', ' ORDER BY g.grantee))
-            FROM (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
-                  FROM pg_class c,
-                       LATERAL (SELECT c.relacl UNION ALL
-                                SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS privileges (acl),
-                       aclexplode(privileges.acl) x
-                  WHERE c.oid = t.oid AND x.grantee <> c.relowner AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-                    AND (x.grantee = 0 OR EXISTS (SELECT FROM clients r WHERE pg_has_role(r.oid, x.grantee, 'USAGE')))) g
-            HAVING count(*) > 0)) AS recommendation
-  FROM payment_tables t CROSS JOIN LATERAL unnest(t.granted) AS sent (command)
-    LEFT JOIN policies p ON p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-  WHERE NOT t.relrowsecurity
-     OR (sent.command <> 'SELECT'
-         AND p.command IN ('ALL', sent.command)
-         AND CASE sent.command WHEN 'INSERT' THEN coalesce(p.check_expression, p.using_expression) ELSE p.using_expression END
-             IS DISTINCT FROM 'false')
-  GROUP BY t.oid, t.name, t.relrowsecurity, t.granted
-$rule$),
-('payment_table_unlogged', 'critical', 'health', 'A crash empties a table of payments',
-'When Postgres starts again after a crash, it truncates every UNLOGGED table.',
-'Makes it an ordinary table. This writes the whole table once.',
-$rule$
-  SELECT m.name AS affected_object, NULL AS detail, format('ALTER TABLE %s SET LOGGED;', m.name) AS recommendation
-  FROM pg_class c JOIN money_tables m ON m.oid = c.oid
-  WHERE c.relpersistence = 'u' AND c.relkind = 'r'
-$rule$),
-('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can drop the row of a payment',
-'The INSERT succeeds and adds no row. The money has moved, and there is no record.',
-'Drops the trigger or rule. To refuse a row, use RAISE or a CHECK constraint instead: then your server gets an error.',
-$rule$
-  SELECT format('%I on %s', g.tgname, m.name) AS affected_object,
-         format('BEFORE INSERT it calls %s, which contains RETURN NULL.', f.oid::regprocedure) AS detail,
-         format('DROP TRIGGER %I ON %s;', g.tgname, m.name) AS recommendation
-  FROM money_tables m
-    JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
-    JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
-  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mreturn\s+null\M'
-  UNION ALL
-  SELECT format('%I on %s', w.rulename, m.name), 'It is a rule ON INSERT DO INSTEAD.',
-         format('DROP RULE %I ON %s;', w.rulename, m.name)
-  FROM money_tables m JOIN pg_rewrite w ON w.ev_class = m.oid AND w.ev_type = '3' AND w.is_instead AND w.ev_enabled <> 'D'
-$rule$),
-('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not compared with its contract',
-'If buyers sign under another name or version than the contract''s, their payments cannot be settled. The buyers are refused, or served without payment.',
-'Registers the token with the DOMAIN_SEPARATOR() of its contract, or says how to read it.',
-$rule$
-  SELECT format('%s %s', a.network, a.address) AS affected_object,
-         format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
-                CASE WHEN a.domain_separator IS NULL THEN '' ELSE ', which do not hash to the separator that is stored with them' END) AS detail,
-         coalesce(
-           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L, transfer_method => %L);',
-                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator, b.transfer_method)
-            FROM insforge_integrations.x402_asset_entries b
-            WHERE b.network = a.network AND b.address = a.address AND b.is_builtin AND b.domain_separator IS NOT NULL),
-           format(
-             E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
-             '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
-             '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
-             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'', transfer_method => ''%5$s'');\n'
-             '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
-             '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
-             a.network, a.address,
-             '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
-               'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
-             -- On one line: text after a line break would not be a comment.
-             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g'),
-             a.transfer_method))
-         AS recommendation
-  FROM insforge_integrations.x402_assets a
-  WHERE NOT a.is_verified
-$rule$),
-('mock_mode_on', 'warning', 'health', 'Payments can be settled without money',
-'mock_x402_settlement() works. A server that calls it delivers without payment. This is for development only.',
-'Switches allow_mock_settlements off.',
-$rule$
-  SELECT 'allow_mock_settlements' AS affected_object, NULL AS detail,
-         'SELECT insforge_integrations.configure(''allow_mock_settlements'', NULL);' AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'allow_mock_settlements' AND s.value = 'on'
-$rule$),
-('mock_payments', 'info', 'health', 'The ledger has settlements without money',
-'The totals leave these rows out. A count of the rows of x402_payments does not.',
-'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
-$rule$
-  SELECT 'insforge_integrations.x402_settlements' AS affected_object,
-         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
-         E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
-         '-- 2. Where you count rows, count only those with NOT is_mock.\n'
-         '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
-  FROM recent_settlements s
-  WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
-  HAVING count(*) > 0
-$rule$),
-('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
-'A buyer may have paid for something that was not delivered. The totals do not contain the money.',
-'Says what to look up on chain, and how to enter what you found.',
-$rule$
-  SELECT format('%s reservations', r.state) AS affected_object,
-         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
-         format(
-           E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
-           '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
-           '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
-           '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
-           r.state) AS recommendation
-  FROM insforge_integrations.x402_reservations r
-  -- Newer ones are being settled or retried.
-  WHERE r.created_at < now() - interval '10 minutes'
-    AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
-    AND (r.state IN ('pending', 'conflict')
-         OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
-  GROUP BY r.state
-$rule$),
-('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
-'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
-'Says how to find out, and what to enter then. An entry in x402_corrections for either payment ends the finding.',
-$rule$
-  SELECT l.tx_hash AS affected_object,
-         format('%s paid %s for %s at %s, as in transaction %s at %s.', l.payer_address, l.amount, quote_literal(l.endpoint), l.created_at, l.other_hash, l.other_at) AS detail,
-         format(
-           E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
-           '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
-           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
-           '-- 3. If twice: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
-           '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
-           l.tx_hash, l.other_hash, l.amount) AS recommendation
-  FROM (
-    SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
-           lag(s.reservation_id) OVER earlier AS other_reservation,
-           count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
-    FROM recent_settlements s
-    WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
-    WINDOW earlier AS (PARTITION BY s.network, s.payer_address, s.endpoint, s.amount ORDER BY s.created_at, s.tx_hash)) l
-  WHERE l.other_at > l.created_at - interval '10 minutes'
-    -- Buyers with many payments may buy the same thing again.
-    AND l.payments <= 5
-    -- Two reservations are two requests, unless the buyer's key is the same.
-    AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
-         OR (SELECT a.idempotency_key FROM insforge_integrations.x402_reservations a WHERE a.id = l.reservation_id)
-            = (SELECT b.idempotency_key FROM insforge_integrations.x402_reservations b WHERE b.id = l.other_reservation))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash IN (l.tx_hash, l.other_hash))
-  ORDER BY l.created_at DESC LIMIT 20
-$rule$),
-('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
-'The rows that a restore would have lost are in a table beside the ledger. Totals, views and uniqueness do not count them. A transaction that was recorded before can be recorded again.',
-'Puts the rows back into the ledger and removes the table.',
-$rule$
-  SELECT 'insforge_integrations_kept.x402_ledger' AS affected_object, NULL AS detail,
-         'SELECT * FROM insforge_integrations.restore_kept_x402_ledger();' AS recommendation
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
-  WHERE n.nspname = 'insforge_integrations_kept' AND c.relname = 'x402_ledger' AND c.relkind = 'r' AND o.rolsuper
-$rule$),
-('ledger_drop_allowed', 'warning', 'health', 'DROP EXTENSION loses the ledger',
-'A DROP EXTENSION, or a restore with pg_restore --clean, removes all records of payments.',
-'Switches allow_ledger_drop off. For a restore, set it to keep.',
-$rule$
-  SELECT 'allow_ledger_drop' AS affected_object, NULL AS detail,
-         'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Policies: how they identify the user, and which rows they let through.
-
--- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
-    WITH calls AS (
-      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
-      FROM pg_catalog.unnest(uuid_calls) call
-    ), text_id AS (
-      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
-    ), cast_id AS (
-      -- The id itself, NULLIF of the id, and both inside a SELECT.
-      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
-      FROM text_id t
-    )
-    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
-             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
-             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
-    FROM calls, cast_id);
-COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
-  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
-  SELECT p.oid, p.relation, p.name
-  FROM policies p
-  -- Better Auth can be set to make uuids.
-  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
-    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
-             AND concat(p.using_expression, p.check_expression)
-                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
-$fact$),
-(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
-  SELECT u.relation, u.attnum, u.name
-  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
-  -- The parent's column stands for those of partitions.
-  WHERE a.attinhcount = 0
-    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
-    AND (EXISTS (SELECT FROM pg_attrdef v
-                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
-         OR (u.type = 'uuid'::regtype
-             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
-                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
-                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
-                      AND EXISTS (SELECT FROM policies p
-                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
-                                  JOIN identity_functions i ON i.oid = d.refobjid
-                                  WHERE p.relation = u.relation)))))
-$fact$),
-(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
-  WITH uuid_calls AS (
-    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
-  ), affected AS (
-    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
-  ), converted AS (
-    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
-           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
-                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
-                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
-                      E'\n' ORDER BY u.attnum) AS script
-    FROM uuid_user_columns u, LATERAL (
-      SELECT EXISTS (SELECT FROM pg_attrdef v
-                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                     JOIN identity_functions i ON i.oid = d.refobjid
-                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
-    GROUP BY u.relation
-  ), rewritten AS (
-    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
-           -- The advisor cannot tell how a query on another table compares the user.
-           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
-           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
-           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
-                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                             p.command,
-                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
-                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
-    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
-    GROUP BY p.relation
-  ), referenced AS (
-    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
-  )
-  SELECT c.relation, c.name, c.policies, c.columns,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations_internal.steps(
-                c.obstacle || ' Drop these objects, and keep their definitions.',
-                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
-                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
-  FROM (
-    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
-           CASE
-             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
-                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
-             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
-             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
-                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
-                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
-             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
-           END AS obstacle,
-           concat_ws(E'\n', r.drops,
-             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
-              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
-             u.script, r.creates) AS script
-    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
-  ) c
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
-'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
-$rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
-$rule$),
-('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
-'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
-$rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
-$rule$),
-('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
-'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
-'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
-$rule$
-  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
-  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
-$rule$),
-('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
-'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
-'Makes the policy compare the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
-         format('For %s, to %s.', p.command, p.roles) AS detail,
-         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
-                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
-                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
-  FROM policies p
-    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
-                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
-    JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
-    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
-    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
-    AND (p.command <> 'SELECT'
-         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-         OR EXISTS (SELECT FROM policies o
-                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
-$rule$),
-('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
-'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
-'Adds WITH CHECK on the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
-    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
-    AND (p.using_expression IS NULL
-         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
-$rule$),
-('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
-'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
-'Adds the same condition as WITH CHECK.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
-    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
-    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
-$rule$),
-('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
-'Every request reads the whole table to find the few rows of one user.',
-'Creates the index.',
-$rule$
-  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
-         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
-  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
-  WHERE NOT EXISTS (SELECT FROM pg_index i
-                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
-$rule$),
-('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
-'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
-'Says what to write instead of auth.uid().',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
-           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
-  WHERE EXISTS (SELECT FROM provider_users)
-    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
-    -- A function that only passes the id on is reported with the policies and defaults that use it.
-    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$),
-('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
-'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
-'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
-  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
-  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
-    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
-    AND (p.proname ~ 'requesting_user_id'
-         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
-$rule$),
-('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
-'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
-'Creates a function there that calls the extension''s.',
-$rule$
-  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
-         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
-         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
-  FROM (
-    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
-    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
-         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
-         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
-    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
-      -- An unqualified name is looked up in public, or in the function's own search_path.
-      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
-  ) m
-  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
-  GROUP BY m.schema
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Identity: whether the extension's own functions are intact, and what users' tokens can do.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
-'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
-'Restores the installed objects and their privileges. One call restores all objects.',
-$rule$
-  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
-         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
-         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
-  FROM insforge_integrations_internal.compare_installed_objects() o
-  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
-$rule$),
-('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
-'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
-'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
-$rule$
-  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
-         CASE
-           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
-             'SELECT insforge_integrations.configure(''token_role'', NULL);'
-           WHEN r.oid IS NULL THEN
-             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
-           ELSE concat_ws(E'\n',
-             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
-             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
-              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
-         END AS recommendation
-  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
-        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
-              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
-    LEFT JOIN pg_roles r ON r.rolname = t.name
-  WHERE t.problem IS NOT NULL
-    -- A missing default role does no harm if no provider is enabled.
-    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
-$rule$),
-('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
-'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
-'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
-$rule$
-  SELECT 'setting anon_role' AS affected_object,
-         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
-         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
-           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
-           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
-  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
-               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
-        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
-    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
-                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
-                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                -- PostgREST reads only settings of its role, not those of the database.
-                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
-    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
-  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
-    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
-$rule$),
-('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
-'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
-'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
-$rule$
-  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
-           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
-           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'identity_source' AND s.value = 'verified'
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    -- PostgREST reads only settings of its role, not those of the database.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
-$rule$),
-('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
-'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
-'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
-$rule$
-  SELECT i.oid::regprocedure::text AS affected_object,
-         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
-  FROM identity_functions i
-    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
-    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
-    JOIN policies p ON p.oid = d.objid
-  WHERE i.kind = 'text'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
-  GROUP BY i.oid
-  UNION ALL
-  SELECT format('%I on %s', p.name, p.table_name), NULL,
-         insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
-           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
-  FROM policies p
-  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Identity providers: their keys, and which tokens are accepted.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('provider_without_keys', 'warning', 'health', 'A provider has no keys',
-'Every token of this provider is refused.',
-'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
-    -- A failed fetch has another rule.
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
-                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
-  UNION ALL
-  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
-  -- which is right if sessions are exchanged.
-  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations_internal.steps(
-           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
-                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
-           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
-  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
-  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
-    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
-$rule$),
-('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
-'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
-'Fetches the keys now. If pg_cron is installed, also every five minutes.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
-         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
-              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
-         END AS recommendation
-  FROM insforge_integrations.auth_providers p
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
-    -- A failed fetch has another rule. A job that runs once a day is often enough.
-    AND f.error IS NULL
-    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
-$rule$),
-('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
-'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
-'Says what to check, for each kind of error.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-                   -- An address can contain a password, and an error can repeat the address.
-                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations_internal.steps(
-           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
-           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
-           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
-    -- The error is out of date if keys were given or an address was registered since.
-    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
-$rule$),
-('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
-'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
-'Registers the provider again with the values of your application.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations_internal.steps(CASE p.preset
-           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
-                                    p.issuers[1], p.name)
-           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
-                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
-           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
-         END) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
-    -- WorkOS has separate keys for each client.
-    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
-$rule$),
-('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
-'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
-'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
-           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
-$rule$),
-('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
-'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
-'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
-$rule$
-  SELECT format('role %I', c.role) AS affected_object,
-         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
-         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
-                c.role, current_database()) AS recommendation
-  FROM (SELECT role FROM (
-          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
-          UNION ALL
-          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
-          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
-          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
-          UNION ALL
-          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
-          UNION ALL
-          SELECT current_user, 4) AS guess(role, rank)
-        ORDER BY rank, role LIMIT 1) c
-  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Tables, views and functions that requests can reach.
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
-  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
-  FROM user_columns u
-  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
-           array_position('{user_id,userId}'::name[], u.name), u.attnum
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reaches the rows of every user.',
-'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
-                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) sent(command)
-            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('ALL', sent.command)))) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
-    -- A table that names its authors and can only be read is taken to be public.
-    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
-  UNION ALL
-  -- A request that names a partition is not held back by the parent's policies.
-  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
-         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
-    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
-  WHERE t.relkind = 'p'
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-  GROUP BY t.oid, t.name
-$rule$),
-('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
-'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
-'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
-         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
-  FROM relations t JOIN credentials k ON k.relation = t.oid
-  WHERE t.granted <> '{}'
-    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
-    AND (NOT t.relrowsecurity
-         OR EXISTS (SELECT FROM policies p
-                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
-$rule$),
-('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
-'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
-'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
-$rule$
-  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
-                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
-                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
-                           'own_rows_' || lower(missing.command), t.name, missing.command,
-                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
-                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
-  WHERE t.relrowsecurity
-    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('ALL', missing.command))
-  GROUP BY t.oid, t.name
-$rule$),
-('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
-'A view reads with the rights of its owner. Row level security does not hold back this owner.',
-'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
-$rule$
-  WITH RECURSIVE reads(view, relation) AS (
-    SELECT v.oid, d.refobjid
-    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
-    UNION
-    SELECT r.view, d.refobjid
-    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
-  )
-  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN
-                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
-                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
-                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
-              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
-  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
-    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
-    JOIN pg_roles o ON o.oid = v.relowner
-  -- If the option is set, either way, somebody has decided.
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
-    -- Rows that the table itself shows are no leak.
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
-                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
-                       OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
-                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
-    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
-    -- A view that compares the user is meant to show these rows.
-    AND NOT EXISTS (SELECT FROM identity_functions i,
-                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
-                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
-                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
-  GROUP BY v.oid, v.name, v.relkind
-$rule$),
-('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
-'Users of a provider have no row in auth.users, so no row can be written for them.',
-'Drops the constraint.',
-$rule$
-  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
-         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
-  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
-  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
-    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
-    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
-    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
-         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
-                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
-$rule$),
-('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
-'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
-'Makes the column text.',
-$rule$
-  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
-         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
-  FROM pg_attribute a
-  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND EXISTS (SELECT FROM provider_users)
-    -- A message needs a channel. A table without a page has no row.
-    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
-$rule$),
-('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
-'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
-'Sets a search_path for the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
-         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
-                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Better Auth's tables: who can reach them, and who will be able to reach the next one.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
-'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
-'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
-$rule$
-  WITH grantee(name) AS (
-    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
-  ), reached AS (
-    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
-    FROM better_auth t
-      CROSS JOIN grantee g
-    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
-      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
-           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
-                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
-               -- With row level security and no policy for them, they see no row.
-               AND (NOT t.row_security
-                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
-                               WHERE p.polrelid = t.relation AND p.polpermissive
-                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
-  )
-  SELECT format('schema %I', r.schema_name) AS affected_object,
-         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
-                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
-  FROM reached r
-  GROUP BY r.schema, r.schema_name
-$rule$),
-('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
-'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
-'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
--- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
--- privileges, and better_auth_exposed finds a table once it exists.
-$rule$
-  SELECT format('schema %I', n.nspname) AS affected_object,
-         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
-                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
-  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
-    JOIN pg_namespace n ON n.oid = own.schema
-    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
-      -- Default privileges of the roles that create tables there.
-      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
-    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
-    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
-  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
-                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
-    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-  GROUP BY n.oid, n.nspname
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   settings
 
 CREATE TABLE insforge_integrations.auth_providers (
@@ -2299,20 +712,1658 @@ COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+--   settings
+
+-- Facts that the advisor's rules read. advise() puts these queries before the rules' queries; each can use the facts before it.
+CREATE TABLE insforge_integrations.advisor_facts (
+  position integer PRIMARY KEY,
+  name     text NOT NULL UNIQUE,
+  meaning  text NOT NULL,
+  query    text NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
+COMMENT ON COLUMN insforge_integrations.advisor_facts.query IS 'The query.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.flat_expression(expression text) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+  -- The parentheses of calls stay.
+  replace(replace(replace(replace(
+    regexp_replace(regexp_replace(expression, '\( SELECT (.*?) AS (?:\w+|"[^"]*")\)', '\1', 'g'),
+      '::(text|uuid|character varying|varchar|integer|bigint|smallint)', '', 'g'), '()', '[]'), '(', ''), ')', ''), '[]', '()');
+COMMENT ON FUNCTION insforge_integrations_internal.flat_expression(text) IS
+  'Removes parentheses, casts and SELECT around a call from an expression that pg_get_expr() wrote. The advisor then looks for a comparison in it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.steps(VARIADIC lines text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN
+  -- A name can contain a line break. The text after it would be SQL.
+  (SELECT pg_catalog.string_agg(pg_catalog.format('-- %s. %s', l.number, pg_catalog.regexp_replace(l.line, '[\n\r]+', ' ', 'g')), E'\n' ORDER BY l.number)
+   FROM pg_catalog.unnest(lines) WITH ORDINALITY AS l(line, number));
+COMMENT ON FUNCTION insforge_integrations_internal.steps(text[]) IS
+  'Steps for a person, as numbered SQL comments. Each step is one line, even if a name in it has line breaks.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(1, 'clients', 'The roles of requests, without the administrator''s.', $fact$
+  SELECT oid, rolname AS name, rolname = coalesce((SELECT s.value FROM insforge_integrations.settings s WHERE s.name = 'anon_role'), 'anon') AS is_anonymous
+  FROM pg_roles WHERE rolname = ANY (insforge_integrations_internal.client_roles())
+$fact$),
+(2, 'schemas', 'The operator''s schemas, without those of Postgres, InsForge and extensions. is_exposed: requests can reach granted objects in it.', $fact$
+  SELECT n.oid, n.nspname AS name,
+         EXISTS (SELECT FROM clients c WHERE has_schema_privilege(c.oid, n.oid, 'USAGE'))
+           -- InsForge hides these schemas from the data API, too.
+           AND n.nspname <> ALL (regexp_split_to_array(coalesce(current_setting('insforge.internal_schemas', true), ''), '\s*,\s*')) AS is_exposed
+  FROM pg_namespace n
+  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND n.nspname <> ALL ('{ai,auth,compute,deployments,email,functions,memory,payments,realtime,schedules,storage,system}')
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
+$fact$),
+(3, 'relations', 'Tables and views in the operator''s schemas. granted: the commands that requests may send.', $fact$
+  SELECT c.oid, format('%I.%I', s.name, c.relname) AS name, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relpersistence,
+         CASE WHEN s.is_exposed THEN ARRAY(
+           SELECT command FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) command
+           WHERE EXISTS (SELECT FROM clients r
+                         WHERE has_table_privilege(r.oid, c.oid, command)
+                            OR (command <> 'DELETE' AND has_any_column_privilege(r.oid, c.oid, command))))
+         ELSE '{}' END AS granted
+  FROM pg_class c JOIN schemas s ON s.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
+    AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+$fact$),
+(4, 'identity_functions', 'Functions that answer with the requesting user.', $fact$
+  WITH RECURSIVE candidate AS (
+    SELECT p.oid, p.proname, p.prorettype, format('%I.%I()', n.nspname, p.proname) AS call, b.body
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      CROSS JOIN LATERAL (SELECT regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc),
+                                                '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/|\mdistinct\s+from\M', '', 'gi')) b(body)
+    WHERE p.pronargs = 0 AND p.prokind = 'f' AND NOT p.proretset
+      AND p.prorettype IN ('text'::regtype, 'uuid'::regtype, 'varchar'::regtype)
+      AND n.nspname <> 'pg_catalog'
+      -- A function that reads a table answers with something else, such as the user's team.
+      AND b.body !~* '\mfrom\s'
+  ), ours AS (
+    SELECT '@extschema@.requesting_user_id()'::regprocedure::oid AS oid
+    UNION
+    SELECT d.objid FROM pg_depend d
+    WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass
+      AND d.refobjid = '@extschema@.requesting_user_id()'::regprocedure
+  ), asking AS (
+    SELECT c.*, CASE WHEN c.oid IN (SELECT o.oid FROM ours o) THEN 'ours'
+                     WHEN c.prorettype = 'uuid'::regtype OR c.body ~* 'auth\.uid\M|::\s*uuid\M|\mas\s+uuid\M' THEN 'uuid'
+                     ELSE 'text' END AS kind
+    FROM candidate c
+    WHERE c.oid IN (SELECT o.oid FROM ours o) OR c.body ~* 'auth\.uid\M|\mrequesting_user_id\M'
+       -- Another claim is not the user's id. It may be the organization's.
+       OR (c.body ~* 'request\.jwt|auth\.jwt\M' AND c.body ~ '\msub\M')
+    UNION
+    -- A function that calls such a function is one, too.
+    SELECT c.*, CASE WHEN c.prorettype = 'uuid'::regtype OR c.body ~* '::\s*uuid\M' THEN 'uuid' ELSE a.kind END
+    FROM asking a JOIN candidate c ON c.oid <> a.oid AND strpos(c.body, quote_ident(a.proname) || '(') > 0
+    WHERE c.oid NOT IN (SELECT o.oid FROM ours o)
+  )
+  SELECT oid, min(call) AS call, max(kind) AS kind FROM asking GROUP BY oid
+$fact$),
+(5, 'better_auth', 'Tables and views of Better Auth. Only its server may read them.', $fact$
+  SELECT * FROM insforge_integrations.better_auth_relations
+$fact$),
+(6, 'better_auth_users', 'Tables of Better Auth''s users, with the type of their ids.', $fact$
+  SELECT b.relation, a.attnum, a.atttypid AS type
+  FROM better_auth b JOIN pg_attribute a ON a.attrelid = b.relation AND a.attname = 'id'
+  WHERE b.is_table = 'user'
+$fact$),
+(7, 'better_auth_references', 'Columns that refer to the id of a user of Better Auth and have its type.', $fact$
+  SELECT f.conrelid AS relation, f.conkey[1] AS attnum, u.type
+  FROM pg_constraint f
+    JOIN better_auth_users u ON u.relation = f.confrelid AND f.confkey = ARRAY[u.attnum]
+    JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] AND a.atttypid = u.type
+  WHERE f.contype = 'f'
+$fact$),
+(8, 'policies', 'Row level security policies in the operator''s schemas, on tables that are not Better Auth''s. command: ALL, or one by name.', $fact$
+  SELECT p.oid, p.polname AS name, p.polrelid AS relation, c.oid::regclass::text AS table_name,
+         CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
+         p.polpermissive AS is_permissive,
+         p.polroles AS role_ids,
+         (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END, ', ') FROM unnest(p.polroles) role) AS roles,
+         EXISTS (SELECT FROM clients r, unnest(p.polroles) role
+                 WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')) AS is_for_clients,
+         pg_get_expr(p.polqual, p.polrelid) AS using_expression, pg_get_expr(p.polwithcheck, p.polrelid) AS check_expression
+  FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+       JOIN schemas s ON s.oid = c.relnamespace
+  WHERE p.polrelid NOT IN (SELECT b.relation FROM better_auth b)
+$fact$),
+(9, 'compared_columns', 'Columns that a policy compares with the requesting user. is_read: in USING, for existing rows.', $fact$
+  WITH expression AS MATERIALIZED (
+    SELECT p.oid, p.relation, e.is_using, concat(' ', insforge_integrations_internal.flat_expression(e.expression), ' ') AS flat
+    FROM policies p, LATERAL (VALUES (true, p.using_expression), (false, p.check_expression)) e(is_using, expression)
+    WHERE e.expression IS NOT NULL
+  ), asking AS MATERIALIZED (
+    SELECT insforge_integrations_internal.flat_expression(i.call) AS call, i.kind FROM identity_functions i
+    UNION ALL
+    SELECT 'auth.jwt() ->> ''sub''', 'text'
+  ), used AS MATERIALIZED (
+    SELECT DISTINCT p.oid, a.attnum, a.attname, a.atttypid, insforge_integrations_internal.flat_expression(quote_ident(a.attname)) AS flat
+    FROM policies p
+      JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                      AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.relation AND d.refobjsubid > 0
+      JOIN pg_attribute a ON a.attrelid = p.relation AND a.attnum = d.refobjsubid
+  )
+  SELECT e.oid AS policy, e.relation, u.attnum, u.attname AS name, u.atttypid AS type, f.kind, bool_or(e.is_using) AS is_read
+  FROM expression e JOIN used u ON u.oid = e.oid CROSS JOIN asking f
+  WHERE strpos(e.flat, format(' %s = %s ', u.flat, f.call)) > 0 OR strpos(e.flat, format(' %s = %s ', f.call, u.flat)) > 0
+  GROUP BY e.oid, e.relation, u.attnum, u.attname, u.atttypid, f.kind
+$fact$),
+(10, 'user_columns', 'Columns that hold a user''s id: by their name, because a policy compares them, or because their default is the requesting user.', $fact$
+  SELECT relation, attnum, name, type FROM compared_columns
+  UNION
+  SELECT a.attrelid, a.attnum, a.attname, a.atttypid
+  FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p')
+    JOIN schemas s ON s.oid = c.relnamespace
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid NOT IN (SELECT b.relation FROM better_auth b)
+    AND (a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'uuid'::regtype)
+         -- A number is a user's id if Better Auth numbers its users.
+         OR (a.attrelid, a.attnum) IN (SELECT r.relation, r.attnum FROM better_auth_references r))
+    AND (a.attname IN ('user_id', 'userId', 'owner_id', 'ownerId', 'author_id', 'authorId', 'created_by', 'createdBy')
+         OR EXISTS (SELECT FROM pg_attrdef v
+                    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid
+                    WHERE v.adrelid = a.attrelid AND v.adnum = a.attnum))
+$fact$),
+(12, 'provider_users', 'Signs that this database has users of a provider whose ids are not uuids: a row for each sign.', $fact$
+  SELECT p.name FROM insforge_integrations.auth_providers p
+  -- register_better_auth() makes this of allow_uuid_subjects.
+  WHERE p.enabled AND NOT (p.allow_uuid_subjects AND p.subject_pattern = '[0-9a-f-]{36}')
+  UNION ALL
+  SELECT b.name FROM better_auth b WHERE b.schema NOT IN (
+    SELECT o.schema FROM better_auth o JOIN better_auth_users u ON u.relation = o.relation AND u.type = 'uuid'::regtype)
+  UNION ALL
+  -- A policy that calls requesting_user_id() expects them. InsForge's own ids are compared as uuids, and so are
+  -- Better Auth's if it makes uuids.
+  SELECT asked.name FROM (
+    SELECT i.call AS name FROM identity_functions i
+      JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)
+    WHERE i.kind = 'ours'
+    UNION ALL
+    SELECT c.name FROM compared_columns c WHERE c.kind = 'text' AND c.type <> 'uuid'::regtype) asked
+  WHERE NOT EXISTS (SELECT FROM better_auth_users u WHERE u.type = 'uuid'::regtype)
+$fact$),
+(13, 'credentials', 'Tables that hold credentials: the columns, and whether the table has the shape of one of Better Auth''s.', $fact$
+  SELECT t.oid AS relation, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS columns,
+         bool_or(k.relation IS NOT NULL) AS is_better_auths
+  FROM relations t LEFT JOIN insforge_integrations.better_auth_tables k ON k.relation = t.oid
+    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_type y ON y.oid = a.atttypid AND y.typcategory NOT IN ('B', 'D', 'N', 'T')
+  WHERE t.relkind IN ('r', 'p') AND t.oid NOT IN (SELECT b.relation FROM better_auth b)
+    AND ((k.is_table = 'verification' AND a.attname = 'value') OR (k.is_table = 'account' AND a.attname IN ('accountId', 'account_id'))
+         OR lower(replace(a.attname, '_', '')) IN (
+      'token', 'accesstoken', 'refreshtoken', 'idtoken', 'sessiontoken', 'authtoken', 'bearertoken', 'resettoken', 'verificationtoken',
+      'tokenhash', 'hashedtoken', 'password', 'passwordhash', 'hashedpassword', 'encryptedpassword', 'passwd', 'secret', 'clientsecret',
+      'totpsecret', 'otpsecret', 'mfasecret', 'secretkey', 'privatekey', 'signingkey', 'encryptionkey', 'apikey', 'apikeyhash', 'keyhash',
+      'hashedkey', 'otp', 'otpcode', 'otphash', 'onetimecode', 'codehash', 'backupcodes', 'recoverycodes', 'usercode', 'credentialid',
+      'provideraccountid'))
+  GROUP BY t.oid
+$fact$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advisor_facts
+
+-- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
+CREATE TABLE insforge_integrations.advisor_rules (
+  rule_id  text COLLATE "C" PRIMARY KEY CHECK (rule_id ~ '^[a-z][a-z0-9_]*$'),
+  severity text NOT NULL CHECK (severity IN ('critical', 'warning', 'info')),
+  category text NOT NULL CHECK (category IN ('security', 'performance', 'health')),
+  title    text NOT NULL CHECK (title <> ''),
+  why      text NOT NULL CHECK (why <> ''),
+  fix      text NOT NULL CHECK (fix <> ''),
+  findings text NOT NULL CHECK (findings <> '')
+);
+-- docs/advisor.md is generated from this table.
+COMMENT ON TABLE insforge_integrations.advisor_rules IS
+  'The mistakes that advise() finds.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.rule_id IS 'Name of the rule.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.severity IS 'critical, warning or info.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.category IS 'security, performance or health.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.title IS 'The mistake in a few words.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.why IS 'The consequences, in sentences.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.fix IS 'The effect of the recommendation, in sentences.';
+COMMENT ON COLUMN insforge_integrations.advisor_rules.findings IS
+  'A query: affected_object; detail, a sentence or NULL; recommendation, SQL that can be run, or steps as SQL comments.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.advise()
+  RETURNS TABLE (rule_id text, severity text, category text, title text, description text, affected_object text, recommendation text)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  -- The statement is long and its tables are small: JIT compilation would take longer than execution.
+  SET jit = off
+  -- The planner does not know how many rows a fact has.
+  SET enable_nestloop = off
+AS $$
+BEGIN
+  RETURN QUERY EXECUTE (
+    SELECT format(
+      'WITH %s, found (rule_id, affected_object, detail, recommendation) AS (%s)
+       SELECT r.rule_id::text, r.severity, r.category, r.title, concat_ws('' '', f.detail, r.why), f.affected_object, f.recommendation
+       FROM found f JOIN insforge_integrations.advisor_rules r USING (rule_id)
+       ORDER BY array_position(''{critical,warning,info}''::text[], r.severity), r.rule_id, f.affected_object',
+      (SELECT string_agg(format('%I AS MATERIALIZED (%s)', fact.name, fact.query), ', ' ORDER BY fact.position)
+       FROM insforge_integrations.advisor_facts fact),
+      string_agg(format('SELECT %L, q.affected_object, q.detail, q.recommendation FROM (%s) q', rule.rule_id, rule.findings), ' UNION ALL '))
+    FROM insforge_integrations.advisor_rules rule);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.advise() IS
+  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Tables, views and functions that requests can reach.
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
+  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
+  FROM user_columns u
+  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
+           array_position('{user_id,userId}'::name[], u.name), u.attnum
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
+'Every request reaches the rows of every user.',
+'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
+            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- A table that names its authors and can only be read is taken to be public.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
+  UNION ALL
+  -- A request that names a partition is not held back by the parent's policies.
+  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
+$rule$),
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
+'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
+$rule$),
+('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
+'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
+'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
+$rule$
+  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+                           'own_rows_' || lower(missing.command), t.name, missing.command,
+                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
+                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
+  WHERE t.relrowsecurity
+    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND p.command IN ('ALL', missing.command))
+  GROUP BY t.oid, t.name
+$rule$),
+('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
+'A view reads with the rights of its owner. Row level security does not hold back this owner.',
+'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
+$rule$
+  WITH RECURSIVE reads(view, relation) AS (
+    SELECT v.oid, d.refobjid
+    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
+    UNION
+    SELECT r.view, d.refobjid
+    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
+  )
+  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
+              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
+  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
+    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+    JOIN pg_roles o ON o.oid = v.relowner
+  -- If the option is set, either way, somebody has decided.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- Rows that the table itself shows are no leak.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
+    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
+    -- A view that compares the user is meant to show these rows.
+    AND NOT EXISTS (SELECT FROM identity_functions i,
+                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
+                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
+                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
+  GROUP BY v.oid, v.name, v.relkind
+$rule$),
+('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
+'Users of a provider have no row in auth.users, so no row can be written for them.',
+'Drops the constraint.',
+$rule$
+  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
+         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
+  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
+    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
+    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
+         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
+                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
+$rule$),
+('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
+'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
+'Makes the column text.',
+$rule$
+  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
+         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
+  FROM pg_attribute a
+  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message needs a channel. A table without a page has no row.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
+$rule$),
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
+'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
+'Sets a search_path for the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
+         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
+                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
+  'The steps that give InsForge a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
+  SELECT array_agg(DISTINCT w.text) AS texts
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- The server's command line. No view shows a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
+               || insforge_integrations_internal.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations_internal.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations_internal.steps(
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations_internal.steps(
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
+  ), place AS (
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
+           || insforge_integrations_internal.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits does not weaken them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Better Auth's tables: who can reach them, and who will be able to reach the next one.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
+'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
+'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
+$rule$
+  WITH grantee(name) AS (
+    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
+  ), reached AS (
+    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
+    FROM better_auth t
+      CROSS JOIN grantee g
+    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
+      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
+           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
+                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
+               -- With row level security and no policy for them, they see no row.
+               AND (NOT t.row_security
+                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
+                               WHERE p.polrelid = t.relation AND p.polpermissive
+                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
+  )
+  SELECT format('schema %I', r.schema_name) AS affected_object,
+         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
+                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
+  FROM reached r
+  GROUP BY r.schema, r.schema_name
+$rule$),
+('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
+'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
+'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
+-- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
+-- privileges, and better_auth_exposed finds a table once it exists.
+$rule$
+  SELECT format('schema %I', n.nspname) AS affected_object,
+         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
+                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
+  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
+    JOIN pg_namespace n ON n.oid = own.schema
+    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
+      -- Default privileges of the roles that create tables there.
+      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
+    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
+  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
+                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
+    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  GROUP BY n.oid, n.nspname
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Citus cannot plan the advisor's statement if a distributed table is in it. Therefore these tables are read in functions.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.recent_x402_settlements()
+  RETURNS TABLE (tx_hash text, created_at timestamptz, network text, payer_address text, endpoint text, amount numeric,
+                 reservation_id uuid, is_mock boolean, is_corrected boolean, idempotency_key text)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT s.tx_hash, s.created_at, s.network, s.payer_address::text, s.endpoint, s.amount::numeric, s.reservation_id, s.is_mock,
+           c.tx_hash IS NOT NULL, r.idempotency_key
+    FROM (SELECT l.* FROM insforge_integrations.x402_settlements l
+          WHERE l.created_at > now() - interval '30 days' ORDER BY l.created_at DESC LIMIT 10000) s
+      LEFT JOIN (SELECT DISTINCT o.tx_hash::text AS tx_hash FROM insforge_integrations.x402_corrections o) c ON c.tx_hash = s.tx_hash
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.recent_x402_settlements() IS
+  'The latest rows of the ledger for the advisor: at most 30 days and 10,000 rows.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.unsettled_x402_reservations()
+  RETURNS TABLE (state text, payments bigint, oldest timestamptz)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.state::text, count(*), min(r.created_at)
+    FROM insforge_integrations.x402_reservations r
+    -- Newer ones are being settled or retried.
+    WHERE r.created_at < now() - interval '10 minutes'
+      AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
+      AND (r.state IN ('pending', 'conflict')
+           OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
+    GROUP BY r.state;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.unsettled_x402_reservations() IS
+  'The number of reservations in each state that the advisor reports.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
+  SELECT DISTINCT ON (t.oid)
+         t.oid, t.name, t.relkind, t.relrowsecurity, t.granted, h.attname AS hash,
+         -- With other types and collations, a hash has only one spelling.
+         y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) AND coalesce(l.collisdeterministic, true) AS has_spellings,
+         EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = t.oid AND f.contype = 'f' AND h.attnum = ANY (f.conkey)) AS is_reference,
+         k.is_unique, k.is_folded, k.folded_key
+  FROM relations t
+    JOIN pg_attribute h ON h.attrelid = t.oid AND NOT h.attisdropped
+                       AND h.attname IN ('tx_hash', 'txHash', 'transaction_hash', 'transactionHash')
+    JOIN LATERAL (SELECT CASE p.typtype WHEN 'd' THEN p.typbasetype ELSE p.oid END AS base, p.typname
+                  FROM pg_type p WHERE p.oid = h.atttypid) y
+      ON y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype) OR y.typname = 'citext'
+    LEFT JOIN pg_collation l ON l.oid = h.attcollation
+    -- Unique indexes on the hash, or on the hash and the name of its chain.
+    CROSS JOIN LATERAL (
+      SELECT count(*) > 0 AS is_unique, coalesce(bool_or(x.is_folded), false) AS is_folded, min(x.folded_key) AS folded_key
+      FROM (
+        SELECT bool_or(part.is_folded) AS is_folded,
+               string_agg(CASE WHEN part.is_hash THEN format('lower(%I)', h.attname) ELSE part.definition END, ', ' ORDER BY part.place) AS folded_key
+        FROM pg_index i,
+             LATERAL (SELECT place, definition, definition = quote_ident(h.attname) AS is_hash,
+                             definition IN (format('lower(%I)', h.attname), format('upper(%I)', h.attname)) AS is_folded
+                      FROM (SELECT place, replace(pg_get_indexdef(i.indexrelid, place, true), '::text', '') AS definition
+                            FROM generate_series(1, i.indnkeyatts) place) d) part
+        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid
+          AND coalesce(pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', h.attname), true)
+        GROUP BY i.indexrelid
+        HAVING bool_or(part.is_hash OR part.is_folded)
+           AND bool_and(part.is_hash OR part.is_folded OR part.definition ~* '^"?(chain|network)')
+      ) x) k
+  WHERE t.relkind IN ('r', 'p')
+    AND EXISTS (SELECT FROM pg_attribute a
+                WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+                  AND a.attname ~* '^(payer|buyer|customer|amount|price)|(amount|price)$')
+    AND NOT EXISTS (SELECT FROM pg_attribute a
+                    WHERE a.attrelid = t.oid AND NOT a.attisdropped AND a.attname ~* '^(log|event|transfer)_?(index|position|no|number)$')
+  ORDER BY t.oid, array_position('{tx_hash,txHash,transaction_hash,transactionHash}'::name[], h.attname)
+$fact$),
+(21, 'money_tables', 'Tables into which payments are written: the payment tables, their partitions, and the extension''s tables.', $fact$
+  SELECT oid, name FROM payment_tables
+  UNION ALL
+  SELECT p.relid, format('%I.%I', n.nspname, c.relname)
+  FROM payment_tables t, pg_partition_tree(t.oid) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE t.relkind = 'p' AND p.level > 0
+  UNION ALL
+  SELECT ours, format('insforge_integrations.%I', c.relname)
+  FROM unnest('{insforge_integrations.x402_settlements,insforge_integrations.x402_reservations,insforge_integrations.x402_corrections}'::regclass[]) ours
+    JOIN pg_class c ON c.oid = ours
+$fact$),
+(22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
+  SELECT * FROM insforge_integrations_internal.recent_x402_settlements()
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('payment_hash_not_unique', 'critical', 'health', 'A payment table accepts one transaction twice',
+'A request that is sent again counts the payment twice. A buyer can show one transaction for two requests.',
+'Creates a unique index on the hash in lower case.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('Column %I has no unique index.', t.hash) AS detail,
+         CASE t.relkind
+           WHEN 'p' THEN format(
+             E'-- UNIQUE on a partitioned table must include the partition key, so it does not make the hash unique.\n'
+             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction only once.\n'
+             '-- 2. Copy %1$s into an ordinary table with the columns of the guide''s, and import that: SELECT * FROM insforge_integrations.import_x402_payments(''the_copy'');\n'
+             '-- 3. Rename column %2$s, or drop the table.', regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
+           ELSE format(
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name,
+             CASE WHEN t.has_spellings THEN format('lower(%I)', t.hash) ELSE quote_ident(t.hash) END)
+         END AS recommendation
+  FROM payment_tables t
+  WHERE NOT t.is_unique AND NOT t.is_reference
+$rule$),
+('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash allows other spellings of it',
+'0xAB and 0xab are the same hash and different texts. If a client writes the hash in another case, the transaction gets a second row.',
+'Creates a unique index on the hash in lower case.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('Nothing keeps column %I in one case.', t.hash) AS detail,
+         CASE t.relkind
+           WHEN 'p' THEN format(
+             E'-- A partitioned table cannot have a unique index on lower(%2$s). Make your server store hashes in lower case, then run:\n'
+             '-- UPDATE %1$s SET %2$s = lower(%2$s) WHERE %2$s <> lower(%2$s);\n'
+             '-- ALTER TABLE %1$s ADD CHECK (%2$s = lower(%2$s));',
+             regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
+           ELSE format(
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name, t.folded_key)
+         END AS recommendation
+  FROM payment_tables t
+  WHERE t.is_unique AND NOT t.is_folded AND t.has_spellings AND NOT t.is_reference
+    -- A CHECK constraint of the table, or of the column's domain.
+    AND NOT EXISTS (
+      SELECT FROM (
+        SELECT ' ' || insforge_integrations_internal.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
+               CASE WHEN c.contypid = 0 THEN quote_ident(t.hash) ELSE 'VALUE' END AS subject
+        FROM pg_constraint c
+        WHERE c.contype = 'c' AND c.convalidated
+          AND (c.conrelid = t.oid
+               OR c.contypid = (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = t.hash))) c,
+        LATERAL (SELECT substring(substr(c.expression, nullif(strpos(c.expression, format(' %s ~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS pattern,
+                        substring(substr(c.expression, nullif(strpos(c.expression, format(' %s !~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS refused) p
+      WHERE strpos(c.expression, format(' %s = lower%1$s ', c.subject)) > 0
+         OR strpos(c.expression, format(' lower%s = %1$s ', c.subject)) > 0
+         OR strpos(c.expression, format('is_lower_hex%s, ', c.subject)) > 0
+         OR (p.pattern ~ '^\^.*\$$' AND (p.pattern ~ 'a-[fz]') <> (p.pattern ~ 'A-[FZ]') AND p.pattern !~ '\(\?|\[:|\\w|\.')
+         OR p.refused ~ 'A-[FZ]')
+    -- A generated column or a trigger makes stored hashes lower case.
+    AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                    WHERE a.attrelid = t.oid AND a.attname = t.hash AND a.attgenerated = 's'
+                      AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(*lower\(')
+    AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                    WHERE g.tgrelid = t.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+                      AND f.prosrc ~* '\mlower\s*\(\s*new\s*\.')
+$rule$),
+('payment_table_exposed', 'critical', 'security', 'A payment table is open to everybody',
+'Any request can enter a payment that nobody made, or change a payment. Without row level security, any request can also read all payments.',
+'Switches row level security on and takes the privileges to write. Your server writes with an admin key, as project_admin.',
+$rule$
+  SELECT t.name AS affected_object,
+         CASE WHEN t.relrowsecurity THEN format('Policies let anon or authenticated %s.', string_agg(DISTINCT sent.command, ', '))
+              ELSE format('Row level security is off, and %s are granted to anon or authenticated.', array_to_string(t.granted, ', ')) END AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s CASCADE;', t.name, string_agg(DISTINCT g.grantee, ', ' ORDER BY g.grantee))
+            FROM (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
+                  FROM pg_class c,
+                       LATERAL (SELECT c.relacl UNION ALL
+                                SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS privileges (acl),
+                       aclexplode(privileges.acl) x
+                  WHERE c.oid = t.oid AND x.grantee <> c.relowner AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+                    AND (x.grantee = 0 OR EXISTS (SELECT FROM clients r WHERE pg_has_role(r.oid, x.grantee, 'USAGE')))) g
+            HAVING count(*) > 0)) AS recommendation
+  FROM payment_tables t CROSS JOIN LATERAL unnest(t.granted) AS sent (command)
+    LEFT JOIN policies p ON p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+  WHERE NOT t.relrowsecurity
+     OR (sent.command <> 'SELECT'
+         AND p.command IN ('ALL', sent.command)
+         AND CASE sent.command WHEN 'INSERT' THEN coalesce(p.check_expression, p.using_expression) ELSE p.using_expression END
+             IS DISTINCT FROM 'false')
+  GROUP BY t.oid, t.name, t.relrowsecurity, t.granted
+$rule$),
+('payment_table_unlogged', 'critical', 'health', 'A crash empties a table of payments',
+'When Postgres starts again after a crash, it truncates every UNLOGGED table.',
+'Makes it an ordinary table. This writes the whole table once.',
+$rule$
+  SELECT m.name AS affected_object, NULL AS detail, format('ALTER TABLE %s SET LOGGED;', m.name) AS recommendation
+  FROM pg_class c JOIN money_tables m ON m.oid = c.oid
+  WHERE c.relpersistence = 'u' AND c.relkind = 'r'
+$rule$),
+('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can drop the row of a payment',
+'The INSERT succeeds and adds no row. The money has moved, and there is no record.',
+'Drops the trigger or rule. To refuse a row, use RAISE or a CHECK constraint instead: then your server gets an error.',
+$rule$
+  SELECT format('%I on %s', g.tgname, m.name) AS affected_object,
+         format('BEFORE INSERT it calls %s, which contains RETURN NULL.', f.oid::regprocedure) AS detail,
+         format('DROP TRIGGER %I ON %s;', g.tgname, m.name) AS recommendation
+  FROM money_tables m
+    JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
+    JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
+  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mreturn\s+null\M'
+  UNION ALL
+  SELECT format('%I on %s', w.rulename, m.name), 'It is a rule ON INSERT DO INSTEAD.',
+         format('DROP RULE %I ON %s;', w.rulename, m.name)
+  FROM money_tables m JOIN pg_rewrite w ON w.ev_class = m.oid AND w.ev_type = '3' AND w.is_instead AND w.ev_enabled <> 'D'
+$rule$),
+('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not compared with its contract',
+'If buyers sign under another name or version than the contract''s, their payments cannot be settled. The buyers are refused, or served without payment.',
+'Registers the token with the DOMAIN_SEPARATOR() of its contract, or says how to read it.',
+$rule$
+  SELECT format('%s %s', a.network, a.address) AS affected_object,
+         format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
+                CASE WHEN a.domain_separator IS NULL THEN '' ELSE ', which do not hash to the separator that is stored with them' END) AS detail,
+         coalesce(
+           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L, transfer_method => %L);',
+                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator, b.transfer_method)
+            FROM insforge_integrations.x402_asset_entries b
+            WHERE b.network = a.network AND b.address = a.address AND b.is_builtin AND b.domain_separator IS NOT NULL),
+           format(
+             E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
+             '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
+             '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
+             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'', transfer_method => ''%5$s'');\n'
+             '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
+             '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
+             a.network, a.address,
+             '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
+               'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
+             -- On one line: text after a line break would not be a comment.
+             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g'),
+             a.transfer_method))
+         AS recommendation
+  FROM insforge_integrations.x402_assets a
+  WHERE NOT a.is_verified
+$rule$),
+('mock_mode_on', 'warning', 'health', 'Payments can be settled without money',
+'mock_x402_settlement() works. A server that calls it delivers without payment. This is for development only.',
+'Switches allow_mock_settlements off.',
+$rule$
+  SELECT 'allow_mock_settlements' AS affected_object, NULL AS detail,
+         'SELECT insforge_integrations.configure(''allow_mock_settlements'', NULL);' AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'allow_mock_settlements' AND s.value = 'on'
+$rule$),
+('mock_payments', 'info', 'health', 'The ledger has settlements without money',
+'The totals leave these rows out. A count of the rows of x402_payments does not.',
+'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
+$rule$
+  SELECT 'insforge_integrations.x402_settlements' AS affected_object,
+         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
+         E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
+         '-- 2. Where you count rows, count only those with NOT is_mock.\n'
+         '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
+  FROM recent_settlements s
+  WHERE s.is_mock AND NOT s.is_corrected
+  HAVING count(*) > 0
+$rule$),
+('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
+'A buyer may have paid for something that was not delivered. The totals do not contain the money.',
+'Says what to look up on chain, and how to enter what you found.',
+$rule$
+  SELECT format('%s reservations', r.state) AS affected_object,
+         format('Reservations: %s, the oldest from %s.', r.payments, r.oldest) AS detail,
+         format(
+           E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
+           '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
+           '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
+           '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
+           r.state) AS recommendation
+  FROM insforge_integrations_internal.unsettled_x402_reservations() r
+$rule$),
+('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
+'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
+'Says how to find out, and what to enter then. An entry in x402_corrections for either payment ends the finding.',
+$rule$
+  SELECT l.tx_hash AS affected_object,
+         format('%s paid %s for %s at %s, as in transaction %s at %s.', l.payer_address, l.amount, quote_literal(l.endpoint), l.created_at, l.other_hash, l.other_at) AS detail,
+         format(
+           E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
+           '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
+           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
+           '-- 3. If twice: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
+           '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
+           l.tx_hash, l.other_hash, l.amount) AS recommendation
+  FROM (
+    SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
+           lag(s.reservation_id) OVER earlier AS other_reservation, lag(s.idempotency_key) OVER earlier AS other_key,
+           lag(s.is_corrected) OVER earlier AS other_is_corrected,
+           count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
+    FROM recent_settlements s
+    WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
+    WINDOW earlier AS (PARTITION BY s.network, s.payer_address, s.endpoint, s.amount ORDER BY s.created_at, s.tx_hash)) l
+  WHERE l.other_at > l.created_at - interval '10 minutes'
+    -- Buyers with many payments may buy the same thing again.
+    AND l.payments <= 5
+    -- Two reservations are two requests, unless the buyer's key is the same.
+    AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
+         OR l.idempotency_key = l.other_key)
+    AND NOT (l.is_corrected OR l.other_is_corrected)
+  ORDER BY l.created_at DESC LIMIT 20
+$rule$),
+('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
+'The rows that a restore would have lost are in a table beside the ledger. Totals, views and uniqueness do not count them. A transaction that was recorded before can be recorded again.',
+'Puts the rows back into the ledger and removes the table.',
+$rule$
+  SELECT 'insforge_integrations_kept.x402_ledger' AS affected_object, NULL AS detail,
+         'SELECT * FROM insforge_integrations.restore_kept_x402_ledger();' AS recommendation
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+  WHERE n.nspname = 'insforge_integrations_kept' AND c.relname = 'x402_ledger' AND c.relkind = 'r' AND o.rolsuper
+$rule$),
+('ledger_drop_allowed', 'warning', 'health', 'DROP EXTENSION loses the ledger',
+'A DROP EXTENSION, or a restore with pg_restore --clean, removes all records of payments.',
+'Switches allow_ledger_drop off. For a restore, set it to keep.',
+$rule$
+  SELECT 'allow_ledger_drop' AS affected_object, NULL AS detail,
+         'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity providers: their keys, and which tokens are accepted.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('provider_without_keys', 'warning', 'health', 'A provider has no keys',
+'Every token of this provider is refused.',
+'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
+    -- A failed fetch has another rule.
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
+                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  UNION ALL
+  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
+  -- which is right if sessions are exchanged.
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
+         insforge_integrations_internal.steps(
+           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
+           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
+  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
+  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
+    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+$rule$),
+('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
+'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
+'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
+              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
+         END AS recommendation
+  FROM insforge_integrations.auth_providers p
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
+    -- A failed fetch has another rule. A job that runs once a day is often enough.
+    AND f.error IS NULL
+    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+$rule$),
+('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
+'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
+'Says what to check, for each kind of error.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+                   -- An address can contain a password, and an error can repeat the address.
+                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
+         insforge_integrations_internal.steps(
+           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
+           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
+           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
+           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
+    -- The error is out of date if keys were given or an address was registered since.
+    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+$rule$),
+('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
+'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
+'Registers the provider again with the values of your application.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
+         insforge_integrations_internal.steps(CASE p.preset
+           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
+                                    p.issuers[1], p.name)
+           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
+                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
+           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
+         END) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
+    -- WorkOS has separate keys for each client.
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+$rule$),
+('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
+'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
+'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
+           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity: whether the extension's own functions are intact, and what users' tokens can do.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
+'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
+'Restores the installed objects and their privileges. One call restores all objects.',
+$rule$
+  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
+         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
+  FROM insforge_integrations_internal.compare_installed_objects() o
+  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
+$rule$),
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
+'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
+$rule$
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
+         CASE
+           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
+             'SELECT insforge_integrations.configure(''token_role'', NULL);'
+           WHEN r.oid IS NULL THEN
+             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
+           ELSE concat_ws(E'\n',
+             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
+             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
+              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
+         END AS recommendation
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
+        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
+              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
+    LEFT JOIN pg_roles r ON r.rolname = t.name
+  WHERE t.problem IS NOT NULL
+    -- A missing default role does no harm if no provider is enabled.
+    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
+$rule$),
+('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
+'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
+'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
+$rule$
+  SELECT 'setting anon_role' AS affected_object,
+         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
+         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
+           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
+           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
+  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
+               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
+        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
+    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
+                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
+                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                -- PostgREST reads only settings of its role, not those of the database.
+                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
+  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
+    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
+$rule$),
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
+'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
+$rule$
+  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'identity_source' AND s.value = 'verified'
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    -- PostgREST reads only settings of its role, not those of the database.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+$rule$),
+('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
+'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
+'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
+$rule$
+  SELECT i.oid::regprocedure::text AS affected_object,
+         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
+  FROM identity_functions i
+    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
+    JOIN policies p ON p.oid = d.objid
+  WHERE i.kind = 'text'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
+  GROUP BY i.oid
+  UNION ALL
+  SELECT format('%I on %s', p.name, p.table_name), NULL,
+         insforge_integrations_internal.steps(
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+  FROM policies p
+  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+$rule$
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+$rule$),
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+$rule$
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
+  FROM (
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Policies: how they identify the user, and which rows they let through.
+
+-- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    WITH calls AS (
+      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
+      FROM pg_catalog.unnest(uuid_calls) call
+    ), text_id AS (
+      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
+    ), cast_id AS (
+      -- The id itself, NULLIF of the id, and both inside a SELECT.
+      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
+      FROM text_id t
+    )
+    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
+             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
+             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
+    FROM calls, cast_id);
+COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
+  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
+  SELECT p.oid, p.relation, p.name
+  FROM policies p
+  -- Better Auth can be set to make uuids.
+  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
+    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
+         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+             AND concat(p.using_expression, p.check_expression)
+                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
+$fact$),
+(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
+  SELECT u.relation, u.attnum, u.name
+  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
+  -- The parent's column stands for those of partitions.
+  WHERE a.attinhcount = 0
+    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
+    AND (EXISTS (SELECT FROM pg_attrdef v
+                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
+         OR (u.type = 'uuid'::regtype
+             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
+                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
+                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
+                      AND EXISTS (SELECT FROM policies p
+                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+                                  JOIN identity_functions i ON i.oid = d.refobjid
+                                  WHERE p.relation = u.relation)))))
+$fact$),
+(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
+  WITH uuid_calls AS (
+    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
+  ), affected AS (
+    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
+  ), converted AS (
+    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
+           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
+                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
+                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
+                      E'\n' ORDER BY u.attnum) AS script
+    FROM uuid_user_columns u, LATERAL (
+      SELECT EXISTS (SELECT FROM pg_attrdef v
+                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                     JOIN identity_functions i ON i.oid = d.refobjid
+                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
+    GROUP BY u.relation
+  ), rewritten AS (
+    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
+           -- The advisor cannot tell how a query on another table compares the user.
+           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
+           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
+           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
+                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                             p.command,
+                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
+                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
+    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
+    GROUP BY p.relation
+  ), referenced AS (
+    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
+  )
+  SELECT c.relation, c.name, c.policies, c.columns,
+         CASE WHEN c.obstacle IS NULL THEN c.script
+              ELSE insforge_integrations_internal.steps(
+                c.obstacle || ' Drop these objects, and keep their definitions.',
+                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
+                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
+  FROM (
+    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
+           CASE
+             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
+                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
+             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
+             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
+                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
+             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
+           END AS obstacle,
+           concat_ws(E'\n', r.drops,
+             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
+              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
+             u.script, r.creates) AS script
+    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  ) c
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
+'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
+'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
+$rule$),
+('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
+'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
+'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
+$rule$
+  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
+  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
+'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
+'Makes the policy compare the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
+         format('For %s, to %s.', p.command, p.roles) AS detail,
+         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
+                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
+                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
+  FROM policies p
+    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
+                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
+    JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
+    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
+    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
+    AND (p.command <> 'SELECT'
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+         OR EXISTS (SELECT FROM policies o
+                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
+$rule$),
+('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
+'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
+'Adds WITH CHECK on the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
+    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
+    AND (p.using_expression IS NULL
+         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
+$rule$),
+('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
+'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
+'Adds the same condition as WITH CHECK.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
+    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
+    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
+$rule$),
+('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
+'Every request reads the whole table to find the few rows of one user.',
+'Creates the index.',
+$rule$
+  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
+         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
+  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
+  WHERE NOT EXISTS (SELECT FROM pg_index i
+                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
+$rule$),
+('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
+'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
+'Says what to write instead of auth.uid().',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
+           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+  WHERE EXISTS (SELECT FROM provider_users)
+    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
+    -- A function that only passes the id on is reported with the policies and defaults that use it.
+    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$),
+('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
+'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
+'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
+  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
+  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
+    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
+    AND (p.proname ~ 'requesting_user_id'
+         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
+$rule$),
+('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
+'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
+'Creates a function there that calls the extension''s.',
+$rule$
+  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
+         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
+         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
+  FROM (
+    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
+    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
+         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
+         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
+    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
+      -- An unqualified name is looked up in public, or in the function's own search_path.
+      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
+  ) m
+  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
+  GROUP BY m.schema
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs:67
 CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:247
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2324,6 +2375,42 @@ CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2340,78 +2427,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:184
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_x402_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2698,6 +2713,64 @@ COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, 
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/pg/payments/x402.rs:166
 -- insforge_integrations::pg::payments::x402::x402_facilitator_request
 CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
@@ -2712,25 +2785,54 @@ AS 'MODULE_PATHNAME', 'x402_facilitator_request_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
+-- src/pg/payments/x402.rs:92
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:258
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:184
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_x402_payment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2761,44 +2863,27 @@ AS 'MODULE_PATHNAME', 'x402_payment_response_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_requirements_wrapper';
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2815,70 +2900,7 @@ AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:130
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:92
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:179
+-- src/pg/tokens/verification.rs:181
 -- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
 CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
 	"token" TEXT, /* Option < & str > */
@@ -2902,474 +2924,17 @@ AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs:69
 CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:122
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:317
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   ledger::force_sync_commit
-
--- A regular expression would take as long as the insertion itself.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
-  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
-COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
-  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
-
--- tx_hash is the only unique key, so the table can be distributed by it.
--- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
--- INSERT, which takes longer than the insertion itself.
-CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
-COMMENT ON DOMAIN insforge_integrations.evm_hash IS
-  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
-COMMENT ON DOMAIN insforge_integrations.evm_address IS
-  'An address: 0x and 40 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
-COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
-
-CREATE TABLE insforge_integrations.x402_settlements (
-  id               uuid NOT NULL,
-  created_at       timestamptz NOT NULL,
-  reservation_id   uuid,
-  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
-  payer_address    insforge_integrations.evm_address NOT NULL,
-  endpoint         text COLLATE "C" NOT NULL,
-  amount           insforge_integrations.evm_amount NOT NULL,
-  network          text COLLATE "C" NOT NULL,
-  asset            insforge_integrations.evm_address,
-  user_id          text COLLATE "C",
-  response_summary text,
-  is_mock          boolean NOT NULL
-);
-CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
-CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
-CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
-COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
-
-CREATE TABLE insforge_integrations.x402_corrections (
-  id          uuid NOT NULL DEFAULT gen_random_uuid(),
-  created_at  timestamptz NOT NULL DEFAULT now(),
-  tx_hash     insforge_integrations.evm_hash NOT NULL,
-  number      integer NOT NULL,
-  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
-  change      numeric(78,0) NOT NULL DEFAULT 0,
-  other_hash  insforge_integrations.evm_hash,
-  reference   text COLLATE "C" CHECK (reference <> ''),
-  note        text NOT NULL CHECK (note <> ''),
-  recorded_by name NOT NULL DEFAULT session_user,
-  reservation_id uuid,
-  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
-  UNIQUE (tx_hash, number)
-);
-COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION USING
-    ERRCODE = 'insufficient_privilege',
-    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
-    DETAIL = 'The ledger of x402 payments is append-only.',
-    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
-      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
-
-DO $$
-DECLARE
-  ledger regclass;
-BEGIN
-  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
-    EXECUTE format(
-      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
-      ledger);
-  END LOOP;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '500ms'
-AS $$
-DECLARE
-  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
-  problem text;
-BEGIN
-  IF publish IS NULL THEN
-    problem := 'There is no function realtime.publish(text, text, jsonb).';
-  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
-  ELSIF pg_notification_queue_usage() > 0.9 THEN
-    problem := 'The notification queue is nearly full.';
-  ELSE
-    BEGIN
-      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
-        (SELECT jsonb_build_object('new', jsonb_build_object(
-           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
-           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
-           'response_summary', p.response_summary, 'created_at', p.created_at))
-         FROM @extschema@.x402_payments p
-         WHERE p.tx_hash = publish_x402_settlement.tx_hash
-           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
-    EXCEPTION WHEN OTHERS THEN
-      problem := format('realtime.publish raised: %s', SQLERRM);
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = 'an x402 settlement was recorded and not published',
-      DETAIL = problem,
-      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
-  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
-    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  corrected insforge_integrations.x402_corrections;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  -- With the lock, the count sees the corrections of earlier transactions.
-  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
-    RETURNING * INTO STRICT corrected;
-  RETURN corrected;
-EXCEPTION WHEN unique_violation THEN
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not enter a correction of an x402 settlement',
-    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
-  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
-
-CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
-    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
-    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
-  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
-  settled insforge_integrations.x402_settlements;
-  known insforge_integrations.x402_corrections;
-  another insforge_integrations.x402_corrections;
-  of_batched uuid;
-  wanted numeric;
-  brought numeric;
-  refused text;
-BEGIN
-  -- With the lock, the queries below see the corrections of earlier transactions.
-  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
-  -- The payment that has the row in the ledger needs no id.
-  of_batched := nullif(reservation_id, settled.reservation_id);
-  refused := CASE
-    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
-    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
-    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
-    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
-    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
-    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
-    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
-    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
-    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
-    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
-    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
-      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
-  END;
-  IF refused IS NULL THEN
-    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
-    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind = kind
-        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
-          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
-      ORDER BY c.number LIMIT 1;
-    IF known.change <> wanted THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'unique_violation',
-        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
-        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
-        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
-    END IF;
-    IF known.id IS NOT NULL THEN
-      RETURN known;
-    END IF;
-    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
-    IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
-                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
-    END IF;
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid correction of an x402 settlement',
-      DETAIL = refused,
-      HINT = 'Nothing was recorded.';
-  END IF;
-  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
-  IF kind = 'reorg' THEN
-    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
-                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
-    END LOOP;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
---   imports::read_x402_settlement
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
-  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
-  RETURNS TABLE (id text, tx_hash text, reason text)
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  given jsonb;
-  read record;
-  copied bigint := 0;
-  known bigint := 0;
-  refused bigint := 0;
-  differences text;
-  left_behind text;
-BEGIN
-  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
-    id := given ->> 'id';
-    tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
-      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
-    reason := CASE
-      WHEN read.problem IS NOT NULL THEN read.problem
-      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
-      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
-    END;
-    IF reason IS NULL THEN
-      differences := insforge_integrations_internal.insert_x402_settlement(
-        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
-      IF differences IS NULL THEN
-        copied := copied + 1;
-      ELSIF differences = '' THEN
-        known := known + 1;
-      ELSE
-        reason := 'the transaction is recorded with other facts';
-      END IF;
-    END IF;
-    IF reason IS NOT NULL THEN
-      refused := refused + 1;
-      RETURN NEXT;
-    END IF;
-  END LOOP;
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
-    FROM pg_depend d
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-                      AND c.contype = 'f' AND c.confrelid = source));
-  IF left_behind IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
-      DETAIL = left_behind || '.',
-      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
-  END IF;
-  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:115
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-  'Status, headers and body of the answer to a request without a payment. offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements. resource: address of what is sold. error: why an earlier payment was refused. Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:323
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3562,12 +3127,561 @@ COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_x402_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_x402_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/pg/settings.rs:102
 -- insforge_integrations::pg::settings::mock_settlements_are_allowed
 CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
 STRICT STABLE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:115
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   x402::x402_challenge_parts
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
+$$;
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+  'Status, headers and body of the answer to a request without a payment. offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements. resource: address of what is sold. error: why an earlier payment was refused. Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:122
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirement" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:317
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   ledger::force_sync_commit
+
+-- A regular expression would take as long as the insertion itself.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
+COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
+  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
+
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- INSERT, which takes longer than the insertion itself.
+CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
+COMMENT ON DOMAIN insforge_integrations.evm_hash IS
+  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
+COMMENT ON DOMAIN insforge_integrations.evm_address IS
+  'An address: 0x and 40 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
+COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_settlements (
+  id               uuid NOT NULL,
+  created_at       timestamptz NOT NULL,
+  reservation_id   uuid,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
+  payer_address    insforge_integrations.evm_address NOT NULL,
+  endpoint         text COLLATE "C" NOT NULL,
+  amount           insforge_integrations.evm_amount NOT NULL,
+  network          text COLLATE "C" NOT NULL,
+  asset            insforge_integrations.evm_address,
+  user_id          text COLLATE "C",
+  response_summary text,
+  is_mock          boolean NOT NULL
+);
+CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
+CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
+CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE insforge_integrations.x402_settlements IS
+  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+
+CREATE TABLE insforge_integrations.x402_corrections (
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  tx_hash     insforge_integrations.evm_hash NOT NULL,
+  number      integer NOT NULL,
+  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
+  change      numeric(78,0) NOT NULL DEFAULT 0,
+  other_hash  insforge_integrations.evm_hash,
+  reference   text COLLATE "C" CHECK (reference <> ''),
+  note        text NOT NULL CHECK (note <> ''),
+  recorded_by name NOT NULL DEFAULT session_user,
+  reservation_id uuid,
+  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
+  UNIQUE (tx_hash, number)
+);
+COMMENT ON TABLE insforge_integrations.x402_corrections IS
+  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'insufficient_privilege',
+    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
+    DETAIL = 'The ledger of x402 payments is append-only.',
+    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
+      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
+
+DO $$
+DECLARE
+  ledger regclass;
+BEGIN
+  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
+      ledger);
+  END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '500ms'
+AS $$
+DECLARE
+  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
+  problem text;
+BEGIN
+  IF publish IS NULL THEN
+    problem := 'There is no function realtime.publish(text, text, jsonb).';
+  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
+  ELSIF pg_notification_queue_usage() > 0.9 THEN
+    problem := 'The notification queue is nearly full.';
+  ELSE
+    BEGIN
+      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+        (SELECT jsonb_build_object('new', jsonb_build_object(
+           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
+           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
+           'response_summary', p.response_summary, 'created_at', p.created_at))
+         FROM @extschema@.x402_payments p
+         WHERE p.tx_hash = publish_x402_settlement.tx_hash
+           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
+    EXCEPTION WHEN OTHERS THEN
+      problem := format('realtime.publish raised: %s', SQLERRM);
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = 'an x402 settlement was recorded and not published',
+      DETAIL = problem,
+      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
+  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected insforge_integrations.x402_corrections;
+  earlier bigint;
+BEGIN
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  -- With the lock, the count sees the corrections of earlier transactions.
+  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
+    RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not enter a correction of an x402 settlement',
+    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
+  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
+
+CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
+    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
+  settled insforge_integrations.x402_settlements;
+  known insforge_integrations.x402_corrections;
+  another insforge_integrations.x402_corrections;
+  of_batched uuid;
+  wanted numeric;
+  brought numeric;
+  refused text;
+BEGIN
+  -- With the lock, the queries below see the corrections of earlier transactions.
+  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
+  -- The payment that has the row in the ledger needs no id.
+  of_batched := nullif(reservation_id, settled.reservation_id);
+  refused := CASE
+    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
+    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
+    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
+    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
+    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
+      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
+  END;
+  IF refused IS NULL THEN
+    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
+    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind = kind
+        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
+          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
+      ORDER BY c.number LIMIT 1;
+    IF known.change <> wanted THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
+        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
+        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
+    END IF;
+    IF known.id IS NOT NULL THEN
+      RETURN known;
+    END IF;
+    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
+    IF kind = 'refund' AND brought + wanted < 0 THEN
+      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
+                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
+    END IF;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid correction of an x402 settlement',
+      DETAIL = refused,
+      HINT = 'Nothing was recorded.';
+  END IF;
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
+  IF kind = 'reorg' THEN
+    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
+                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
+      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+    END LOOP;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
+  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+--   imports::read_x402_settlement
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  differences text;
+  left_behind text;
+BEGIN
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      differences := insforge_integrations_internal.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+      IF differences IS NULL THEN
+        copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
+      ELSE
+        reason := 'the transaction is recorded with other facts';
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
+    FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                      AND c.contype = 'f' AND c.confrelid = source));
+  IF left_behind IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
+      DETAIL = left_behind || '.',
+      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
+  END IF;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/realtime.rs:26
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:31
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
+) RETURNS TABLE (
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_x402_payment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3587,15 +3701,1126 @@ AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
+-- src/lib.rs:80
+-- requires:
+--   ledger
+--   identity
+--   reservations::read_x402_payment
+--   reservations::x402_response_headers
+--   reservations::x402_settle_request
+
+-- A domain, for the same reason as evm_hash.
+CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
+  CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
+
+CREATE TABLE insforge_integrations.x402_reservations (
+  id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  created_at            timestamptz NOT NULL DEFAULT now(),
+  state                 insforge_integrations.x402_state NOT NULL DEFAULT 'reserved',
+  endpoint              text COLLATE "C" NOT NULL,
+  idempotency_key       text COLLATE "C",
+  holds_key             boolean NOT NULL DEFAULT true,
+  scheme                text COLLATE "C" NOT NULL,
+  network               text COLLATE "C" NOT NULL,
+  asset                 insforge_integrations.evm_address NOT NULL,
+  payer_address         insforge_integrations.evm_address NOT NULL,
+  pay_to                insforge_integrations.evm_address NOT NULL,
+  amount                insforge_integrations.evm_amount NOT NULL,
+  nonce_contract        insforge_integrations.evm_address NOT NULL,
+  nonce                 insforge_integrations.evm_hash NOT NULL,
+  valid_after           timestamptz NOT NULL,
+  valid_before          timestamptz NOT NULL,
+  is_signature_verified boolean NOT NULL,
+  payment               text NOT NULL,
+  requirements          jsonb NOT NULL,
+  user_id               text COLLATE "C",
+  asked_amount          insforge_integrations.evm_amount,
+  settled_amount        insforge_integrations.evm_amount,
+  tx_hash               insforge_integrations.evm_hash,
+  reason                text,
+  message               text,
+  answers               jsonb NOT NULL DEFAULT '[]',
+  response_summary      text,
+  request_given_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  is_mock               boolean NOT NULL DEFAULT false,
+  is_batched            boolean NOT NULL DEFAULT false CHECK (state = 'settled' OR NOT is_batched),
+  settled_at            timestamptz,
+  resolved_at           timestamptz,
+  note                  text,
+  delivered_at          timestamptz,
+  -- A payment with an unverified signature must not block one with a verified signature: anybody can write the former.
+  UNIQUE (network, nonce_contract, payer_address, nonce, is_signature_verified)
+);
+CREATE UNIQUE INDEX x402_reservations_idempotency_key
+  ON insforge_integrations.x402_reservations (payer_address, endpoint, idempotency_key, is_signature_verified)
+  WHERE holds_key AND idempotency_key IS NOT NULL;
+CREATE UNIQUE INDEX x402_reservations_tx_hash ON insforge_integrations.x402_reservations (tx_hash)
+  WHERE state = 'settled' AND NOT is_batched;
+CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_reservations (tx_hash) WHERE is_batched;
+CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
+CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
+COMMENT ON TABLE insforge_integrations.x402_reservations IS
+  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+DO $$
+DECLARE
+  described record;
+BEGIN
+  FOR described IN SELECT * FROM (VALUES
+    ('id', 'Id of the reservation.'),
+    ('created_at', 'When the transaction that reserved it began.'),
+    ('state', 'reserved, settled (in the ledger), pending (money may have moved), failed (the facilitator moved nothing, or an operator found that nothing moved), conflict (the answer is about another payment).'),
+    ('endpoint', 'The paid endpoint.'),
+    ('idempotency_key', 'The buyer''s key for the request; NULL if there is none.'),
+    ('holds_key', 'Whether another authorization under the same key is refused.'),
+    ('scheme', 'exact, or upto (the seller charges at most the signed amount).'),
+    ('network', 'CAIP-2 identifier of the chain.'),
+    ('asset', 'The token''s contract.'),
+    ('payer_address', 'Address of the payer, who signed.'),
+    ('pay_to', 'Address of the recipient.'),
+    ('amount', 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.'),
+    ('nonce_contract', 'The contract that keeps the nonce: the token (EIP-3009), or Permit2 for all tokens.'),
+    ('nonce', 'Nonce of the authorization.'),
+    ('valid_after', 'When the authorization begins.'),
+    ('valid_before', 'When the authorization ends.'),
+    ('is_signature_verified', 'Whether the database verified the signature. Only a facilitator can verify a contract wallet''s.'),
+    ('payment', 'The buyer''s payment unchanged, as JSON.'),
+    ('requirements', 'The requirement that the payment is for.'),
+    ('user_id', 'requesting_user_id() at the time of the reservation.'),
+    ('asked_amount', 'The amount that the facilitator was asked to settle; NULL: the signed one.'),
+    ('settled_amount', 'The amount that moved. With 0 there is no transaction and no row in the ledger.'),
+    ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
+    ('reason', 'Why it is not settled: the facilitator''s reason, or this extension''s.'),
+    ('message', 'A sentence about the reason.'),
+    ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
+    ('response_summary', 'The app''s note on its answer.'),
+    ('request_given_at', 'When a call was last told to send the request to the facilitator.'),
+    ('is_mock', 'mock_x402_settlement() settled it without money.'),
+    ('is_batched', 'Its transaction has a row in the ledger for another payment.'),
+    ('settled_at', 'Time of the settlement.'),
+    ('resolved_at', 'When an operator entered what is on chain.'),
+    ('note', 'The operator''s note.'),
+    ('delivered_at', 'Time of the delivery to the buyer.')
+  ) AS column_comments (name, comment) LOOP
+    EXECUTE format('COMMENT ON COLUMN insforge_integrations.x402_reservations.%I IS %L', described.name, described.comment);
+  END LOOP;
+END
+$$;
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_reservations', '');
+
+CREATE TYPE insforge_integrations.x402_reservation AS (
+  reservation_id uuid, is_new boolean, state text, payer_address text, endpoint text, amount text, network text, chain text,
+  asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
+  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
+  scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
+COMMENT ON TYPE insforge_integrations.x402_reservation IS
+  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
+
+-- Without a SET clause, so Postgres can inline it.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.x402_reservation_row(
+    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
+  RETURNS insforge_integrations.x402_reservation
+  LANGUAGE sql STABLE
+AS $$
+  SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
+             own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
+             own.settled_at, own.delivered_at, own.created_at, own.user_id, own.scheme,
+             own.settled_amount::pg_catalog.text, facilitator_request,
+             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
+             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
+               insforge_integrations_internal.x402_response_headers(
+                 CASE WHEN own.state OPERATOR(pg_catalog.=) 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
+                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
+                 CASE WHEN own.scheme OPERATOR(pg_catalog.=) 'upto' THEN own.settled_amount::pg_catalog.text END,
+                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
+  'Makes the row that the functions on reservations return. chain: the name of the network.';
+
+-- Five minutes more, because blocks can be late and clocks differ.
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE
+  -- Postgres' times end in the year 294276.
+  RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
+COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
+  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
+  RETURNS insforge_integrations.x402_reservations
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations;
+BEGIN
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('unknown x402 reservation %s', coalesce(reservation_id::text, 'NULL')),
+      DETAIL = 'There is no reservation with this id.',
+      HINT = 'Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.';
+  END IF;
+  RETURN own;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
+
+CREATE OR REPLACE FUNCTION @extschema@.reserve_x402_payment(
+    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx',
+    payer_is_contract boolean DEFAULT false)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  offered record;
+  key text := idempotency_key;
+  known insforge_integrations.x402_reservations;
+  after record;
+  -- Citus takes no volatile function in an UPDATE.
+  present timestamptz;
+BEGIN
+  IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid x402 reservation',
+      DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
+      HINT = 'Give the address that the buyer requested. Nothing was reserved.';
+  END IF;
+  SELECT * INTO STRICT offered
+    FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator, payer_is_contract);
+  key := coalesce(key, offered.identifier);
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  FOR attempt IN 1..5 LOOP
+    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
+    -- unless nothing can be inserted, as on a standby.
+    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
+      SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
+        WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
+          AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
+          AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+        ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
+      IF NOT FOUND AND key IS NOT NULL THEN
+        SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
+          WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
+            AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
+          ORDER BY r.is_signature_verified DESC LIMIT 1
+          FOR UPDATE;
+      END IF;
+    END IF;
+    IF known.id IS NOT NULL THEN
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
+        'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
+        'idempotency_key', key, 'delivered_at', known.delivered_at::text,
+        'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
+      IF after.holds_key = known.holds_key THEN
+        -- Without an answer after this time, the call that had the request has probably died.
+        present := clock_timestamp();
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
+          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
+            AND r.request_given_at < present - interval '2 minutes';
+        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
+          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
+        RETURN;
+      END IF;
+      UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
+    END IF;
+    INSERT INTO insforge_integrations.x402_reservations (
+      endpoint, idempotency_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce, valid_after, valid_before,
+      is_signature_verified, payment, requirements, user_id)
+    VALUES (
+      endpoint, key, offered.scheme, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount,
+      offered.nonce_contract, offered.nonce,
+      offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
+      @extschema@.requesting_user_id())
+    ON CONFLICT DO NOTHING
+    RETURNING * INTO known;
+    IF FOUND THEN
+      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
+      RETURN;
+    END IF;
+  END LOOP;
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not reserve the payment',
+    DETAIL = 'Another transaction is reserving it, or a trigger or rule on the table drops rows.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
+  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+
+CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
+  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
+         r.network, r.asset, r.payer_address, r.pay_to, r.amount, r.nonce, r.tx_hash,
+         replace(n.explorer_url, '{hash}', r.tx_hash) AS explorer_url, r.valid_before,
+         insforge_integrations.x402_can_land_until(r.valid_before) AS can_land_until,
+         insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp() AS can_still_land,
+         jsonb_build_object('method', 'eth_call', 'params', jsonb_build_array(jsonb_build_object(
+           'to', r.nonce_contract,
+           'data', CASE r.nonce_contract WHEN r.asset THEN '0xe94a0102' ELSE '0x4fe02b44' END
+             || repeat('0', 24) || substr(r.payer_address, 3)
+             || CASE r.nonce_contract WHEN r.asset THEN substr(r.nonce, 3) ELSE '00' || substr(r.nonce, 3, 62) END), 'latest'))
+           AS authorization_state_call,
+         CASE r.nonce_contract WHEN r.asset THEN
+           format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used: find its transaction by event AuthorizationUsed, and resolve as settled. False after can_land_until means that no money moved: resolve as failed.',
+                  r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network))
+         ELSE
+           format('nonceBitmap(%s, 0x%s) of Permit2 (%s) on %s: bit %s, counted from the lowest as 0, means that the nonce was used: find the transfer of %s from the payer to %s in a transaction with event Settled or SettledWithPermit of %s, and resolve as settled%s. Without such a transfer, the payer has cancelled the nonce. If the bit is 0 after can_land_until, no money moved: resolve as failed.',
+                  r.payer_address, substr(r.nonce, 3, 62), r.nonce_contract, coalesce(n.name, r.network),
+                  ('x' || substr(r.nonce, 65))::bit(8)::integer, r.asset, r.pay_to,
+                  CASE r.scheme WHEN 'upto' THEN '0x4020a4f3b7b90cca423b9fabcc0ce57c6c240002' ELSE '0x402085c248eea27d92e8b30b2c58ed07f9e20001' END,
+                  CASE r.scheme WHEN 'upto' THEN ', with the amount that moved' ELSE '' END)
+         END AS check_on_chain, r.scheme, r.asked_amount
+  FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
+  WHERE r.state <> 'settled' AND r.resolved_at IS NULL
+    AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
+    -- A payment with a wrong signature cannot settle any more, nor can one whose authorization another reservation
+    -- has settled.
+    AND (r.is_signature_verified OR NOT (
+      (r.state = 'failed' AND r.reason IN (
+         'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
+         'invalid_permit2_signature', 'invalid_signature'))
+      OR EXISTS (SELECT FROM insforge_integrations.x402_reservations s
+                 WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
+                   AND s.state = 'settled' AND NOT s.is_mock)));
+COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
+  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+
+CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
+  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
+         r.settled_amount AS amount, r.network, r.asset, r.tx_hash, r.idempotency_key
+  FROM insforge_integrations.x402_reservations r
+  WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
+COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
+  'Payments that are settled and not marked as delivered.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+--   identity
+
+CREATE TABLE insforge_integrations.x402_publications (
+  role  text COLLATE "C" PRIMARY KEY,
+  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
+);
+COMMENT ON TABLE insforge_integrations.x402_publications IS
+  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
+COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
+COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
+
+CREATE TABLE insforge_integrations.x402_payers (
+  payer_address insforge_integrations.evm_address PRIMARY KEY,
+  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
+);
+CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
+COMMENT ON TABLE insforge_integrations.x402_payers IS
+  'Addresses of payers and their users. Write it with map_x402_payer().';
+COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
+
+-- Not pg_roles: it has an outer join, and with that Citus on Postgres 15 and 16 refuses the views that read this one.
+CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
+  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
+  FROM (
+    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_authid r ON r.rolname = p.role
+      WHERE pg_has_role(r.oid, 'USAGE')
+    UNION ALL
+    SELECT 'all' FROM pg_catalog.pg_authid r
+      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
+  ) scopes;
+COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+
+-- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
+-- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
+-- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
+-- before it reads. Each has the plan that its scope needs.
+CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
+  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
+         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
+         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
+         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
+          WHERE n.network = s.network) AS explorer_url,
+         s.is_mock, s.user_id, s.is_batched
+  FROM (
+    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    ORDER BY a.created_at DESC)
+    UNION ALL
+    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
+    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
+      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
+           OR o.payer_address = ANY (ARRAY(
+             SELECT p.payer_address FROM insforge_integrations.x402_payers p
+             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
+    ORDER BY o.created_at DESC)
+    UNION ALL
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+            r.response_summary, r.is_mock, true
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
+           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
+                    OR r.payer_address = ANY (ARRAY(
+                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
+                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
+    ORDER BY r.settled_at DESC)
+  ) s
+  ORDER BY s.created_at DESC;
+COMMENT ON VIEW @extschema@.x402_payments IS
+  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+
+CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
+    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
+    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
+  RETURNS SETOF @extschema@.x402_payments
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'record_x402_settlement';
+COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
+  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+
+-- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  refused text := (
+    SELECT string_agg(given.name, ', ') FROM (VALUES
+      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
+      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
+      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
+      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
+    WHERE given.is_given);
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
+      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
+      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
+  END IF;
+  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
+    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
+    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
+  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
+CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
+
+CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  refused text := CASE
+    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
+    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
+    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
+  END;
+  is_distributed boolean := false;
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid publication of x402 payments',
+      DETAIL = refused,
+      HINT = 'Nothing was changed.';
+  END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  IF is_distributed AND scope = 'own' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'scope own is not possible while Citus distributes the ledger',
+      DETAIL = 'Citus reads the tables behind a view with the rights of the role that reads the view, so the role would have to see all rows.',
+      HINT = 'Let your server show users their payments, or a SECURITY DEFINER function of your own that selects from x402_payments WHERE user_id = requesting_user_id().';
+  END IF;
+  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
+  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
+  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
+  IF scope <> 'none' THEN
+    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
+  END IF;
+  IF scope = 'all' THEN
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
+  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  address text := lower(insforge_integrations.to_checksum_address(payer_address));
+BEGIN
+  IF address IS NULL OR user_id = '' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid mapping of a payer',
+      DETAIL = 'Both an address and a user id are required.',
+      HINT = 'A user id of NULL removes the mapping.';
+  END IF;
+  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
+  IF user_id IS NOT NULL THEN
+    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
+  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
+
+-- The ledger is summed before it is joined with anything, so parallel workers can do it.
+CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
+  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
+  FROM (
+    SELECT e.network, e.asset,
+           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
+           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
+           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
+           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
+           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
+    FROM (
+      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settlements s
+      GROUP BY s.network, s.asset, s.is_mock
+      UNION ALL
+      -- A batched payment may be in another asset.
+      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0
+    ) e
+    GROUP BY e.network, e.asset
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
+COMMENT ON VIEW insforge_integrations.x402_totals IS
+  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   payments_view
+
+-- Division by a power of ten is exact with as many decimal places as the token has.
+CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
+  SELECT t.day,
+         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
+         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
+         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
+         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
+         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
+         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
+  FROM (
+    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
+           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
+    FROM (
+      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
+             0::numeric AS refunded, 0::numeric AS dropped
+      FROM insforge_integrations.x402_settlements s
+      WHERE NOT s.is_mock
+      UNION ALL
+      -- Another payment of the transaction may be for another endpoint and in another asset.
+      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
+             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0 AND NOT s.is_mock
+    ) e
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    GROUP BY 1, 2, 3, 4
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
+  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
+COMMENT ON VIEW @extschema@.x402_revenue IS
+  'Revenue by day (UTC), endpoint and asset. amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+
+CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
+  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
+           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
+           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
+           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
+           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
+           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
+           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
+           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
+  FROM (
+    -- tx_hash finds the settlement of a reservation by its index.
+    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
+           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
+    FROM insforge_integrations.x402_settlements s
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
+    UNION ALL
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
+           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+  ) p
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
+    CROSS JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
+               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
+                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
+             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
+             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
+    ) c
+  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
+              OR p.payer_address = ANY (ARRAY(
+                SELECT m.payer_address FROM insforge_integrations.x402_payers m
+                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
+COMMENT ON VIEW insforge_integrations.x402_receipts IS
+  'The receipts of the payments that the current role sees in x402_payments. x402_receipt() reads it.';
+
+-- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
+CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
+  LANGUAGE plpgsql STABLE ROWS 1
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- One statement for each, so that each finds its rows by an index.
+  IF x402_receipt.tx_hash IS NOT NULL THEN
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.tx_hash = lower(x402_receipt.tx_hash)
+        AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id);
+  ELSE
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.reservation_id = x402_receipt.reservation_id;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
+  'The receipt of a payment, by its transaction, its reservation, or both: who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+  'Numbers to monitor and to alert on, one a row. docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
+  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
+
+CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
+  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
+ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_x402_ledger IS
+  'Refuses to drop extension insforge_integrations while its ledger has rows. Otherwise ends its cron job.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- The functions on reservations lock the tables in this order, too.
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
+  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
+    CREATE SCHEMA insforge_integrations_kept;
+    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
+    -- Columns of the extension's types would be dropped with it.
+    CREATE TABLE insforge_integrations_kept.x402_ledger (
+      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
+    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
+      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
+  ELSE
+    PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  END IF;
+  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
+    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
+    UNION ALL
+    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
+    UNION ALL
+    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
+  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
+    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'there is no kept x402 ledger',
+      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
+      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
+  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
+    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
+  RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  other text;
+BEGIN
+  PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
+  source := 'x402_settlements';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
+  INSERT INTO insforge_integrations.x402_settlements
+    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
+    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  updated := 0;
+  RETURN NEXT;
+
+  source := 'x402_corrections';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
+  INSERT INTO insforge_integrations.x402_corrections
+    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
+    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash, number) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN NEXT;
+
+  -- A row that was not the same payment or correction would be lost.
+  SELECT k.content ->> 'tx_hash' INTO other
+    FROM insforge_integrations_kept.x402_ledger k
+    LEFT JOIN insforge_integrations.x402_settlements s
+      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
+    LEFT JOIN insforge_integrations.x402_corrections c
+      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
+    WHERE (k.source = 'x402_settlements'
+           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
+       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
+    LIMIT 1;
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'unique_violation',
+      MESSAGE = format('transaction %s is recorded with other facts', other),
+      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
+      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
+  END IF;
+
+  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
+  source := 'x402_reservations';
+  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
+    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
+      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
+  DELETE FROM insforge_integrations.x402_reservations o
+    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND o.id = n.id
+      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
+        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  INSERT INTO insforge_integrations.x402_reservations
+    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
+  GET DIAGNOSTICS added = ROW_COUNT;
+  added := added - updated;
+  RETURN NEXT;
+
+  DROP TABLE insforge_integrations_kept.x402_ledger;
+  DROP SCHEMA insforge_integrations_kept;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
+  'Puts the rows back that were kept when the extension was dropped while setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+--   ledger::insert_x402_settlement
+--   settings::mock_settlements_are_allowed
+--   x402::x402_facilitator_request
+--   x402::x402_payment_response_header
+
+-- This function locks, stores and warns. src/x402/reservation.rs decides.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
+    reservation_id uuid, event text, said jsonb, response_summary text, note text)
+  RETURNS insforge_integrations.x402_reservation
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations;
+  after record;
+  known text;
+  is_news boolean;
+BEGIN
+  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
+  IF event = 'found' THEN
+    said := said || jsonb_build_object(
+      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
+                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
+      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
+                         WHERE until > clock_timestamp()));
+  END IF;
+  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
+  IF after.entry = 'settlement' THEN
+    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
+      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
+    IF known IS NOT NULL THEN
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
+    END IF;
+  ELSIF after.entry = 'correction' THEN
+    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
+  END IF;
+  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
+    UPDATE insforge_integrations.x402_reservations r
+      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
+          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
+      WHERE r.id = own.id
+      RETURNING r.* INTO STRICT own;
+  END IF;
+  IF after.entry = 'correction' THEN
+    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
+      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
+    END IF;
+  END IF;
+  IF after.warning IS NOT NULL THEN
+    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
+  END IF;
+  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
+  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
+    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  known text;
+BEGIN
+  known := insforge_integrations_internal.insert_x402_settlement(
+    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
+    own.user_id, own.id, is_mock, false);
+  IF known IS NOT NULL THEN
+    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
+               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
+      RETURN 'reservation_id';
+    END IF;
+    -- If several reservations find the row at the same time, only one can have it.
+    BEGIN
+      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
+    EXCEPTION WHEN unique_violation THEN
+      RETURN 'reservation_id';
+    END;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
+  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
+
+CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
+    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  said jsonb := coalesce(facilitator_response, 'null');
+BEGIN
+  -- The body as a text. Through a client's JSON parser, large numbers would change.
+  IF jsonb_typeof(said) = 'string' THEN
+    BEGIN
+      said := (said #>> '{}')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+      -- It is not JSON. The text is kept.
+    END;
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
+  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
+  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'mock settlements are not allowed',
+      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
+      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
+  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
+  RETURNS jsonb
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
+  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
+    own.payment, own.requirements, facilitator, own.asked_amount::text);
+  RETURN NEXT asked;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
+  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  IF own.state <> 'settled' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is not settled', own.id),
+      DETAIL = format('It is %s.', own.state),
+      HINT = 'The header is only for settled payments.';
+  END IF;
+  RETURN insforge_integrations.x402_payment_response_header(
+    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
+    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:165
+-- insforge_integrations::pg::payments::reservations::x402_reservation_after
+-- requires:
+--   reservations
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_reservation_after"(
+	"own" insforge_integrations.x402_reservations, /* Option < :: pgrx :: heap_tuple :: PgHeapTuple < '_, :: pgrx :: pgbox ::
+AllocatedByRust > > */
+	"event" TEXT, /* Option < & str > */
+	"said" jsonb, /* Option < Jsonb > */
+	"known" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"state" TEXT,  /* String */
+	"holds_key" bool,  /* bool */
+	"asked_amount" NUMERIC,  /* Option < AnyNumeric > */
+	"settled_amount" NUMERIC,  /* Option < AnyNumeric > */
+	"tx_hash" TEXT,  /* Option < String > */
+	"reason" TEXT,  /* Option < String > */
+	"message" TEXT,  /* Option < String > */
+	"is_mock" bool,  /* bool */
+	"is_batched" bool,  /* bool */
+	"is_resolved" bool,  /* bool */
+	"entry" TEXT,  /* Option < String > */
+	"is_new" bool,  /* bool */
+	"chain" TEXT,  /* Option < String > */
+	"warning" TEXT,  /* Option < String > */
+	"detail" TEXT,  /* Option < String > */
+	"hint" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3903,1169 +5128,14 @@ COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, tex
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
+-- src/pg/payments/ledger.rs:323
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:31
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
---   identity
---   reservations::read_x402_payment
---   reservations::x402_response_headers
---   reservations::x402_settle_request
-
--- A domain, for the same reason as evm_hash.
-CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
-  CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
-
-CREATE TABLE insforge_integrations.x402_reservations (
-  id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  created_at            timestamptz NOT NULL DEFAULT now(),
-  state                 insforge_integrations.x402_state NOT NULL DEFAULT 'reserved',
-  endpoint              text COLLATE "C" NOT NULL,
-  idempotency_key       text COLLATE "C",
-  holds_key             boolean NOT NULL DEFAULT true,
-  scheme                text COLLATE "C" NOT NULL,
-  network               text COLLATE "C" NOT NULL,
-  asset                 insforge_integrations.evm_address NOT NULL,
-  payer_address         insforge_integrations.evm_address NOT NULL,
-  pay_to                insforge_integrations.evm_address NOT NULL,
-  amount                insforge_integrations.evm_amount NOT NULL,
-  nonce_contract        insforge_integrations.evm_address NOT NULL,
-  nonce                 insforge_integrations.evm_hash NOT NULL,
-  valid_after           timestamptz NOT NULL,
-  valid_before          timestamptz NOT NULL,
-  is_signature_verified boolean NOT NULL,
-  payment               text NOT NULL,
-  requirements          jsonb NOT NULL,
-  user_id               text COLLATE "C",
-  asked_amount          insforge_integrations.evm_amount,
-  settled_amount        insforge_integrations.evm_amount,
-  tx_hash               insforge_integrations.evm_hash,
-  reason                text,
-  message               text,
-  answers               jsonb NOT NULL DEFAULT '[]',
-  response_summary      text,
-  request_given_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-  is_mock               boolean NOT NULL DEFAULT false,
-  is_batched            boolean NOT NULL DEFAULT false CHECK (state = 'settled' OR NOT is_batched),
-  settled_at            timestamptz,
-  resolved_at           timestamptz,
-  note                  text,
-  delivered_at          timestamptz,
-  -- A payment with an unverified signature must not block one with a verified signature: anybody can write the former.
-  UNIQUE (network, nonce_contract, payer_address, nonce, is_signature_verified)
-);
-CREATE UNIQUE INDEX x402_reservations_idempotency_key
-  ON insforge_integrations.x402_reservations (payer_address, endpoint, idempotency_key, is_signature_verified)
-  WHERE holds_key AND idempotency_key IS NOT NULL;
-CREATE UNIQUE INDEX x402_reservations_tx_hash ON insforge_integrations.x402_reservations (tx_hash)
-  WHERE state = 'settled' AND NOT is_batched;
-CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_reservations (tx_hash) WHERE is_batched;
-CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
-CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
-COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
-DO $$
-DECLARE
-  described record;
-BEGIN
-  FOR described IN SELECT * FROM (VALUES
-    ('id', 'Id of the reservation.'),
-    ('created_at', 'When the transaction that reserved it began.'),
-    ('state', 'reserved, settled (in the ledger), pending (money may have moved), failed (the facilitator moved nothing, or an operator found that nothing moved), conflict (the answer is about another payment).'),
-    ('endpoint', 'The paid endpoint.'),
-    ('idempotency_key', 'The buyer''s key for the request; NULL if there is none.'),
-    ('holds_key', 'Whether another authorization under the same key is refused.'),
-    ('scheme', 'exact, or upto (the seller charges at most the signed amount).'),
-    ('network', 'CAIP-2 identifier of the chain.'),
-    ('asset', 'The token''s contract.'),
-    ('payer_address', 'Address of the payer, who signed.'),
-    ('pay_to', 'Address of the recipient.'),
-    ('amount', 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.'),
-    ('nonce_contract', 'The contract that keeps the nonce: the token (EIP-3009), or Permit2 for all tokens.'),
-    ('nonce', 'Nonce of the authorization.'),
-    ('valid_after', 'When the authorization begins.'),
-    ('valid_before', 'When the authorization ends.'),
-    ('is_signature_verified', 'Whether the database verified the signature. Only a facilitator can verify a contract wallet''s.'),
-    ('payment', 'The buyer''s payment unchanged, as JSON.'),
-    ('requirements', 'The requirement that the payment is for.'),
-    ('user_id', 'requesting_user_id() at the time of the reservation.'),
-    ('asked_amount', 'The amount that the facilitator was asked to settle; NULL: the signed one.'),
-    ('settled_amount', 'The amount that moved. With 0 there is no transaction and no row in the ledger.'),
-    ('tx_hash', 'The transaction that settled it, or that the facilitator named.'),
-    ('reason', 'Why it is not settled: the facilitator''s reason, or this extension''s.'),
-    ('message', 'A sentence about the reason.'),
-    ('answers', 'The facilitator''s answers, [{at, answer}], without repetitions.'),
-    ('response_summary', 'The app''s note on its answer.'),
-    ('request_given_at', 'When a call was last told to send the request to the facilitator.'),
-    ('is_mock', 'mock_x402_settlement() settled it without money.'),
-    ('is_batched', 'Its transaction has a row in the ledger for another payment.'),
-    ('settled_at', 'Time of the settlement.'),
-    ('resolved_at', 'When an operator entered what is on chain.'),
-    ('note', 'The operator''s note.'),
-    ('delivered_at', 'Time of the delivery to the buyer.')
-  ) AS column_comments (name, comment) LOOP
-    EXECUTE format('COMMENT ON COLUMN insforge_integrations.x402_reservations.%I IS %L', described.name, described.comment);
-  END LOOP;
-END
-$$;
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_reservations', '');
-
-CREATE TYPE insforge_integrations.x402_reservation AS (
-  reservation_id uuid, is_new boolean, state text, payer_address text, endpoint text, amount text, network text, chain text,
-  asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
-  is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
-  scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
-COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
-
--- Without a SET clause, so Postgres can inline it.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.x402_reservation_row(
-    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE sql STABLE
-AS $$
-  SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
-             own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
-             own.settled_at, own.delivered_at, own.created_at, own.user_id, own.scheme,
-             own.settled_amount::pg_catalog.text, facilitator_request,
-             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
-             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
-               insforge_integrations_internal.x402_response_headers(
-                 CASE WHEN own.state OPERATOR(pg_catalog.=) 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
-                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
-                 CASE WHEN own.scheme OPERATOR(pg_catalog.=) 'upto' THEN own.settled_amount::pg_catalog.text END,
-                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
-  'Makes the row that the functions on reservations return. chain: the name of the network.';
-
--- Five minutes more, because blocks can be late and clocks differ.
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE
-  -- Postgres' times end in the year 294276.
-  RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
-COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
-  RETURNS insforge_integrations.x402_reservations
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('unknown x402 reservation %s', coalesce(reservation_id::text, 'NULL')),
-      DETAIL = 'There is no reservation with this id.',
-      HINT = 'Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.';
-  END IF;
-  RETURN own;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
-
-CREATE OR REPLACE FUNCTION @extschema@.reserve_x402_payment(
-    payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx',
-    payer_is_contract boolean DEFAULT false)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  offered record;
-  key text := idempotency_key;
-  known insforge_integrations.x402_reservations;
-  after record;
-BEGIN
-  IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid x402 reservation',
-      DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
-      HINT = 'Give the address that the buyer requested. Nothing was reserved.';
-  END IF;
-  SELECT * INTO STRICT offered
-    FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator, payer_is_contract);
-  key := coalesce(key, offered.identifier);
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  FOR attempt IN 1..5 LOOP
-    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
-    -- unless nothing can be inserted, as on a standby.
-    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
-      SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-        WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
-          AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
-          AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-        ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
-      IF NOT FOUND AND key IS NOT NULL THEN
-        SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-          WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
-            AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-          ORDER BY r.is_signature_verified DESC LIMIT 1
-          FOR UPDATE;
-      END IF;
-    END IF;
-    IF known.id IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
-        'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
-        'idempotency_key', key, 'delivered_at', known.delivered_at::text,
-        'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
-      IF after.holds_key = known.holds_key THEN
-        -- Without an answer after this time, the call that had the request has probably died.
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
-          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
-        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
-          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
-        RETURN;
-      END IF;
-      UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
-    END IF;
-    INSERT INTO insforge_integrations.x402_reservations (
-      endpoint, idempotency_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce, valid_after, valid_before,
-      is_signature_verified, payment, requirements, user_id)
-    VALUES (
-      endpoint, key, offered.scheme, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount,
-      offered.nonce_contract, offered.nonce,
-      offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
-      @extschema@.requesting_user_id())
-    ON CONFLICT DO NOTHING
-    RETURNING * INTO known;
-    IF FOUND THEN
-      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
-      RETURN;
-    END IF;
-  END LOOP;
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not reserve the payment',
-    DETAIL = 'Another transaction is reserving it, or a trigger or rule on the table drops rows.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
-COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
-
-CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
-  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
-         r.network, r.asset, r.payer_address, r.pay_to, r.amount, r.nonce, r.tx_hash,
-         replace(n.explorer_url, '{hash}', r.tx_hash) AS explorer_url, r.valid_before,
-         insforge_integrations.x402_can_land_until(r.valid_before) AS can_land_until,
-         insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp() AS can_still_land,
-         jsonb_build_object('method', 'eth_call', 'params', jsonb_build_array(jsonb_build_object(
-           'to', r.nonce_contract,
-           'data', CASE r.nonce_contract WHEN r.asset THEN '0xe94a0102' ELSE '0x4fe02b44' END
-             || repeat('0', 24) || substr(r.payer_address, 3)
-             || CASE r.nonce_contract WHEN r.asset THEN substr(r.nonce, 3) ELSE '00' || substr(r.nonce, 3, 62) END), 'latest'))
-           AS authorization_state_call,
-         CASE r.nonce_contract WHEN r.asset THEN
-           format('authorizationState(%s, %s) of %s on %s: true means that the authorization was used: find its transaction by event AuthorizationUsed, and resolve as settled. False after can_land_until means that no money moved: resolve as failed.',
-                  r.payer_address, r.nonce, r.asset, coalesce(n.name, r.network))
-         ELSE
-           format('nonceBitmap(%s, 0x%s) of Permit2 (%s) on %s: bit %s, counted from the lowest as 0, means that the nonce was used: find the transfer of %s from the payer to %s in a transaction with event Settled or SettledWithPermit of %s, and resolve as settled%s. Without such a transfer, the payer has cancelled the nonce. If the bit is 0 after can_land_until, no money moved: resolve as failed.',
-                  r.payer_address, substr(r.nonce, 3, 62), r.nonce_contract, coalesce(n.name, r.network),
-                  ('x' || substr(r.nonce, 65))::bit(8)::integer, r.asset, r.pay_to,
-                  CASE r.scheme WHEN 'upto' THEN '0x4020a4f3b7b90cca423b9fabcc0ce57c6c240002' ELSE '0x402085c248eea27d92e8b30b2c58ed07f9e20001' END,
-                  CASE r.scheme WHEN 'upto' THEN ', with the amount that moved' ELSE '' END)
-         END AS check_on_chain, r.scheme, r.asked_amount
-  FROM insforge_integrations.x402_reservations r LEFT JOIN insforge_integrations.x402_networks n USING (network)
-  WHERE r.state <> 'settled' AND r.resolved_at IS NULL
-    AND (r.state <> 'failed' OR insforge_integrations.x402_can_land_until(r.valid_before) > clock_timestamp())
-    -- A payment with a wrong signature cannot settle any more, nor can one whose authorization another reservation
-    -- has settled.
-    AND (r.is_signature_verified OR NOT (
-      (r.state = 'failed' AND r.reason IN (
-         'invalid_exact_evm_payload_signature', 'invalid_exact_evm_signature', 'invalid_exact_evm_failed_to_parse_signature',
-         'invalid_permit2_signature', 'invalid_signature'))
-      OR EXISTS (SELECT FROM insforge_integrations.x402_reservations s
-                 WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
-                   AND s.state = 'settled' AND NOT s.is_mock)));
-COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
-
-CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
-  SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
-         r.settled_amount AS amount, r.network, r.asset, r.tx_hash, r.idempotency_key
-  FROM insforge_integrations.x402_reservations r
-  WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
-COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
-  'Payments that are settled and not marked as delivered.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-  'Numbers to monitor and to alert on, one a row. docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
-  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
-
-CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
-  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
-ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-  'Refuses to drop extension insforge_integrations while its ledger has rows. Otherwise ends its cron job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  -- The functions on reservations lock the tables in this order, too.
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
-  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
-    CREATE SCHEMA insforge_integrations_kept;
-    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
-    -- Columns of the extension's types would be dropped with it.
-    CREATE TABLE insforge_integrations_kept.x402_ledger (
-      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
-    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
-    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
-      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
-  ELSE
-    PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  END IF;
-  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
-    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
-    UNION ALL
-    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
-    UNION ALL
-    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
-  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
-    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'there is no kept x402 ledger',
-      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
-      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
-  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
-    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
-  RETURNS SETOF record
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  other text;
-BEGIN
-  PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
-  source := 'x402_settlements';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
-  INSERT INTO insforge_integrations.x402_settlements
-    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
-    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  updated := 0;
-  RETURN NEXT;
-
-  source := 'x402_corrections';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
-  INSERT INTO insforge_integrations.x402_corrections
-    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
-    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash, number) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  RETURN NEXT;
-
-  -- A row that was not the same payment or correction would be lost.
-  SELECT k.content ->> 'tx_hash' INTO other
-    FROM insforge_integrations_kept.x402_ledger k
-    LEFT JOIN insforge_integrations.x402_settlements s
-      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
-    LEFT JOIN insforge_integrations.x402_corrections c
-      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
-    WHERE (k.source = 'x402_settlements'
-           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
-       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
-    LIMIT 1;
-  IF other IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'unique_violation',
-      MESSAGE = format('transaction %s is recorded with other facts', other),
-      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
-      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
-  END IF;
-
-  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
-  source := 'x402_reservations';
-  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
-    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
-      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
-  DELETE FROM insforge_integrations.x402_reservations o
-    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND o.id = n.id
-      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
-        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
-  GET DIAGNOSTICS updated = ROW_COUNT;
-  INSERT INTO insforge_integrations.x402_reservations
-    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
-  GET DIAGNOSTICS added = ROW_COUNT;
-  added := added - updated;
-  RETURN NEXT;
-
-  DROP TABLE insforge_integrations_kept.x402_ledger;
-  DROP SCHEMA insforge_integrations_kept;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-  'Puts the rows back that were kept when the extension was dropped while setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   identity
-
-CREATE TABLE insforge_integrations.x402_publications (
-  role  text COLLATE "C" PRIMARY KEY,
-  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
-);
-COMMENT ON TABLE insforge_integrations.x402_publications IS
-  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
-COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
-COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
-
-CREATE TABLE insforge_integrations.x402_payers (
-  payer_address insforge_integrations.evm_address PRIMARY KEY,
-  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
-);
-CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
-COMMENT ON TABLE insforge_integrations.x402_payers IS
-  'Addresses of payers and their users. Write it with map_x402_payer().';
-COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
-
-CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
-  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
-  FROM (
-    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_roles r ON r.rolname = p.role
-      WHERE pg_has_role(r.oid, 'USAGE')
-    UNION ALL
-    SELECT 'all' FROM pg_catalog.pg_roles r
-      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
-  ) scopes;
-COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
-
--- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
--- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
--- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
--- before it reads. Each has the plan that its scope needs.
-CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
-  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
-         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
-         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
-         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
-          WHERE n.network = s.network) AS explorer_url,
-         s.is_mock, s.user_id, s.is_batched
-  FROM (
-    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    ORDER BY a.created_at DESC)
-    UNION ALL
-    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
-    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
-      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
-           OR o.payer_address = ANY (ARRAY(
-             SELECT p.payer_address FROM insforge_integrations.x402_payers p
-             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
-    ORDER BY o.created_at DESC)
-    UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
-            r.response_summary, r.is_mock, true
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
-           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
-                    OR r.payer_address = ANY (ARRAY(
-                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
-                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
-    ORDER BY r.settled_at DESC)
-  ) s
-  ORDER BY s.created_at DESC;
-COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
-
-CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-
-CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
-    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
-    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
-  RETURNS SETOF @extschema@.x402_payments
-  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
-COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
-
--- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  refused text := (
-    SELECT string_agg(given.name, ', ') FROM (VALUES
-      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
-      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
-      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
-      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
-    WHERE given.is_given);
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
-      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
-      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
-  END IF;
-  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
-    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
-    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
-  RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
-  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
-CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
-
-CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  refused text := CASE
-    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
-    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
-    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
-  END;
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid publication of x402 payments',
-      DETAIL = refused,
-      HINT = 'Nothing was changed.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
-  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
-  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
-  IF scope <> 'none' THEN
-    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
-  END IF;
-  IF scope = 'all' THEN
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  address text := lower(insforge_integrations.to_checksum_address(payer_address));
-BEGIN
-  IF address IS NULL OR user_id = '' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid mapping of a payer',
-      DETAIL = 'Both an address and a user id are required.',
-      HINT = 'A user id of NULL removes the mapping.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
-  IF user_id IS NOT NULL THEN
-    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
-
--- The ledger is summed before it is joined with anything, so parallel workers can do it.
-CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
-  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
-  FROM (
-    SELECT e.network, e.asset,
-           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
-           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
-           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
-           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
-           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
-    FROM (
-      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
-      FROM insforge_integrations.x402_settlements s
-      GROUP BY s.network, s.asset, s.is_mock
-      UNION ALL
-      -- A batched payment may be in another asset.
-      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0
-    ) e
-    GROUP BY e.network, e.asset
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
-COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   payments_view
-
--- Division by a power of ten is exact with as many decimal places as the token has.
-CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
-  SELECT t.day,
-         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
-         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
-         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
-         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
-         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
-         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
-  FROM (
-    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
-           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
-    FROM (
-      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
-             0::numeric AS refunded, 0::numeric AS dropped
-      FROM insforge_integrations.x402_settlements s
-      WHERE NOT s.is_mock
-      UNION ALL
-      -- Another payment of the transaction may be for another endpoint and in another asset.
-      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
-             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0 AND NOT s.is_mock
-    ) e
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    GROUP BY 1, 2, 3, 4
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
-  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
-COMMENT ON VIEW @extschema@.x402_revenue IS
-  'Revenue by day (UTC), endpoint and asset. amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
-
-CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
-  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
-           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
-           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
-           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
-           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
-           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
-           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
-           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
-  FROM (
-    -- tx_hash finds the settlement of a reservation by its index.
-    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
-           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
-    FROM insforge_integrations.x402_settlements s
-      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
-    UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
-           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-  ) p
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
-    CROSS JOIN LATERAL (
-      SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
-               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
-                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
-             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
-             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
-    ) c
-  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
-              OR p.payer_address = ANY (ARRAY(
-                SELECT m.payer_address FROM insforge_integrations.x402_payers m
-                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
-COMMENT ON VIEW insforge_integrations.x402_receipts IS
-  'The receipts of the payments that the current role sees in x402_payments. x402_receipt() reads it.';
-
--- Not SECURITY DEFINER: the view shows each caller its own rows.
-CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
-  LANGUAGE sql STABLE ROWS 1
-  SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  -- In two parts, so that each finds its rows by an index.
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE r.tx_hash = lower(x402_receipt.tx_hash)
-    AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id)
-  UNION ALL
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE x402_receipt.tx_hash IS NULL AND r.reservation_id = x402_receipt.reservation_id;
-END;
-COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
-  'The receipt of a payment, by its transaction, its reservation, or both: who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_x402_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   ledger::insert_x402_settlement
---   settings::mock_settlements_are_allowed
---   x402::x402_facilitator_request
---   x402::x402_payment_response_header
-
--- This function locks, stores and warns. src/x402/reservation.rs decides.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
-    reservation_id uuid, event text, said jsonb, response_summary text, note text)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  own insforge_integrations.x402_reservations;
-  after record;
-  known text;
-  is_news boolean;
-BEGIN
-  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
-  IF event = 'found' THEN
-    said := said || jsonb_build_object(
-      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
-                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
-      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
-                         WHERE until > clock_timestamp()));
-  END IF;
-  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
-  IF after.entry = 'settlement' THEN
-    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
-      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
-    IF known IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
-    END IF;
-  ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
-  END IF;
-  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
-    UPDATE insforge_integrations.x402_reservations r
-      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
-          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
-          answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
-          response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
-          settled_at = CASE WHEN own.state <> 'settled' AND after.state = 'settled' THEN now() ELSE own.settled_at END,
-          resolved_at = CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END,
-          note = coalesce(note, own.note),
-          delivered_at = CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END
-      WHERE r.id = own.id
-      RETURNING r.* INTO STRICT own;
-  END IF;
-  IF after.entry = 'correction' THEN
-    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
-      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
-    END IF;
-  END IF;
-  IF after.warning IS NOT NULL THEN
-    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
-  END IF;
-  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
-    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  known text;
-BEGIN
-  known := insforge_integrations_internal.insert_x402_settlement(
-    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
-    own.user_id, own.id, is_mock, false);
-  IF known IS NOT NULL THEN
-    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
-               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
-      RETURN 'reservation_id';
-    END IF;
-    -- If several reservations find the row at the same time, only one can have it.
-    BEGIN
-      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
-    EXCEPTION WHEN unique_violation THEN
-      RETURN 'reservation_id';
-    END;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
-  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
-
-CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
-    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  said jsonb := coalesce(facilitator_response, 'null');
-BEGIN
-  -- The body as a text. Through a client's JSON parser, large numbers would change.
-  IF jsonb_typeof(said) = 'string' THEN
-    BEGIN
-      said := (said #>> '{}')::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-      -- It is not JSON. The text is kept.
-    END;
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
-    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
-  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'mock settlements are not allowed',
-      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
-      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
-  RETURNS jsonb
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
-    own.payment, own.requirements, facilitator, own.asked_amount::text);
-  RETURN NEXT asked;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
-  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  IF own.state <> 'settled' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('x402 reservation %s is not settled', own.id),
-      DETAIL = format('It is %s.', own.state),
-      HINT = 'The header is only for settled payments.';
-  END IF;
-  RETURN insforge_integrations.x402_payment_response_header(
-    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
-    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:165
--- insforge_integrations::pg::payments::reservations::x402_reservation_after
--- requires:
---   reservations
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_reservation_after"(
-	"own" insforge_integrations.x402_reservations, /* Option < :: pgrx :: heap_tuple :: PgHeapTuple < '_, :: pgrx :: pgbox ::
-AllocatedByRust > > */
-	"event" TEXT, /* Option < & str > */
-	"said" jsonb, /* Option < Jsonb > */
-	"known" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"state" TEXT,  /* String */
-	"holds_key" bool,  /* bool */
-	"asked_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"settled_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"tx_hash" TEXT,  /* Option < String > */
-	"reason" TEXT,  /* Option < String > */
-	"message" TEXT,  /* Option < String > */
-	"is_mock" bool,  /* bool */
-	"is_batched" bool,  /* bool */
-	"is_resolved" bool,  /* bool */
-	"entry" TEXT,  /* Option < String > */
-	"is_new" bool,  /* bool */
-	"chain" TEXT,  /* Option < String > */
-	"warning" TEXT,  /* Option < String > */
-	"detail" TEXT,  /* Option < String > */
-	"hint" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
