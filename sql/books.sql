@@ -97,19 +97,23 @@ COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transactio
 COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
 COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
 
--- Not SECURITY DEFINER: the view shows each caller its own rows.
+-- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
 CREATE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
-  LANGUAGE sql STABLE ROWS 1
+  LANGUAGE plpgsql STABLE ROWS 1
   SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  -- In two parts, so that each finds its rows by an index.
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE r.tx_hash = lower(x402_receipt.tx_hash)
-    AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id)
-  UNION ALL
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE x402_receipt.tx_hash IS NULL AND r.reservation_id = x402_receipt.reservation_id;
-END;
+AS $$
+BEGIN
+  -- One statement for each, so that each finds its rows by an index.
+  IF x402_receipt.tx_hash IS NOT NULL THEN
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.tx_hash = lower(x402_receipt.tx_hash)
+        AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id);
+  ELSE
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.reservation_id = x402_receipt.reservation_id;
+  END IF;
+END
+$$;
 COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
 'The receipt of a payment, by its transaction, its reservation, or both.
 

@@ -4,8 +4,9 @@ CREATE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits i
 COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
   'Whether a text is 0x and this number of lower-case hexadecimal digits.';
 
--- tx_hash is the only unique key, so the table can be distributed by it.
--- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
 -- INSERT, which takes longer than the insertion itself.
 CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
   CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
@@ -22,7 +23,7 @@ CREATE TABLE insforge_integrations.x402_settlements (
   id               uuid NOT NULL,
   created_at       timestamptz NOT NULL,
   reservation_id   uuid,
-  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
   payer_address    insforge_integrations.evm_address NOT NULL,
   endpoint         text COLLATE "C" NOT NULL,
   amount           insforge_integrations.evm_amount NOT NULL,
@@ -102,6 +103,14 @@ END
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
 
+CREATE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
+
 DO $$
 DECLARE
   ledger regclass;
@@ -165,12 +174,15 @@ CREATE FUNCTION insforge_integrations_internal.insert_x402_correction(
 AS $$
 DECLARE
   corrected insforge_integrations.x402_corrections;
+  earlier bigint;
 BEGIN
   PERFORM insforge_integrations_internal.force_sync_commit();
   -- With the lock, the count sees the corrections of earlier transactions.
   PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
   INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
     RETURNING * INTO STRICT corrected;
   RETURN corrected;
 EXCEPTION WHEN unique_violation THEN

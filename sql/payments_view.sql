@@ -24,13 +24,14 @@ COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as req
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
 
+-- Not pg_roles: it has an outer join, and with that Citus on Postgres 15 and 16 refuses the views that read this one.
 CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
   SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
   FROM (
-    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_roles r ON r.rolname = p.role
+    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_authid r ON r.rolname = p.role
       WHERE pg_has_role(r.oid, 'USAGE')
     UNION ALL
-    SELECT 'all' FROM pg_catalog.pg_roles r
+    SELECT 'all' FROM pg_catalog.pg_authid r
       WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
@@ -158,6 +159,7 @@ DECLARE
     WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
     WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
   END;
+  is_distributed boolean := false;
 BEGIN
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -165,6 +167,17 @@ BEGIN
       MESSAGE = 'invalid publication of x402 payments',
       DETAIL = refused,
       HINT = 'Nothing was changed.';
+  END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  IF is_distributed AND scope = 'own' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'scope own is not possible while Citus distributes the ledger',
+      DETAIL = 'Citus reads the tables behind a view with the rights of the role that reads the view, so the role would have to see all rows.',
+      HINT = 'Let your server show users their payments, or a SECURITY DEFINER function of your own that selects from x402_payments WHERE user_id = requesting_user_id().';
   END IF;
   DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
   EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);

@@ -197,6 +197,8 @@ DECLARE
   key text := idempotency_key;
   known insforge_integrations.x402_reservations;
   after record;
+  -- Citus takes no volatile function in an UPDATE.
+  present timestamptz;
 BEGIN
   IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
     RAISE EXCEPTION USING
@@ -233,9 +235,10 @@ BEGIN
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
         -- Without an answer after this time, the call that had the request has probably died.
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
+        present := clock_timestamp();
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
           WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
+            AND r.request_given_at < present - interval '2 minutes';
         RETURN NEXT insforge_integrations_internal.x402_reservation_row(
           known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
         RETURN;

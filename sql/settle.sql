@@ -32,16 +32,23 @@ BEGIN
     PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
   END IF;
   IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
     UPDATE insforge_integrations.x402_reservations r
       SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
           settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
-          answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
-          response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
-          settled_at = CASE WHEN own.state <> 'settled' AND after.state = 'settled' THEN now() ELSE own.settled_at END,
-          resolved_at = CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END,
-          note = coalesce(note, own.note),
-          delivered_at = CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
       WHERE r.id = own.id
       RETURNING r.* INTO STRICT own;
   END IF;
