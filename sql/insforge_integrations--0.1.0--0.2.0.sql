@@ -29,7 +29,10 @@ BEGIN
       SELECT d.objid, CASE d.classid
                WHEN 'pg_proc'::regclass THEN 'FUNCTION'
                WHEN 'pg_class'::regclass THEN (SELECT CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' END FROM pg_class c WHERE c.oid = d.objid)
-               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END FROM pg_type t WHERE t.oid = d.objid AND t.typelem = 0)
+               -- From 17 on the row type of a table is a member, too.
+               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END
+                 FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+                 WHERE t.oid = d.objid AND t.typelem = 0 AND coalesce(r.relkind, 'c') = 'c')
              END AS kind,
              (pg_identify_object(d.classid, d.objid, 0)).identity AS name
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -164,207 +167,6 @@ BEGIN
 END
 $$;
 SELECT insforge_integrations_internal.watch_for_table_caches('insforge_integrations.settings');
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
-COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
-'Id of the requesting user, for RLS policies.
-
-It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
-COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
-'Id of the organisation that the requesting user acts in; NULL if none is active.
-
-It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
-COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
-'The requesting user''s role in that organisation, as the provider spells it.
-
-With Clerk, for example, org:admin. NULL if the token names none or several.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
-COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
-'The requesting user''s permissions, as the provider spells them.
-
-With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
-COMMENT ON FUNCTION @extschema@.requesting_claims() IS
-'All claims of the requesting user, for RLS policies.
-
-They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
--- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
--- Not dumped, because a restore runs the install script again.
-CREATE TABLE insforge_integrations.installed_objects (
-  identity   text COLLATE "C" PRIMARY KEY,
-  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
-  definition text NOT NULL,
-  pg_major   integer NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.installed_objects IS
-'The functions, views and triggers of this extension as they were installed.
-
-restore_installed_objects() restores them.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
-    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
-  RETURNS SETOF record
-  LANGUAGE sql STABLE
-  SET search_path = pg_catalog, pg_temp
-  -- All settings that decide how Postgres writes a definition.
-  SET quote_all_identifiers = off
-  SET standard_conforming_strings = on
-  SET "IntervalStyle" = postgres
-  SET "DateStyle" = 'ISO, YMD'
-  SET "TimeZone" = 'UTC'
-  SET bytea_output = hex
-  SET extra_float_digits = 1
-AS $$
-  WITH member AS (
-    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-  ), firing(state, name) AS (
-    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
-  ), defined(classid, objid, kind, definition) AS (
-    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, 'view',
-           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
-      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
-    UNION ALL
-    -- A new trigger fires as usual. A view's trigger has no such option.
-    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
-           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
-                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
-      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
-      WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
-      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
-  ), present AS (
-    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
-  )
-  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
-         coalesce(CASE
-           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- The source text is the same in every version.
-           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
-         END AND p.objid IS NOT NULL, false)
-  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
-  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
-  ), gone AS (
-    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
-  )
-  INSERT INTO insforge_integrations.installed_objects
-  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
-  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
-  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
-  -- which Postgres refuses after a NOTIFY.
-  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
-  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed record;
-BEGIN
-  FOR changed IN
-    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
-    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
-  LOOP
-    EXECUTE changed.installed;
-    -- In an upgrade script, created objects belong to the extension without this.
-    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
-      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
-    ) THEN
-      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
-    END IF;
-    RETURN NEXT changed.identity;
-  END LOOP;
-  IF FOUND THEN
-    PERFORM insforge_integrations.grant_to_insforge_roles();
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-'Restores the functions, views and triggers of this extension that somebody changed.
-
-Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed text;
-BEGIN
-  SELECT c.object_identity INTO changed
-  FROM pg_event_trigger_ddl_commands() c
-    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
-                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
-  WHERE NOT c.in_extension;
-  -- Checked only now: statements on other functions and views do not get here.
-  IF changed IS NULL OR NOT EXISTS (
-    SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
-    WHERE NOT o.is_as_installed
-  ) THEN
-    RETURN;
-  END IF;
-  RAISE EXCEPTION USING
-    ERRCODE = 'object_not_in_prerequisite_state',
-    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
-    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that changes a function or view of this extension.';
-
-CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
-  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
-ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses a statement that changes a function or view of extension insforge_integrations.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -571,6 +373,71 @@ The file has one line of at most 4096 bytes; line breaks at its end do not count
 -- requires:
 --   providers
 
+CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
+COMMENT ON FUNCTION exchange_provider_token(text, text) IS
+'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
+
+- token: the provider''s token, or the session
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
+
+-- Not SECURITY DEFINER: such a function could not set the role.
+CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
+COMMENT ON FUNCTION insforge_integrations.pre_request() IS
+'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
+
+Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
+COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
+'Id of the requesting user, for RLS policies.
+
+It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
+COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
+'Id of the organisation that the requesting user acts in; NULL if none is active.
+
+It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
+COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
+'The requesting user''s role in that organisation, as the provider spells it.
+
+With Clerk, for example, org:admin. NULL if the token names none or several.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
+COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
+'The requesting user''s permissions, as the provider spells them.
+
+With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
+COMMENT ON FUNCTION @extschema@.requesting_claims() IS
+'All claims of the requesting user, for RLS policies.
+
+They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
 -- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
 -- few minutes would empty every session's cache.
 CREATE TABLE insforge_integrations.jwks_fetches (
@@ -671,97 +538,6 @@ COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
 'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
 
 DROP EXTENSION calls it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
-CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
-  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
-COMMENT ON FUNCTION exchange_provider_token(text, text) IS
-'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
-
-- token: the provider''s token, or the session
-- provider: the provider that it must be from; NULL: the provider of its issuer
-
-The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
-
--- Not SECURITY DEFINER: such a function could not set the role.
-CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
-COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
-
-Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   identity
-
-CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
-  function regprocedure,
-  OUT adopted regprocedure,
-  OUT policies bigint,
-  OUT column_defaults bigint
-) LANGUAGE plpgsql VOLATILE STRICT
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
-  target pg_proc;
-BEGIN
-  SELECT * INTO target FROM pg_proc WHERE oid = function;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'undefined_function',
-      MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'This database has no such function.',
-      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
-  END IF;
-  IF function = ours OR EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s belongs to an extension', function),
-      DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, by its new name.';
-  END IF;
-  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s cannot be adopted', function),
-      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
-                      pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
-  END IF;
-
-  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
-  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
-  EXECUTE format(
-    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-    function, ours);
-  EXECUTE format(
-    'COMMENT ON FUNCTION %s IS %L', function,
-    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
-
-  adopted := function;
-  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
-         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
-    INTO policies, column_defaults
-    FROM pg_depend
-    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-'Makes a function of yours, which policies use, answer as requesting_user_id() does.
-
-The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -965,6 +741,233 @@ $fact$),
       'provideraccountid'))
   GROUP BY t.oid
 $fact$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
+CREATE TABLE insforge_integrations.installed_objects (
+  identity   text COLLATE "C" PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
+  definition text NOT NULL,
+  pg_major   integer NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.installed_objects IS
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
+    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  -- All settings that decide how Postgres writes a definition.
+  SET quote_all_identifiers = off
+  SET standard_conforming_strings = on
+  SET "IntervalStyle" = postgres
+  SET "DateStyle" = 'ISO, YMD'
+  SET "TimeZone" = 'UTC'
+  SET bytea_output = hex
+  SET extra_float_digits = 1
+AS $$
+  WITH member AS (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+  ), firing(state, name) AS (
+    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
+  ), defined(classid, objid, kind, definition) AS (
+    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 'view',
+           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
+      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
+    UNION ALL
+    -- A new trigger fires as usual. A view's trigger has no such option.
+    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
+           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
+                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
+      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
+      WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
+      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
+  ), present AS (
+    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
+  )
+  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
+         coalesce(CASE
+           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
+           -- The source text is the same in every version.
+           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
+         END AND p.objid IS NOT NULL, false)
+  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH found AS MATERIALIZED (
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
+  ), gone AS (
+    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
+  )
+  INSERT INTO insforge_integrations.installed_objects
+  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
+  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
+  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
+  -- which Postgres refuses after a NOTIFY.
+  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
+  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed record;
+BEGIN
+  FOR changed IN
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
+    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
+  LOOP
+    EXECUTE changed.installed;
+    -- In an upgrade script, created objects belong to the extension without this.
+    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
+      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
+    ) THEN
+      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
+    END IF;
+    RETURN NEXT changed.identity;
+  END LOOP;
+  IF FOUND THEN
+    PERFORM insforge_integrations.grant_to_insforge_roles();
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
+'Restores the functions, views and triggers of this extension that somebody changed.
+
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed text;
+BEGIN
+  SELECT c.object_identity INTO changed
+  FROM pg_event_trigger_ddl_commands() c
+    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
+                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
+  WHERE NOT c.in_extension;
+  -- Checked only now: statements on other functions and views do not get here.
+  IF changed IS NULL OR NOT EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() c
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+    WHERE NOT o.is_as_installed
+  ) THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
+    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
+
+CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
+  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
+ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+
+CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
+  function regprocedure,
+  OUT adopted regprocedure,
+  OUT policies bigint,
+  OUT column_defaults bigint
+) LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
+  target pg_proc;
+BEGIN
+  SELECT * INTO target FROM pg_proc WHERE oid = function;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'undefined_function',
+      MESSAGE = format('function with OID %s does not exist', function::oid),
+      DETAIL = 'This database has no such function.',
+      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
+  END IF;
+  IF function = ours OR EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s belongs to an extension', function),
+      DETAIL = 'Only a function of your own can be adopted.',
+      HINT = 'Give the function that your policies used before, by its new name.';
+  END IF;
+  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s cannot be adopted', function),
+      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
+                      pg_get_function_arguments(function), pg_get_function_result(function)),
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
+  END IF;
+
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  EXECUTE format(
+    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+    function, ours);
+  EXECUTE format(
+    'COMMENT ON FUNCTION %s IS %L', function,
+    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
+
+  adopted := function;
+  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
+         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
+    INTO policies, column_defaults
+    FROM pg_depend
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1380,133 +1383,6 @@ $rule$);
 -- requires:
 --   advise
 
--- Identity providers: their keys, and which tokens are accepted.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('provider_without_keys', 'warning', 'health', 'A provider has no keys',
-'Every token of this provider is refused.',
-'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
-    -- A failed fetch has another rule.
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
-                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
-  UNION ALL
-  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
-  -- which is right if sessions are exchanged.
-  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations_internal.steps(
-           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
-                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
-           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
-  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
-  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
-    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
-$rule$),
-('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
-'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
-'Fetches the keys now. If pg_cron is installed, also every five minutes.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
-         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
-              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
-         END AS recommendation
-  FROM insforge_integrations.auth_providers p
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
-    -- A failed fetch has another rule. A job that runs once a day is often enough.
-    AND f.error IS NULL
-    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
-$rule$),
-('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
-'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
-'Says what to check, for each kind of error.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-                   -- An address can contain a password, and an error can repeat the address.
-                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations_internal.steps(
-           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
-           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
-           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
-    -- The error is out of date if keys were given or an address was registered since.
-    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
-$rule$),
-('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
-'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
-'Registers the provider again with the values of your application.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations_internal.steps(CASE p.preset
-           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
-                                    p.issuers[1], p.name)
-           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
-                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
-           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
-         END) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
-    -- WorkOS has separate keys for each client.
-    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
-$rule$),
-('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
-'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
-'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
-           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
-$rule$),
-('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
-'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
-'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
-$rule$
-  SELECT format('role %I', c.role) AS affected_object,
-         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
-         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
-                c.role, current_database()) AS recommendation
-  FROM (SELECT role FROM (
-          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
-          UNION ALL
-          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
-          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
-          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
-          UNION ALL
-          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
-          UNION ALL
-          SELECT current_user, 4) AS guess(role, rank)
-        ORDER BY rank, role LIMIT 1) c
-  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
 -- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
   LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
@@ -1838,63 +1714,45 @@ $rule$);
 -- requires:
 --   advise
 
--- Better Auth's tables: who can reach them, and who will be able to reach the next one.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
-'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
-'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
-$rule$
-  WITH grantee(name) AS (
-    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
-  ), reached AS (
-    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
-    FROM better_auth t
-      CROSS JOIN grantee g
-    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
-      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
-           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
-                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
-               -- With row level security and no policy for them, they see no row.
-               AND (NOT t.row_security
-                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
-                               WHERE p.polrelid = t.relation AND p.polpermissive
-                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
-  )
-  SELECT format('schema %I', r.schema_name) AS affected_object,
-         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
-                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
-  FROM reached r
-  GROUP BY r.schema, r.schema_name
-$rule$),
-('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
-'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
-'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
--- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
--- privileges, and better_auth_exposed finds a table once it exists.
-$rule$
-  SELECT format('schema %I', n.nspname) AS affected_object,
-         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
-                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
-  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
-    JOIN pg_namespace n ON n.oid = own.schema
-    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
-      -- Default privileges of the roles that create tables there.
-      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
-    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
-    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
-  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
-                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
-    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-  GROUP BY n.oid, n.nspname
-$rule$);
-/* </end connected objects> */
+-- Citus cannot plan the advisor's statement if a distributed table is in it. Therefore these tables are read in functions.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.recent_x402_settlements()
+  RETURNS TABLE (tx_hash text, created_at timestamptz, network text, payer_address text, endpoint text, amount numeric,
+                 reservation_id uuid, is_mock boolean, is_corrected boolean, idempotency_key text)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT s.tx_hash, s.created_at, s.network, s.payer_address::text, s.endpoint, s.amount::numeric, s.reservation_id, s.is_mock,
+           c.tx_hash IS NOT NULL, r.idempotency_key
+    FROM (SELECT l.* FROM insforge_integrations.x402_settlements l
+          WHERE l.created_at > now() - interval '30 days' ORDER BY l.created_at DESC LIMIT 10000) s
+      LEFT JOIN (SELECT DISTINCT o.tx_hash::text AS tx_hash FROM insforge_integrations.x402_corrections o) c ON c.tx_hash = s.tx_hash
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.recent_x402_settlements() IS
+  'The latest rows of the ledger for the advisor: at most 30 days and 10,000 rows.';
 
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.unsettled_x402_reservations()
+  RETURNS TABLE (state text, payments bigint, oldest timestamptz)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.state::text, count(*), min(r.created_at)
+    FROM insforge_integrations.x402_reservations r
+    -- Newer ones are being settled or retried.
+    WHERE r.created_at < now() - interval '10 minutes'
+      AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
+      AND (r.state IN ('pending', 'conflict')
+           OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
+    GROUP BY r.state;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.unsettled_x402_reservations() IS
+  'The number of reservations in each state that the advisor reports.';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
@@ -1948,10 +1806,7 @@ $fact$),
     JOIN pg_class c ON c.oid = ours
 $fact$),
 (22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
-  SELECT s.tx_hash, s.created_at, s.network, s.payer_address, s.endpoint, s.amount, s.reservation_id, s.is_mock
-  FROM insforge_integrations.x402_settlements s
-  WHERE s.created_at > now() - interval '30 days'
-  ORDER BY s.created_at DESC LIMIT 10000
+  SELECT * FROM insforge_integrations_internal.recent_x402_settlements()
 $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
@@ -2116,7 +1971,7 @@ $rule$
          '-- 2. Where you count rows, count only those with NOT is_mock.\n'
          '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
   FROM recent_settlements s
-  WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
+  WHERE s.is_mock AND NOT s.is_corrected
   HAVING count(*) > 0
 $rule$),
 ('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
@@ -2124,20 +1979,14 @@ $rule$),
 'Says what to look up on chain, and how to enter what you found.',
 $rule$
   SELECT format('%s reservations', r.state) AS affected_object,
-         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
+         format('Reservations: %s, the oldest from %s.', r.payments, r.oldest) AS detail,
          format(
            E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
            '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
            '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
            '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
            r.state) AS recommendation
-  FROM insforge_integrations.x402_reservations r
-  -- Newer ones are being settled or retried.
-  WHERE r.created_at < now() - interval '10 minutes'
-    AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
-    AND (r.state IN ('pending', 'conflict')
-         OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
-  GROUP BY r.state
+  FROM insforge_integrations_internal.unsettled_x402_reservations() r
 $rule$),
 ('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
 'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
@@ -2154,7 +2003,8 @@ $rule$
            l.tx_hash, l.other_hash, l.amount) AS recommendation
   FROM (
     SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
-           lag(s.reservation_id) OVER earlier AS other_reservation,
+           lag(s.reservation_id) OVER earlier AS other_reservation, lag(s.idempotency_key) OVER earlier AS other_key,
+           lag(s.is_corrected) OVER earlier AS other_is_corrected,
            count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
     FROM recent_settlements s
     WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
@@ -2164,9 +2014,8 @@ $rule$
     AND l.payments <= 5
     -- Two reservations are two requests, unless the buyer's key is the same.
     AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
-         OR (SELECT a.idempotency_key FROM insforge_integrations.x402_reservations a WHERE a.id = l.reservation_id)
-            = (SELECT b.idempotency_key FROM insforge_integrations.x402_reservations b WHERE b.id = l.other_reservation))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash IN (l.tx_hash, l.other_hash))
+         OR l.idempotency_key = l.other_key)
+    AND NOT (l.is_corrected OR l.other_is_corrected)
   ORDER BY l.created_at DESC LIMIT 20
 $rule$),
 ('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
@@ -2194,11 +2043,138 @@ $rule$);
 -- requires:
 --   advise
 
+-- Identity providers: their keys, and which tokens are accepted.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('provider_without_keys', 'warning', 'health', 'A provider has no keys',
+'Every token of this provider is refused.',
+'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
+    -- A failed fetch has another rule.
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
+                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  UNION ALL
+  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
+  -- which is right if sessions are exchanged.
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
+         insforge_integrations_internal.steps(
+           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
+           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
+  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
+  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
+    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+$rule$),
+('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
+'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
+'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
+              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
+         END AS recommendation
+  FROM insforge_integrations.auth_providers p
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
+    -- A failed fetch has another rule. A job that runs once a day is often enough.
+    AND f.error IS NULL
+    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+$rule$),
+('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
+'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
+'Says what to check, for each kind of error.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+                   -- An address can contain a password, and an error can repeat the address.
+                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
+         insforge_integrations_internal.steps(
+           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
+           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
+           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
+           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
+    -- The error is out of date if keys were given or an address was registered since.
+    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+$rule$),
+('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
+'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
+'Registers the provider again with the values of your application.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
+         insforge_integrations_internal.steps(CASE p.preset
+           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
+                                    p.issuers[1], p.name)
+           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
+                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
+           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
+         END) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
+    -- WorkOS has separate keys for each client.
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+$rule$),
+('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
+'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
+'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
+           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
 -- Tables, views and functions that requests can reach.
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
   SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
   FROM user_columns u
   ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
            array_position('{user_id,userId}'::name[], u.name), u.attnum
@@ -2357,641 +2333,61 @@ $rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:67
-CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:20
--- insforge_integrations::pg::payments::evm::to_checksum_address
-CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
-	"address" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:139
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_response_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:247
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:258
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:157
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:179
--- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* bool */
-	"provider" TEXT,  /* Option < String > */
-	"user_id" TEXT,  /* Option < String > */
-	"org_id" TEXT,  /* Option < String > */
-	"org_role" TEXT,  /* Option < String > */
-	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"claims" jsonb,  /* Option < Jsonb > */
-	"reason" TEXT,  /* Option < String > */
-	"found" jsonb,  /* Option < Jsonb > */
-	"expected" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:130
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   settings
---   evm::eip712_domain_separator
---   evm::to_checksum_address
+--   advise
 
--- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
-CREATE TABLE insforge_integrations.x402_network_entries (
-  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
-  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
-  is_builtin   boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, is_builtin)
-);
-COMMENT ON TABLE insforge_integrations.x402_network_entries IS
-'Behind view x402_networks.
-
-Write it with register_x402_network().';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
-
-CREATE TABLE insforge_integrations.x402_asset_entries (
-  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
-  symbol           text NOT NULL CHECK (symbol <> ''),
-  name             text,
-  version          text,
-  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
-  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
-  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
-  has_chain_id     boolean NOT NULL DEFAULT true,
-  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
-  is_builtin       boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, address, is_builtin),
-  CHECK ((name IS NULL) = (version IS NULL)),
-  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
-);
-COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
-'Behind view x402_assets.
-
-Write it with register_x402_asset().';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
-
-INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
-SELECT network, name, coalesce(v1_network, network), explorer_url, true
-FROM (VALUES
-  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
-  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
-  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
-  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
-  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
-  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
-  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
-  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
-  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
-  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
-  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
-  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
-  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
-  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
-  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
-  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
-  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
-  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
-  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
-  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
-  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
-) AS builtin (network, name, v1_network, explorer_url);
-
--- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
--- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
--- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
--- and the testnets of Sei and Celo, and USAT on Celo.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
-VALUES
-  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
-  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
-  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
-  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
-  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
-  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
-  -- The bridged token. Circle's own contract on X Layer is a different one.
-  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
-  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
-  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
-  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
-  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
-  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
-  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
-  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
-  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
-  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
-  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
-
--- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
-VALUES
-  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
-  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
-
-CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
-  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
-  FROM insforge_integrations.x402_network_entries
-  ORDER BY network, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_networks IS
-'Chains for payments.
-
-An operator''s row takes precedence over a built-in one.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
-
-CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
-  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
-         CASE WHEN name IS NOT NULL THEN
-           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
-             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
-             'verifyingContract', address, 'salt', salt))),
-             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
-  FROM insforge_integrations.x402_asset_entries
-  ORDER BY network, address, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_assets IS
-'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
-
-is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
-
-SELECT insforge_integrations_internal.watch_for_table_caches(watched)
-FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
-    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_network_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_network_entries := ROW(
-    register_x402_network.network, register_x402_network.name,
-    coalesce(register_x402_network.v1_network, register_x402_network.network),
-    register_x402_network.explorer_url, false);
-  refused text;
-  taken text;
-BEGIN
-  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
-  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
-    WHERE other.network <> wanted.network
-      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
-  refused := CASE
-    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
-    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
-    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
-    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
-    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
-  END;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 network',
-      DETAIL = refused,
-      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
-  END IF;
-  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
-    ON CONFLICT (network, is_builtin) DO UPDATE SET
-      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-'Adds a chain to x402_networks, or replaces one.
-
-- network: CAIP-2 identifier, eip155:<chain id>
-- explorer_url: address with {hash} in place of the hash
-- v1_network: name in version 1 of x402; NULL: the identifier';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
-    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
-    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
-    transfer_method text DEFAULT 'eip3009')
-  RETURNS insforge_integrations.x402_asset_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_asset_entries := ROW(
-    (SELECT known.network FROM insforge_integrations.x402_networks known
-     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
-    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
-    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
-    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
-    register_x402_asset.transfer_method, false);
-  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
-    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
-  refused text;
-  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
-BEGIN
-  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
-  refused := CASE
-    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
-    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
-    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
-    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
-    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
-      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
-    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
-      THEN 'domain_separator and salt: They need name and version.'
-    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
-    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
-    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
-                 WHERE other.network = wanted.network AND other.address <> wanted.address
-                   AND lower(other.symbol) = lower(wanted.symbol))
-      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
-  END;
-  IF refused IS NULL AND wanted.salt IS NOT NULL
-     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    wanted.has_chain_id := false;
-    domain := domain - 'chainId';
-  END IF;
-  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
-      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
-        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
-    -- Names and versions of known tokens.
-    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
-      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
-            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
-                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
-           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
-      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
-        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
-      LIMIT 1;
-    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 asset',
-      DETAIL = refused,
-      HINT = hint;
-  END IF;
-  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
-    RAISE NOTICE USING
-      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
-      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
-      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
-  END IF;
-  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
-    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
-      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
-      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
-      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
-'Adds a token to x402_assets, or replaces one.
-
-- name, version: its EIP-712 domain; a token without EIP-3009 needs none
-- transfer_method: eip3009; permit2 for a token without EIP-3009
-- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
-- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
-
-A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:92
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:184
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_x402_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:166
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_facilitator_request_wrapper';
+-- Better Auth's tables: who can reach them, and who will be able to reach the next one.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
+'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
+'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
+$rule$
+  WITH grantee(name) AS (
+    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
+  ), reached AS (
+    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
+    FROM better_auth t
+      CROSS JOIN grantee g
+    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
+      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
+           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
+                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
+               -- With row level security and no policy for them, they see no row.
+               AND (NOT t.row_security
+                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
+                               WHERE p.polrelid = t.relation AND p.polpermissive
+                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
+  )
+  SELECT format('schema %I', r.schema_name) AS affected_object,
+         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
+                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
+  FROM reached r
+  GROUP BY r.schema, r.schema_name
+$rule$),
+('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
+'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
+'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
+-- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
+-- privileges, and better_auth_exposed finds a table once it exists.
+$rule$
+  SELECT format('schema %I', n.nspname) AS affected_object,
+         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
+                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
+  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
+    JOIN pg_namespace n ON n.oid = own.schema
+    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
+      -- Default privileges of the roles that create tables there.
+      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
+    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
+  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
+                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
+    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  GROUP BY n.oid, n.nspname
+$rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3000,84 +2396,19 @@ CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrat
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/refresh.rs:216
--- insforge_integrations::pg::tokens::refresh::discovery_document
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
-	"issuer" TEXT /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:323
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:122
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
+-- src/pg/payments/reservations.rs:144
+-- insforge_integrations::pg::payments::reservations::x402_response_headers
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"reason" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"is_version_1" bool /* Option < bool > */
 ) RETURNS jsonb /* reported :: Result < Jsonb > */
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_settlement_wrapper';
+AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3285,6 +2616,41 @@ It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_ro
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/pg/payments/realtime.rs:26
 -- insforge_integrations::pg::payments::realtime::call_as_its_owner
 CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
@@ -3299,412 +2665,61 @@ AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/ledger.rs:317
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
+-- src/pg/tokens/refresh.rs:216
+-- insforge_integrations::pg::tokens::refresh::discovery_document
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
+	"issuer" TEXT /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   ledger::force_sync_commit
-
--- A regular expression would take as long as the insertion itself.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
-  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
-COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
-  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
-
--- tx_hash is the only unique key, so the table can be distributed by it.
--- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
--- INSERT, which takes longer than the insertion itself.
-CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
-COMMENT ON DOMAIN insforge_integrations.evm_hash IS
-  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
-COMMENT ON DOMAIN insforge_integrations.evm_address IS
-  'An address: 0x and 40 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
-COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
-
-CREATE TABLE insforge_integrations.x402_settlements (
-  id               uuid NOT NULL,
-  created_at       timestamptz NOT NULL,
-  reservation_id   uuid,
-  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
-  payer_address    insforge_integrations.evm_address NOT NULL,
-  endpoint         text COLLATE "C" NOT NULL,
-  amount           insforge_integrations.evm_amount NOT NULL,
-  network          text COLLATE "C" NOT NULL,
-  asset            insforge_integrations.evm_address,
-  user_id          text COLLATE "C",
-  response_summary text,
-  is_mock          boolean NOT NULL
-);
-CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
-CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
-CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
-COMMENT ON TABLE insforge_integrations.x402_settlements IS
-'The ledger: one row for each transaction that settled an x402 payment.
-
-record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
-
-CREATE TABLE insforge_integrations.x402_corrections (
-  id          uuid NOT NULL DEFAULT gen_random_uuid(),
-  created_at  timestamptz NOT NULL DEFAULT now(),
-  tx_hash     insforge_integrations.evm_hash NOT NULL,
-  number      integer NOT NULL,
-  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
-  change      numeric(78,0) NOT NULL DEFAULT 0,
-  other_hash  insforge_integrations.evm_hash,
-  reference   text COLLATE "C" CHECK (reference <> ''),
-  note        text NOT NULL CHECK (note <> ''),
-  recorded_by name NOT NULL DEFAULT session_user,
-  reservation_id uuid,
-  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
-  UNIQUE (tx_hash, number)
-);
-COMMENT ON TABLE insforge_integrations.x402_corrections IS
-'Refunds and other events after a settlement.
-
-correct_x402_settlement() adds rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION USING
-    ERRCODE = 'insufficient_privilege',
-    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
-    DETAIL = 'The ledger of x402 payments is append-only.',
-    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
-      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
-
-DO $$
-DECLARE
-  ledger regclass;
-BEGIN
-  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
-    EXECUTE format(
-      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
-      ledger);
-  END LOOP;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '500ms'
-AS $$
-DECLARE
-  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
-  problem text;
-BEGIN
-  IF publish IS NULL THEN
-    problem := 'There is no function realtime.publish(text, text, jsonb).';
-  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
-  ELSIF pg_notification_queue_usage() > 0.9 THEN
-    problem := 'The notification queue is nearly full.';
-  ELSE
-    BEGIN
-      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
-        (SELECT jsonb_build_object('new', jsonb_build_object(
-           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
-           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
-           'response_summary', p.response_summary, 'created_at', p.created_at))
-         FROM @extschema@.x402_payments p
-         WHERE p.tx_hash = publish_x402_settlement.tx_hash
-           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
-    EXCEPTION WHEN OTHERS THEN
-      problem := format('realtime.publish raised: %s', SQLERRM);
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = 'an x402 settlement was recorded and not published',
-      DETAIL = problem,
-      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
-  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
-    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  corrected insforge_integrations.x402_corrections;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  -- With the lock, the count sees the corrections of earlier transactions.
-  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
-    RETURNING * INTO STRICT corrected;
-  RETURN corrected;
-EXCEPTION WHEN unique_violation THEN
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not enter a correction of an x402 settlement',
-    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
-  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
-
-CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
-    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
-    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
-  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
-  settled insforge_integrations.x402_settlements;
-  known insforge_integrations.x402_corrections;
-  another insforge_integrations.x402_corrections;
-  of_batched uuid;
-  wanted numeric;
-  brought numeric;
-  refused text;
-BEGIN
-  -- With the lock, the queries below see the corrections of earlier transactions.
-  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
-  -- The payment that has the row in the ledger needs no id.
-  of_batched := nullif(reservation_id, settled.reservation_id);
-  refused := CASE
-    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
-    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
-    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
-    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
-    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
-    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
-    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
-    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
-    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
-    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
-    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
-      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
-  END;
-  IF refused IS NULL THEN
-    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
-    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind = kind
-        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
-          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
-      ORDER BY c.number LIMIT 1;
-    IF known.change <> wanted THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'unique_violation',
-        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
-        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
-        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
-    END IF;
-    IF known.id IS NOT NULL THEN
-      RETURN known;
-    END IF;
-    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
-    IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
-                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
-    END IF;
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid correction of an x402 settlement',
-      DETAIL = refused,
-      HINT = 'Nothing was recorded.';
-  END IF;
-  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
-  IF kind = 'reorg' THEN
-    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
-                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
-    END LOOP;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-'Adds a correction to a transaction in the ledger.
-
-- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
-- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
-- reservation_id: a refund or note is about this payment of the transaction
-
-The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
---   imports::read_x402_settlement
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
-  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
-  RETURNS TABLE (id text, tx_hash text, reason text)
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  given jsonb;
-  read record;
-  copied bigint := 0;
-  known bigint := 0;
-  refused bigint := 0;
-  differences text;
-  left_behind text;
-BEGIN
-  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
-    id := given ->> 'id';
-    tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
-      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
-    reason := CASE
-      WHEN read.problem IS NOT NULL THEN read.problem
-      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
-      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
-    END;
-    IF reason IS NULL THEN
-      differences := insforge_integrations_internal.insert_x402_settlement(
-        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
-      IF differences IS NULL THEN
-        copied := copied + 1;
-      ELSIF differences = '' THEN
-        known := known + 1;
-      ELSE
-        reason := 'the transaction is recorded with other facts';
-      END IF;
-    END IF;
-    IF reason IS NOT NULL THEN
-      refused := refused + 1;
-      RETURN NEXT;
-    END IF;
-  END LOOP;
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
-    FROM pg_depend d
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-                      AND c.contype = 'f' AND c.confrelid = source));
-  IF left_behind IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
-      DETAIL = left_behind || '.',
-      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
-  END IF;
-  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-'Copies the rows of the guide''s payment table into the ledger.
-
-Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:115
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
+-- src/pg/payments/reservations.rs:31
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
 ) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
 )
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:127
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirement" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-'Status, headers and body of the answer to a request without a payment.
-
-- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
-- resource: address of what is sold
-- error: why an earlier payment was refused
-
-Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4073,35 +3088,12 @@ Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra an
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:31
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE 
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_payment_wrapper';
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4120,42 +3112,886 @@ AS 'MODULE_PATHNAME', 'session_status_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
+-- src/pg/payments/ledger.rs:328
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_x402_settlement_wrapper';
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:139
--- insforge_integrations::pg::payments::reservations::x402_response_headers
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
 	"tx_hash" TEXT, /* Option < & str > */
-	"reason" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
 	"amount" TEXT, /* Option < & str > */
-	"is_version_1" bool /* Option < bool > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:322
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:67
+CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:97
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:20
+-- insforge_integrations::pg::payments::evm::to_checksum_address
+CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
+	"address" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+--   evm::eip712_domain_separator
+--   evm::to_checksum_address
+
+-- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
+CREATE TABLE insforge_integrations.x402_network_entries (
+  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
+  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
+  is_builtin   boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, is_builtin)
+);
+COMMENT ON TABLE insforge_integrations.x402_network_entries IS
+'Behind view x402_networks.
+
+Write it with register_x402_network().';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE TABLE insforge_integrations.x402_asset_entries (
+  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
+  symbol           text NOT NULL CHECK (symbol <> ''),
+  name             text,
+  version          text,
+  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
+  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
+  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
+  has_chain_id     boolean NOT NULL DEFAULT true,
+  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
+  is_builtin       boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, address, is_builtin),
+  CHECK ((name IS NULL) = (version IS NULL)),
+  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
+);
+COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
+'Behind view x402_assets.
+
+Write it with register_x402_asset().';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
+
+INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
+SELECT network, name, coalesce(v1_network, network), explorer_url, true
+FROM (VALUES
+  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
+  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
+  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
+  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
+  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
+  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
+  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
+  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
+  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
+  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
+  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
+  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
+  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
+  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
+  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
+  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
+  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
+  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
+  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
+  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
+  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
+) AS builtin (network, name, v1_network, explorer_url);
+
+-- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
+-- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
+-- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
+-- and the testnets of Sei and Celo, and USAT on Celo.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
+VALUES
+  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
+  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
+  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
+  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
+  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
+  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
+  -- The bridged token. Circle's own contract on X Layer is a different one.
+  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
+  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
+  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
+  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
+  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
+  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
+  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
+  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
+  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
+  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
+  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
+
+-- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
+VALUES
+  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
+  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
+
+CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
+  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
+  FROM insforge_integrations.x402_network_entries
+  ORDER BY network, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_networks IS
+'Chains for payments.
+
+An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
+  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
+         CASE WHEN name IS NOT NULL THEN
+           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
+             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
+             'verifyingContract', address, 'salt', salt))),
+             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
+  FROM insforge_integrations.x402_asset_entries
+  ORDER BY network, address, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_assets IS
+'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
+
+is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
+
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
+    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_network_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_network_entries := ROW(
+    register_x402_network.network, register_x402_network.name,
+    coalesce(register_x402_network.v1_network, register_x402_network.network),
+    register_x402_network.explorer_url, false);
+  refused text;
+  taken text;
+BEGIN
+  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
+  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
+    WHERE other.network <> wanted.network
+      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
+  refused := CASE
+    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
+    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
+    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
+    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
+    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 network',
+      DETAIL = refused,
+      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
+    ON CONFLICT (network, is_builtin) DO UPDATE SET
+      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
+'Adds a chain to x402_networks, or replaces one.
+
+- network: CAIP-2 identifier, eip155:<chain id>
+- explorer_url: address with {hash} in place of the hash
+- v1_network: name in version 1 of x402; NULL: the identifier';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
+    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
+    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
+    transfer_method text DEFAULT 'eip3009')
+  RETURNS insforge_integrations.x402_asset_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_asset_entries := ROW(
+    (SELECT known.network FROM insforge_integrations.x402_networks known
+     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
+    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
+    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
+    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
+    register_x402_asset.transfer_method, false);
+  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
+  refused text;
+  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
+BEGIN
+  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
+  refused := CASE
+    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
+    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
+    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
+    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
+      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
+    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
+      THEN 'domain_separator and salt: They need name and version.'
+    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
+    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
+    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
+                 WHERE other.network = wanted.network AND other.address <> wanted.address
+                   AND lower(other.symbol) = lower(wanted.symbol))
+      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
+  END;
+  IF refused IS NULL AND wanted.salt IS NOT NULL
+     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    wanted.has_chain_id := false;
+    domain := domain - 'chainId';
+  END IF;
+  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
+      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
+        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
+    -- Names and versions of known tokens.
+    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
+      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
+            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
+                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
+           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
+      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
+        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
+      LIMIT 1;
+    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 asset',
+      DETAIL = refused,
+      HINT = hint;
+  END IF;
+  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
+    RAISE NOTICE USING
+      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
+      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
+      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
+  END IF;
+  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
+    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
+      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
+      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
+      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
+'Adds a token to x402_assets, or replaces one.
+
+- name, version: its EIP-712 domain; a token without EIP-3009 needs none
+- transfer_method: eip3009; permit2 for a token without EIP-3009
+- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
+- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
+
+A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   ledger::force_sync_commit
+
+-- A regular expression would take as long as the insertion itself.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
+COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
+  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
+
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- INSERT, which takes longer than the insertion itself.
+CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
+COMMENT ON DOMAIN insforge_integrations.evm_hash IS
+  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
+COMMENT ON DOMAIN insforge_integrations.evm_address IS
+  'An address: 0x and 40 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
+COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_settlements (
+  id               uuid NOT NULL,
+  created_at       timestamptz NOT NULL,
+  reservation_id   uuid,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
+  payer_address    insforge_integrations.evm_address NOT NULL,
+  endpoint         text COLLATE "C" NOT NULL,
+  amount           insforge_integrations.evm_amount NOT NULL,
+  network          text COLLATE "C" NOT NULL,
+  asset            insforge_integrations.evm_address,
+  user_id          text COLLATE "C",
+  response_summary text,
+  is_mock          boolean NOT NULL
+);
+CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
+CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
+CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE insforge_integrations.x402_settlements IS
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+
+CREATE TABLE insforge_integrations.x402_corrections (
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  tx_hash     insforge_integrations.evm_hash NOT NULL,
+  number      integer NOT NULL,
+  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
+  change      numeric(78,0) NOT NULL DEFAULT 0,
+  other_hash  insforge_integrations.evm_hash,
+  reference   text COLLATE "C" CHECK (reference <> ''),
+  note        text NOT NULL CHECK (note <> ''),
+  recorded_by name NOT NULL DEFAULT session_user,
+  reservation_id uuid,
+  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
+  UNIQUE (tx_hash, number)
+);
+COMMENT ON TABLE insforge_integrations.x402_corrections IS
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'insufficient_privilege',
+    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
+    DETAIL = 'The ledger of x402 payments is append-only.',
+    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
+      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
+
+DO $$
+DECLARE
+  ledger regclass;
+BEGIN
+  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
+      ledger);
+  END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '500ms'
+AS $$
+DECLARE
+  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
+  problem text;
+BEGIN
+  IF publish IS NULL THEN
+    problem := 'There is no function realtime.publish(text, text, jsonb).';
+  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
+  ELSIF pg_notification_queue_usage() > 0.9 THEN
+    problem := 'The notification queue is nearly full.';
+  ELSE
+    BEGIN
+      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+        (SELECT jsonb_build_object('new', jsonb_build_object(
+           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
+           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
+           'response_summary', p.response_summary, 'created_at', p.created_at))
+         FROM @extschema@.x402_payments p
+         WHERE p.tx_hash = publish_x402_settlement.tx_hash
+           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
+    EXCEPTION WHEN OTHERS THEN
+      problem := format('realtime.publish raised: %s', SQLERRM);
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = 'an x402 settlement was recorded and not published',
+      DETAIL = problem,
+      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
+  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected insforge_integrations.x402_corrections;
+  earlier bigint;
+BEGIN
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  -- With the lock, the count sees the corrections of earlier transactions.
+  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
+    RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not enter a correction of an x402 settlement',
+    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
+  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
+
+CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
+    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
+  settled insforge_integrations.x402_settlements;
+  known insforge_integrations.x402_corrections;
+  another insforge_integrations.x402_corrections;
+  of_batched uuid;
+  wanted numeric;
+  brought numeric;
+  refused text;
+BEGIN
+  -- With the lock, the queries below see the corrections of earlier transactions.
+  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
+  -- The payment that has the row in the ledger needs no id.
+  of_batched := nullif(reservation_id, settled.reservation_id);
+  refused := CASE
+    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
+    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
+    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
+    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
+    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
+      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
+  END;
+  IF refused IS NULL THEN
+    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
+    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind = kind
+        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
+          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
+      ORDER BY c.number LIMIT 1;
+    IF known.change <> wanted THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
+        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
+        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
+    END IF;
+    IF known.id IS NOT NULL THEN
+      RETURN known;
+    END IF;
+    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
+    IF kind = 'refund' AND brought + wanted < 0 THEN
+      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
+                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
+    END IF;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid correction of an x402 settlement',
+      DETAIL = refused,
+      HINT = 'Nothing was recorded.';
+  END IF;
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
+  IF kind = 'reorg' THEN
+    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
+                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
+      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+    END LOOP;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+--   imports::read_settlement
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  differences text;
+  left_behind text;
+BEGIN
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      differences := insforge_integrations_internal.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+      IF differences IS NULL THEN
+        copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
+      ELSE
+        reason := 'the transaction is recorded with other facts';
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
+    FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                      AND c.contype = 'f' AND c.confrelid = source));
+  IF left_behind IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
+      DETAIL = left_behind || '.',
+      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
+  END IF;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+'Copies the rows of the guide''s payment table into the ledger.
+
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4163,7 +3999,7 @@ AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
 -- requires:
 --   ledger
 --   identity
---   reservations::read_x402_payment
+--   reservations::read_payment
 --   reservations::x402_response_headers
 --   reservations::x402_settle_request
 
@@ -4366,6 +4202,8 @@ DECLARE
   key text := idempotency_key;
   known insforge_integrations.x402_reservations;
   after record;
+  -- Citus takes no volatile function in an UPDATE.
+  present timestamptz;
 BEGIN
   IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
     RAISE EXCEPTION USING
@@ -4402,9 +4240,10 @@ BEGIN
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
         -- Without an answer after this time, the call that had the request has probably died.
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
+        present := clock_timestamp();
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
           WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
+            AND r.request_given_at < present - interval '2 minutes';
         RETURN NEXT insforge_integrations_internal.x402_reservation_row(
           known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
         RETURN;
@@ -4525,477 +4364,11 @@ COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotenc
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   refresh
 --   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-'Numbers to monitor and to alert on, one a row.
-
-docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   identity
-
-CREATE TABLE insforge_integrations.x402_publications (
-  role  text COLLATE "C" PRIMARY KEY,
-  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
-);
-COMMENT ON TABLE insforge_integrations.x402_publications IS
-'Roles that can read view x402_payments besides project_admin.
-
-Write it with publish_x402_payments().';
-COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
-COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
-
-CREATE TABLE insforge_integrations.x402_payers (
-  payer_address insforge_integrations.evm_address PRIMARY KEY,
-  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
-);
-CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
-COMMENT ON TABLE insforge_integrations.x402_payers IS
-'Addresses of payers and their users.
-
-Write it with map_x402_payer().';
-COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
-
-CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
-  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
-  FROM (
-    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_roles r ON r.rolname = p.role
-      WHERE pg_has_role(r.oid, 'USAGE')
-    UNION ALL
-    SELECT 'all' FROM pg_catalog.pg_roles r
-      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
-  ) scopes;
-COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
-COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
-COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
-
--- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
--- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
--- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
--- before it reads. Each has the plan that its scope needs.
-CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
-  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
-         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
-         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
-         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
-          WHERE n.network = s.network) AS explorer_url,
-         s.is_mock, s.user_id, s.is_batched
-  FROM (
-    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    ORDER BY a.created_at DESC)
-    UNION ALL
-    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
-    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
-      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
-           OR o.payer_address = ANY (ARRAY(
-             SELECT p.payer_address FROM insforge_integrations.x402_payers p
-             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
-    ORDER BY o.created_at DESC)
-    UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
-            r.response_summary, r.is_mock, true
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
-           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
-                    OR r.payer_address = ANY (ARRAY(
-                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
-                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
-    ORDER BY r.settled_at DESC)
-  ) s
-  ORDER BY s.created_at DESC;
-COMMENT ON VIEW @extschema@.x402_payments IS
-'The ledger of x402 payments, with the columns of the guide''s table.
-
-Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
-COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
-COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
-COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
-COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
-COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
-COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
-COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
-COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
-COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
-COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
-COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
-COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
-
-CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-
-CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
-    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
-    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
-  RETURNS SETOF @extschema@.x402_payments
-  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
-COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-'Records a settled x402 payment and returns its row.
-
-- tx_hash: 0x and 64 hexadecimal digits
-- payer_address: 0x and 40 hexadecimal digits
-- amount: decimal digits, in the token''s smallest unit
-- chain: name or CAIP-2 identifier
-- idempotent: true: an identical call returns the stored row
-
-A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
-
--- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  refused text := (
-    SELECT string_agg(given.name, ', ') FROM (VALUES
-      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
-      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
-      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
-      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
-    WHERE given.is_given);
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
-      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
-      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
-  END IF;
-  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
-    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
-    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
-  RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
-  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
-CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
-
-CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  refused text := CASE
-    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
-    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
-    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
-  END;
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid publication of x402 payments',
-      DETAIL = refused,
-      HINT = 'Nothing was changed.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
-  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
-  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
-  IF scope <> 'none' THEN
-    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
-  END IF;
-  IF scope = 'all' THEN
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-'Sets which rows of view x402_payments a role can read.
-
-- scope: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all
-
-x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  address text := lower(insforge_integrations.to_checksum_address(payer_address));
-BEGIN
-  IF address IS NULL OR user_id = '' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid mapping of a payer',
-      DETAIL = 'Both an address and a user id are required.',
-      HINT = 'A user id of NULL removes the mapping.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
-  IF user_id IS NOT NULL THEN
-    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-'Maps a payer''s address to a user.
-
-- user_id: NULL removes the mapping
-
-Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
-
--- The ledger is summed before it is joined with anything, so parallel workers can do it.
-CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
-  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
-  FROM (
-    SELECT e.network, e.asset,
-           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
-           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
-           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
-           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
-           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
-    FROM (
-      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
-      FROM insforge_integrations.x402_settlements s
-      GROUP BY s.network, s.asset, s.is_mock
-      UNION ALL
-      -- A batched payment may be in another asset.
-      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0
-    ) e
-    GROUP BY e.network, e.asset
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
-COMMENT ON VIEW insforge_integrations.x402_totals IS
-'Sums of payments for each asset, in the token''s smallest unit.
-
-Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
-COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   payments_view
-
--- Division by a power of ten is exact with as many decimal places as the token has.
-CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
-  SELECT t.day,
-         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
-         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
-         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
-         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
-         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
-         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
-  FROM (
-    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
-           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
-    FROM (
-      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
-             0::numeric AS refunded, 0::numeric AS dropped
-      FROM insforge_integrations.x402_settlements s
-      WHERE NOT s.is_mock
-      UNION ALL
-      -- Another payment of the transaction may be for another endpoint and in another asset.
-      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
-             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0 AND NOT s.is_mock
-    ) e
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    GROUP BY 1, 2, 3, 4
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
-  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
-COMMENT ON VIEW @extschema@.x402_revenue IS
-'Revenue by day (UTC), endpoint and asset.
-
-amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
-COMMENT ON COLUMN @extschema@.x402_revenue.day IS 'Day, in UTC.';
-COMMENT ON COLUMN @extschema@.x402_revenue.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN @extschema@.x402_revenue.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN @extschema@.x402_revenue.chain IS 'Name of the chain.';
-COMMENT ON COLUMN @extschema@.x402_revenue.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN @extschema@.x402_revenue.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
-COMMENT ON COLUMN @extschema@.x402_revenue.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN @extschema@.x402_revenue.payments IS 'Number of payments.';
-COMMENT ON COLUMN @extschema@.x402_revenue.amount IS 'Sum of the payments, in the token''s smallest unit.';
-COMMENT ON COLUMN @extschema@.x402_revenue.refunded IS 'Sum of the refunds, in the token''s smallest unit.';
-COMMENT ON COLUMN @extschema@.x402_revenue.dropped IS 'Sum of the payments that the chain dropped.';
-COMMENT ON COLUMN @extschema@.x402_revenue.net IS 'amount - refunded - dropped.';
-COMMENT ON COLUMN @extschema@.x402_revenue.amount_in_units IS 'amount in whole tokens; NULL if decimals is NULL.';
-COMMENT ON COLUMN @extschema@.x402_revenue.net_in_units IS 'net in whole tokens; NULL if decimals is NULL.';
-
-CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
-  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
-           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
-           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
-           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
-           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
-           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
-           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
-           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
-  FROM (
-    -- tx_hash finds the settlement of a reservation by its index.
-    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
-           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
-    FROM insforge_integrations.x402_settlements s
-      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
-    UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
-           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-  ) p
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
-    CROSS JOIN LATERAL (
-      SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
-               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
-                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
-             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
-             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
-    ) c
-  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
-              OR p.payer_address = ANY (ARRAY(
-                SELECT m.payer_address FROM insforge_integrations.x402_payers m
-                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
-COMMENT ON VIEW insforge_integrations.x402_receipts IS
-'The receipts of the payments that the current role sees in x402_payments.
-
-x402_receipt() reads it.';
-COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transaction.';
-COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
-COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
-
--- Not SECURITY DEFINER: the view shows each caller its own rows.
-CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
-  LANGUAGE sql STABLE ROWS 1
-  SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  -- In two parts, so that each finds its rows by an index.
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE r.tx_hash = lower(x402_receipt.tx_hash)
-    AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id)
-  UNION ALL
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE x402_receipt.tx_hash IS NULL AND r.reservation_id = x402_receipt.reservation_id;
-END;
-COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
-'The receipt of a payment, by its transaction, its reservation, or both.
-
-It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   ledger::insert_x402_settlement
+--   ledger::insert_settlement
 --   settings::mock_settlements_are_allowed
---   x402::x402_facilitator_request
---   x402::x402_payment_response_header
+--   x402::facilitator_request
+--   x402::payment_response_header
 
 -- This function locks, stores and warns. src/x402/reservation.rs decides.
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
@@ -5031,16 +4404,23 @@ BEGIN
     PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
   END IF;
   IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
     UPDATE insforge_integrations.x402_reservations r
       SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
           settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
-          answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
-          response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
-          settled_at = CASE WHEN own.state <> 'settled' AND after.state = 'settled' THEN now() ELSE own.settled_at END,
-          resolved_at = CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END,
-          note = coalesce(note, own.note),
-          delivered_at = CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
       WHERE r.id = own.id
       RETURNING r.* INTO STRICT own;
   END IF;
@@ -5238,6 +4618,489 @@ COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
 -- src/lib.rs:80
 -- requires:
 --   reservations
+--   identity
+
+CREATE TABLE insforge_integrations.x402_publications (
+  role  text COLLATE "C" PRIMARY KEY,
+  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
+);
+COMMENT ON TABLE insforge_integrations.x402_publications IS
+'Roles that can read view x402_payments besides project_admin.
+
+Write it with publish_x402_payments().';
+COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
+COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
+
+CREATE TABLE insforge_integrations.x402_payers (
+  payer_address insforge_integrations.evm_address PRIMARY KEY,
+  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
+);
+CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
+COMMENT ON TABLE insforge_integrations.x402_payers IS
+'Addresses of payers and their users.
+
+Write it with map_x402_payer().';
+COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
+
+-- Not pg_roles: it has an outer join, and with that Citus on Postgres 15 and 16 refuses the views that read this one.
+CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
+  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
+  FROM (
+    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_authid r ON r.rolname = p.role
+      WHERE pg_has_role(r.oid, 'USAGE')
+    UNION ALL
+    SELECT 'all' FROM pg_catalog.pg_authid r
+      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
+  ) scopes;
+COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
+
+-- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
+-- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
+-- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
+-- before it reads. Each has the plan that its scope needs.
+CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
+  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
+         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
+         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
+         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
+          WHERE n.network = s.network) AS explorer_url,
+         s.is_mock, s.user_id, s.is_batched
+  FROM (
+    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    ORDER BY a.created_at DESC)
+    UNION ALL
+    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
+    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
+      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
+           OR o.payer_address = ANY (ARRAY(
+             SELECT p.payer_address FROM insforge_integrations.x402_payers p
+             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
+    ORDER BY o.created_at DESC)
+    UNION ALL
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+            r.response_summary, r.is_mock, true
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
+           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
+                    OR r.payer_address = ANY (ARRAY(
+                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
+                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
+    ORDER BY r.settled_at DESC)
+  ) s
+  ORDER BY s.created_at DESC;
+COMMENT ON VIEW @extschema@.x402_payments IS
+'The ledger of x402 payments, with the columns of the guide''s table.
+
+Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
+COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
+COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
+COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
+
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+
+CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
+    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
+    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
+  RETURNS SETOF @extschema@.x402_payments
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'record_settlement';
+COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
+'Records a settled x402 payment and returns its row.
+
+- tx_hash: 0x and 64 hexadecimal digits
+- payer_address: 0x and 40 hexadecimal digits
+- amount: decimal digits, in the token''s smallest unit
+- chain: name or CAIP-2 identifier
+- idempotent: true: an identical call returns the stored row
+
+A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+
+-- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  refused text := (
+    SELECT string_agg(given.name, ', ') FROM (VALUES
+      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
+      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
+      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
+      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
+    WHERE given.is_given);
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
+      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
+      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
+  END IF;
+  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
+    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
+    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
+  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
+CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
+
+CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  refused text := CASE
+    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
+    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
+    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
+  END;
+  is_distributed boolean := false;
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid publication of x402 payments',
+      DETAIL = refused,
+      HINT = 'Nothing was changed.';
+  END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  IF is_distributed AND scope = 'own' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'scope own is not possible while Citus distributes the ledger',
+      DETAIL = 'Citus reads the tables behind a view with the rights of the role that reads the view, so the role would have to see all rows.',
+      HINT = 'Let your server show users their payments, or a SECURITY DEFINER function of your own that selects from x402_payments WHERE user_id = requesting_user_id().';
+  END IF;
+  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
+  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
+  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
+  IF scope <> 'none' THEN
+    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
+  END IF;
+  IF scope = 'all' THEN
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
+'Sets which rows of view x402_payments a role can read.
+
+- scope: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all
+
+x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  address text := lower(insforge_integrations.to_checksum_address(payer_address));
+BEGIN
+  IF address IS NULL OR user_id = '' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid mapping of a payer',
+      DETAIL = 'Both an address and a user id are required.',
+      HINT = 'A user id of NULL removes the mapping.';
+  END IF;
+  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
+  IF user_id IS NOT NULL THEN
+    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
+'Maps a payer''s address to a user.
+
+- user_id: NULL removes the mapping
+
+Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
+
+-- The ledger is summed before it is joined with anything, so parallel workers can do it.
+CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
+  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
+  FROM (
+    SELECT e.network, e.asset,
+           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
+           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
+           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
+           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
+           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
+    FROM (
+      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settlements s
+      GROUP BY s.network, s.asset, s.is_mock
+      UNION ALL
+      -- A batched payment may be in another asset.
+      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0
+    ) e
+    GROUP BY e.network, e.asset
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
+COMMENT ON VIEW insforge_integrations.x402_totals IS
+'Sums of payments for each asset, in the token''s smallest unit.
+
+Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   payments_view
+
+-- Division by a power of ten is exact with as many decimal places as the token has.
+CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
+  SELECT t.day,
+         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
+         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
+         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
+         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
+         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
+         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
+  FROM (
+    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
+           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
+    FROM (
+      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
+             0::numeric AS refunded, 0::numeric AS dropped
+      FROM insforge_integrations.x402_settlements s
+      WHERE NOT s.is_mock
+      UNION ALL
+      -- Another payment of the transaction may be for another endpoint and in another asset.
+      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
+             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0 AND NOT s.is_mock
+    ) e
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    GROUP BY 1, 2, 3, 4
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
+  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
+COMMENT ON VIEW @extschema@.x402_revenue IS
+'Revenue by day (UTC), endpoint and asset.
+
+amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+COMMENT ON COLUMN @extschema@.x402_revenue.day IS 'Day, in UTC.';
+COMMENT ON COLUMN @extschema@.x402_revenue.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_revenue.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_revenue.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN @extschema@.x402_revenue.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN @extschema@.x402_revenue.payments IS 'Number of payments.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.refunded IS 'Sum of the refunds, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.dropped IS 'Sum of the payments that the chain dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net IS 'amount - refunded - dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount_in_units IS 'amount in whole tokens; NULL if decimals is NULL.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net_in_units IS 'net in whole tokens; NULL if decimals is NULL.';
+
+CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
+  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
+           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
+           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
+           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
+           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
+           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
+           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
+           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
+  FROM (
+    -- tx_hash finds the settlement of a reservation by its index.
+    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
+           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
+    FROM insforge_integrations.x402_settlements s
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
+    UNION ALL
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
+           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+  ) p
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
+    CROSS JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
+               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
+                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
+             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
+             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
+    ) c
+  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
+              OR p.payer_address = ANY (ARRAY(
+                SELECT m.payer_address FROM insforge_integrations.x402_payers m
+                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
+COMMENT ON VIEW insforge_integrations.x402_receipts IS
+'The receipts of the payments that the current role sees in x402_payments.
+
+x402_receipt() reads it.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transaction.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
+
+-- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
+CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
+  LANGUAGE plpgsql STABLE ROWS 1
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- One statement for each, so that each finds its rows by an index.
+  IF x402_receipt.tx_hash IS NOT NULL THEN
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.tx_hash = lower(x402_receipt.tx_hash)
+        AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id);
+  ELSE
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.reservation_id = x402_receipt.reservation_id;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
+'The receipt of a payment, by its transaction, its reservation, or both.
+
+It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
   LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
@@ -5390,7 +5253,7 @@ It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. 
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:165
+-- src/pg/payments/reservations.rs:170
 -- insforge_integrations::pg::payments::reservations::x402_reservation_after
 -- requires:
 --   reservations
@@ -5421,6 +5284,216 @@ AllocatedByRust > > */
 VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   x402::x402_challenge_parts
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
+$$;
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+'Status, headers and body of the answer to a request without a payment.
+
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
+
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:181
+-- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* bool */
+	"provider" TEXT,  /* Option < String > */
+	"user_id" TEXT,  /* Option < String > */
+	"org_id" TEXT,  /* Option < String > */
+	"org_role" TEXT,  /* Option < String > */
+	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"claims" jsonb,  /* Option < Jsonb > */
+	"reason" TEXT,  /* Option < String > */
+	"found" jsonb,  /* Option < Jsonb > */
+	"expected" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5721,6 +5794,19 @@ BEGIN
   LOOP
     EXECUTE statement;
   END LOOP;
+
+  -- What an upgrade script grants is taken for what a new installation grants, and pg_dump would leave it out.
+  UPDATE pg_init_privs i SET initprivs = ARRAY(
+      SELECT a FROM unnest(i.initprivs) a
+      WHERE NOT EXISTS (SELECT FROM aclexplode(ARRAY[a]) e JOIN pg_roles r ON r.oid = e.grantee
+                          JOIN insforge_integrations.x402_publications p ON p.role = r.rolname))
+    WHERE EXISTS (SELECT FROM aclexplode(i.initprivs) e JOIN pg_roles r ON r.oid = e.grantee
+                    JOIN insforge_integrations.x402_publications p ON p.role = r.rolname)
+      AND (i.classoid, i.objoid) IN (
+        SELECT 'pg_proc'::regclass, '@extschema@.x402_receipt(text, uuid)'::regprocedure::oid
+        UNION ALL
+        SELECT 'pg_class'::regclass, unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.x402_receipts',
+                                                  '@extschema@.x402_revenue']::regclass[]));
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
@@ -5748,7 +5834,8 @@ ALTER TABLE insforge_integrations_0_1_0.x402_reservations
   ADD COLUMN nonce_contract insforge_integrations_0_1_0.evm_address,
   ADD COLUMN request_given_at timestamptz,
   ADD COLUMN settled_amount insforge_integrations_0_1_0.evm_amount;
-UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at;
+UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at,
+  settled_amount = CASE state WHEN 'settled' THEN amount END;
 
 DO $$
 DECLARE
