@@ -62,19 +62,19 @@ $(EXAMPLES): docs/examples/package-lock.json | setup
 examples: $(EXAMPLES)
 
 example-shop: package examples
-	cargo run --quiet $(HARNESS) --bin example shop
+	cargo run $(HARNESS) --bin example shop
 
 example-notes: package examples
-	cargo run --quiet $(HARNESS) --bin example notes
+	cargo run $(HARNESS) --bin example notes
 
 upgrade-script: package
 	pgrx-tests/upgrade_script.sh
 
 demo: package
-	cargo run --quiet $(HARNESS) --bin demo
+	cargo run $(HARNESS) --bin demo
 
 psql: package
-	cargo run --quiet $(HARNESS) --bin psql
+	cargo run $(HARNESS) --bin psql
 
 test: test-pure test-pgrx test-suites
 	@echo "make test: all passed"

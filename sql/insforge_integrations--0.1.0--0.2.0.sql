@@ -110,8 +110,10 @@ CREATE TABLE insforge_integrations.settings (
   value text NOT NULL
 );
 COMMENT ON TABLE insforge_integrations.settings IS
-  'Settings that differ from their defaults, one row each. Change them with insforge_integrations.configure(name, value).';
-COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; the README lists them with their defaults.';
+'Settings that differ from their defaults, one row each.
+
+Change them with insforge_integrations.configure(name, value).';
+COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; docs/reference.md lists them with their defaults.';
 COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in every session of this database.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
@@ -206,7 +208,10 @@ CREATE TABLE insforge_integrations.auth_providers (
   updated_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and the rules for these tokens. Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+'Issuers whose tokens are trusted, and the rules for these tokens.
+
+Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
@@ -215,8 +220,10 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of t
 COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audiences IS 'Accepted values of "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.required_claims IS 'Claims that a token must have: names, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
@@ -231,6 +238,9 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims 
 COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_updated_at IS 'When the keys were stored.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.created_at IS 'When the provider was first registered.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.updated_at IS 'When a registration or a discovery document last changed the rules.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
@@ -241,7 +251,10 @@ CREATE TABLE insforge_integrations.jwt_secrets (
   valid_until timestamptz
 );
 COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-  'The secret that InsForge signs its tokens with, and for a while the previous one. Write it with set_jwt_secret(). pg_dump leaves it out.';
+'The secret that InsForge signs its tokens with, and for a while the previous one.
+
+Write it with set_jwt_secret(). pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.secret IS 'The secret.';
 COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
 
 -- Not dumped, because it holds secrets.
@@ -250,7 +263,9 @@ CREATE TABLE insforge_integrations.session_secrets (
   secret   text NOT NULL CHECK (secret <> '')
 );
 COMMENT ON TABLE insforge_integrations.session_secrets IS
-  'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
+'The secrets that Better Auth servers sign their session cookies with.
+
+Write it with register_better_auth(). pg_dump leaves it out.';
 
 COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
 COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
@@ -260,7 +275,9 @@ CREATE TABLE insforge_integrations.stored_secrets (
   name text COLLATE "C" PRIMARY KEY
 );
 COMMENT ON TABLE insforge_integrations.stored_secrets IS
-  'Names of secrets that this database had, without the secrets: jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+'Names of secrets that this database had, without the secrets.
+
+The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
 COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
 
@@ -295,7 +312,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. For the time keep_previous, tokens of the previous secret are accepted too. Superusers only. Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file().';
+'Stores the secret that InsForge signs its tokens with.
+
+- secret: at least 32 bytes
+- keep_previous: for this time, tokens of the previous secret are accepted too
+
+Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -341,7 +363,74 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-  'Does the same as set_jwt_secret(), with the secret in a file on the server. The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+'Does the same as set_jwt_secret(), with the secret in a file on the server.
+
+The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
+CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
+COMMENT ON FUNCTION exchange_provider_token(text, text) IS
+'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
+
+- token: the provider''s token, or the session
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
+
+-- Not SECURITY DEFINER: such a function could not set the role.
+CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
+COMMENT ON FUNCTION insforge_integrations.pre_request() IS
+'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
+
+Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
+COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
+'Id of the requesting user, for RLS policies.
+
+It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
+COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
+'Id of the organisation that the requesting user acts in; NULL if none is active.
+
+It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
+COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
+'The requesting user''s role in that organisation, as the provider spells it.
+
+With Clerk, for example, org:admin. NULL if the token names none or several.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
+COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
+'The requesting user''s permissions, as the provider spells them.
+
+With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
+COMMENT ON FUNCTION @extschema@.requesting_claims() IS
+'All claims of the requesting user, for RLS policies.
+
+They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -408,7 +497,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-  'Makes pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours, and returns the job''s id. A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
+'Makes pg_cron call refresh_provider_jwks(), and returns the job''s id.
+
+- every: whole minutes or hours
+
+A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
   LANGUAGE plpgsql VOLATILE
@@ -442,211 +535,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
-  'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number. DROP EXTENSION calls it.';
-/* </end connected objects> */
+'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
 
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
-CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
-  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
-COMMENT ON FUNCTION exchange_provider_token(text, text) IS
-  'Exchanges a provider''s token, or a Better Auth session, for an InsForge token (RFC 8693): access_token, token_type, expires_in (seconds), issued_token_type, user_id, provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
-
--- Not SECURITY DEFINER: such a function could not set the role.
-CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
-COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-  'For PostgREST''s db-pre-request. Reads a provider''s token from the request header that setting provider_token_header names. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
--- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
--- Not dumped, because a restore runs the install script again.
-CREATE TABLE insforge_integrations.installed_objects (
-  identity   text COLLATE "C" PRIMARY KEY,
-  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
-  definition text NOT NULL,
-  pg_major   integer NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.installed_objects IS
-  'The functions, views and triggers of this extension as they were installed. restore_installed_objects() restores them.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
-    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
-  RETURNS SETOF record
-  LANGUAGE sql STABLE
-  SET search_path = pg_catalog, pg_temp
-  -- All settings that decide how Postgres writes a definition.
-  SET quote_all_identifiers = off
-  SET standard_conforming_strings = on
-  SET "IntervalStyle" = postgres
-  SET "DateStyle" = 'ISO, YMD'
-  SET "TimeZone" = 'UTC'
-  SET bytea_output = hex
-  SET extra_float_digits = 1
-AS $$
-  WITH member AS (
-    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-  ), firing(state, name) AS (
-    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
-  ), defined(classid, objid, kind, definition) AS (
-    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, 'view',
-           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
-      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
-    UNION ALL
-    -- A new trigger fires as usual. A view's trigger has no such option.
-    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
-           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
-                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
-      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
-      WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
-      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
-  ), present AS (
-    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
-  )
-  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
-         coalesce(CASE
-           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- The source text is the same in every version.
-           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
-         END AND p.objid IS NOT NULL, false)
-  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
-  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
-  ), gone AS (
-    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
-  )
-  INSERT INTO insforge_integrations.installed_objects
-  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
-  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
-  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
-  -- which Postgres refuses after a NOTIFY.
-  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
-  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed record;
-BEGIN
-  FOR changed IN
-    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
-    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
-  LOOP
-    EXECUTE changed.installed;
-    -- In an upgrade script, created objects belong to the extension without this.
-    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
-      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
-    ) THEN
-      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
-    END IF;
-    RETURN NEXT changed.identity;
-  END LOOP;
-  IF FOUND THEN
-    PERFORM insforge_integrations.grant_to_insforge_roles();
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-  'Restores the functions, views and triggers of this extension that somebody replaced, changed or disabled, and their privileges. Returns their names.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed text;
-BEGIN
-  SELECT c.object_identity INTO changed
-  FROM pg_event_trigger_ddl_commands() c
-    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
-                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
-  WHERE NOT c.in_extension;
-  -- Checked only now: statements on other functions and views do not get here.
-  IF changed IS NULL OR NOT EXISTS (
-    SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
-    WHERE NOT o.is_as_installed
-  ) THEN
-    RETURN;
-  END IF;
-  RAISE EXCEPTION USING
-    ERRCODE = 'object_not_in_prerequisite_state',
-    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
-    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that changes a function or view of this extension.';
-
-CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
-  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
-ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses a statement that changes a function or view of extension insforge_integrations.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
-COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
-  'Id of the requesting user, for RLS policies: "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
-COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
-  'Id of the organisation that the requesting user acts in, from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token; NULL if none is active.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
-COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
-  'The requesting user''s role in that organisation, as the provider spells it (Clerk: org:admin); NULL if the token names none or several.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
-COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
-  'The requesting user''s permissions, as the provider spells them (Clerk: org:feature:permission). NULL if the token says nothing about permissions, empty if it grants none.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
-COMMENT ON FUNCTION @extschema@.requesting_claims() IS
-  'All claims of the requesting user, for RLS policies: those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+DROP EXTENSION calls it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -662,7 +553,10 @@ CREATE TABLE insforge_integrations.advisor_facts (
   meaning  text NOT NULL,
   query    text NOT NULL
 );
-COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
+COMMENT ON TABLE insforge_integrations.advisor_facts IS
+'Facts that the advisor''s rules read.
+
+Each query can use the facts before it.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
@@ -852,6 +746,233 @@ $fact$);
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
+--   settings
+
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
+CREATE TABLE insforge_integrations.installed_objects (
+  identity   text COLLATE "C" PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
+  definition text NOT NULL,
+  pg_major   integer NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.installed_objects IS
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
+    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  -- All settings that decide how Postgres writes a definition.
+  SET quote_all_identifiers = off
+  SET standard_conforming_strings = on
+  SET "IntervalStyle" = postgres
+  SET "DateStyle" = 'ISO, YMD'
+  SET "TimeZone" = 'UTC'
+  SET bytea_output = hex
+  SET extra_float_digits = 1
+AS $$
+  WITH member AS (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+  ), firing(state, name) AS (
+    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
+  ), defined(classid, objid, kind, definition) AS (
+    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 'view',
+           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
+      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
+    UNION ALL
+    -- A new trigger fires as usual. A view's trigger has no such option.
+    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
+           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
+                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
+      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
+      WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
+      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
+  ), present AS (
+    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
+  )
+  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
+         coalesce(CASE
+           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
+           -- The source text is the same in every version.
+           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
+         END AND p.objid IS NOT NULL, false)
+  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH found AS MATERIALIZED (
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
+  ), gone AS (
+    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
+  )
+  INSERT INTO insforge_integrations.installed_objects
+  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
+  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
+  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
+  -- which Postgres refuses after a NOTIFY.
+  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
+  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed record;
+BEGIN
+  FOR changed IN
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
+    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
+  LOOP
+    EXECUTE changed.installed;
+    -- In an upgrade script, created objects belong to the extension without this.
+    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
+      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
+    ) THEN
+      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
+    END IF;
+    RETURN NEXT changed.identity;
+  END LOOP;
+  IF FOUND THEN
+    PERFORM insforge_integrations.grant_to_insforge_roles();
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
+'Restores the functions, views and triggers of this extension that somebody changed.
+
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed text;
+BEGIN
+  SELECT c.object_identity INTO changed
+  FROM pg_event_trigger_ddl_commands() c
+    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
+                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
+  WHERE NOT c.in_extension;
+  -- Checked only now: statements on other functions and views do not get here.
+  IF changed IS NULL OR NOT EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() c
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+    WHERE NOT o.is_as_installed
+  ) THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
+    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
+
+CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
+  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
+ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+
+CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
+  function regprocedure,
+  OUT adopted regprocedure,
+  OUT policies bigint,
+  OUT column_defaults bigint
+) LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
+  target pg_proc;
+BEGIN
+  SELECT * INTO target FROM pg_proc WHERE oid = function;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'undefined_function',
+      MESSAGE = format('function with OID %s does not exist', function::oid),
+      DETAIL = 'This database has no such function.',
+      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
+  END IF;
+  IF function = ours OR EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s belongs to an extension', function),
+      DETAIL = 'Only a function of your own can be adopted.',
+      HINT = 'Give the function that your policies used before, by its new name.';
+  END IF;
+  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s cannot be adopted', function),
+      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
+                      pg_get_function_arguments(function), pg_get_function_result(function)),
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
+  END IF;
+
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  EXECUTE format(
+    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+    function, ours);
+  EXECUTE format(
+    'COMMENT ON FUNCTION %s IS %L', function,
+    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
+
+  adopted := function;
+  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
+         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
+    INTO policies, column_defaults
+    FROM pg_depend
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
 --   advisor_facts
 
 -- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
@@ -899,7 +1020,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.advise() IS
-  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';
+'Finds the mistakes in this database that leak rows, lock users out or lose money.
+
+One row for each mistake, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. The call changes nothing.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -907,296 +1030,110 @@ COMMENT ON FUNCTION insforge_integrations.advise() IS
 -- requires:
 --   advise
 
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
-  SELECT DISTINCT ON (t.oid)
-         t.oid, t.name, t.relkind, t.relrowsecurity, t.granted, h.attname AS hash,
-         -- With other types and collations, a hash has only one spelling.
-         y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) AND coalesce(l.collisdeterministic, true) AS has_spellings,
-         EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = t.oid AND f.contype = 'f' AND h.attnum = ANY (f.conkey)) AS is_reference,
-         k.is_unique, k.is_folded, k.folded_key
-  FROM relations t
-    JOIN pg_attribute h ON h.attrelid = t.oid AND NOT h.attisdropped
-                       AND h.attname IN ('tx_hash', 'txHash', 'transaction_hash', 'transactionHash')
-    JOIN LATERAL (SELECT CASE p.typtype WHEN 'd' THEN p.typbasetype ELSE p.oid END AS base, p.typname
-                  FROM pg_type p WHERE p.oid = h.atttypid) y
-      ON y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype) OR y.typname = 'citext'
-    LEFT JOIN pg_collation l ON l.oid = h.attcollation
-    -- Unique indexes on the hash, or on the hash and the name of its chain.
-    CROSS JOIN LATERAL (
-      SELECT count(*) > 0 AS is_unique, coalesce(bool_or(x.is_folded), false) AS is_folded, min(x.folded_key) AS folded_key
-      FROM (
-        SELECT bool_or(part.is_folded) AS is_folded,
-               string_agg(CASE WHEN part.is_hash THEN format('lower(%I)', h.attname) ELSE part.definition END, ', ' ORDER BY part.place) AS folded_key
-        FROM pg_index i,
-             LATERAL (SELECT place, definition, definition = quote_ident(h.attname) AS is_hash,
-                             definition IN (format('lower(%I)', h.attname), format('upper(%I)', h.attname)) AS is_folded
-                      FROM (SELECT place, replace(pg_get_indexdef(i.indexrelid, place, true), '::text', '') AS definition
-                            FROM generate_series(1, i.indnkeyatts) place) d) part
-        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid
-          AND coalesce(pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', h.attname), true)
-        GROUP BY i.indexrelid
-        HAVING bool_or(part.is_hash OR part.is_folded)
-           AND bool_and(part.is_hash OR part.is_folded OR part.definition ~* '^"?(chain|network)')
-      ) x) k
-  WHERE t.relkind IN ('r', 'p')
-    AND EXISTS (SELECT FROM pg_attribute a
-                WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-                  AND a.attname ~* '^(payer|buyer|customer|amount|price)|(amount|price)$')
-    AND NOT EXISTS (SELECT FROM pg_attribute a
-                    WHERE a.attrelid = t.oid AND NOT a.attisdropped AND a.attname ~* '^(log|event|transfer)_?(index|position|no|number)$')
-  ORDER BY t.oid, array_position('{tx_hash,txHash,transaction_hash,transactionHash}'::name[], h.attname)
-$fact$),
-(21, 'money_tables', 'Tables into which payments are written: the payment tables, their partitions, and the extension''s tables.', $fact$
-  SELECT oid, name FROM payment_tables
-  UNION ALL
-  SELECT p.relid, format('%I.%I', n.nspname, c.relname)
-  FROM payment_tables t, pg_partition_tree(t.oid) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE t.relkind = 'p' AND p.level > 0
-  UNION ALL
-  SELECT ours, format('insforge_integrations.%I', c.relname)
-  FROM unnest('{insforge_integrations.x402_settlements,insforge_integrations.x402_reservations,insforge_integrations.x402_corrections}'::regclass[]) ours
-    JOIN pg_class c ON c.oid = ours
-$fact$),
-(22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
-  SELECT s.tx_hash, s.created_at, s.network, s.payer_address, s.endpoint, s.amount, s.reservation_id, s.is_mock
-  FROM insforge_integrations.x402_settlements s
-  WHERE s.created_at > now() - interval '30 days'
-  ORDER BY s.created_at DESC LIMIT 10000
-$fact$);
-
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('payment_hash_not_unique', 'critical', 'health', 'A payment table accepts one transaction twice',
-'A request that is sent again counts the payment twice. A buyer can show one transaction for two requests.',
-'Creates a unique index on the hash in lower case.',
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
 $rule$
-  SELECT t.name AS affected_object,
-         format('Column %I has no unique index.', t.hash) AS detail,
-         CASE t.relkind
-           WHEN 'p' THEN format(
-             E'-- UNIQUE on a partitioned table must include the partition key, so it does not make the hash unique.\n'
-             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction only once.\n'
-             '-- 2. Copy %1$s into an ordinary table with the columns of the guide''s, and import that: SELECT * FROM insforge_integrations.import_x402_payments(''the_copy'');\n'
-             '-- 3. Rename column %2$s, or drop the table.', regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
-           ELSE format(
-             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
-             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name,
-             CASE WHEN t.has_spellings THEN format('lower(%I)', t.hash) ELSE quote_ident(t.hash) END)
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
          END AS recommendation
-  FROM payment_tables t
-  WHERE NOT t.is_unique AND NOT t.is_reference
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
 $rule$),
-('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash allows other spellings of it',
-'0xAB and 0xab are the same hash and different texts. If a client writes the hash in another case, the transaction gets a second row.',
-'Creates a unique index on the hash in lower case.',
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
 $rule$
-  SELECT t.name AS affected_object,
-         format('Nothing keeps column %I in one case.', t.hash) AS detail,
-         CASE t.relkind
-           WHEN 'p' THEN format(
-             E'-- A partitioned table cannot have a unique index on lower(%2$s). Make your server store hashes in lower case, then run:\n'
-             '-- UPDATE %1$s SET %2$s = lower(%2$s) WHERE %2$s <> lower(%2$s);\n'
-             '-- ALTER TABLE %1$s ADD CHECK (%2$s = lower(%2$s));',
-             regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
-           ELSE format(
-             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
-             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name, t.folded_key)
-         END AS recommendation
-  FROM payment_tables t
-  WHERE t.is_unique AND NOT t.is_folded AND t.has_spellings AND NOT t.is_reference
-    -- A CHECK constraint of the table, or of the column's domain.
-    AND NOT EXISTS (
-      SELECT FROM (
-        SELECT ' ' || insforge_integrations_internal.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
-               CASE WHEN c.contypid = 0 THEN quote_ident(t.hash) ELSE 'VALUE' END AS subject
-        FROM pg_constraint c
-        WHERE c.contype = 'c' AND c.convalidated
-          AND (c.conrelid = t.oid
-               OR c.contypid = (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = t.hash))) c,
-        LATERAL (SELECT substring(substr(c.expression, nullif(strpos(c.expression, format(' %s ~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS pattern,
-                        substring(substr(c.expression, nullif(strpos(c.expression, format(' %s !~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS refused) p
-      WHERE strpos(c.expression, format(' %s = lower%1$s ', c.subject)) > 0
-         OR strpos(c.expression, format(' lower%s = %1$s ', c.subject)) > 0
-         OR strpos(c.expression, format('is_lower_hex%s, ', c.subject)) > 0
-         OR (p.pattern ~ '^\^.*\$$' AND (p.pattern ~ 'a-[fz]') <> (p.pattern ~ 'A-[FZ]') AND p.pattern !~ '\(\?|\[:|\\w|\.')
-         OR p.refused ~ 'A-[FZ]')
-    -- A generated column or a trigger makes stored hashes lower case.
-    AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-                    WHERE a.attrelid = t.oid AND a.attname = t.hash AND a.attgenerated = 's'
-                      AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(*lower\(')
-    AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
-                    WHERE g.tgrelid = t.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgenabled <> 'D'
-                      AND f.prosrc ~* '\mlower\s*\(\s*new\s*\.')
-$rule$),
-('payment_table_exposed', 'critical', 'security', 'A payment table is open to everybody',
-'Any request can enter a payment that nobody made, or change a payment. Without row level security, any request can also read all payments.',
-'Switches row level security on and takes the privileges to write. Your server writes with an admin key, as project_admin.',
-$rule$
-  SELECT t.name AS affected_object,
-         CASE WHEN t.relrowsecurity THEN format('Policies let anon or authenticated %s.', string_agg(DISTINCT sent.command, ', '))
-              ELSE format('Row level security is off, and %s are granted to anon or authenticated.', array_to_string(t.granted, ', ')) END AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s CASCADE;', t.name, string_agg(DISTINCT g.grantee, ', ' ORDER BY g.grantee))
-            FROM (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
-                  FROM pg_class c,
-                       LATERAL (SELECT c.relacl UNION ALL
-                                SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS privileges (acl),
-                       aclexplode(privileges.acl) x
-                  WHERE c.oid = t.oid AND x.grantee <> c.relowner AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-                    AND (x.grantee = 0 OR EXISTS (SELECT FROM clients r WHERE pg_has_role(r.oid, x.grantee, 'USAGE')))) g
-            HAVING count(*) > 0)) AS recommendation
-  FROM payment_tables t CROSS JOIN LATERAL unnest(t.granted) AS sent (command)
-    LEFT JOIN policies p ON p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-  WHERE NOT t.relrowsecurity
-     OR (sent.command <> 'SELECT'
-         AND p.command IN ('ALL', sent.command)
-         AND CASE sent.command WHEN 'INSERT' THEN coalesce(p.check_expression, p.using_expression) ELSE p.using_expression END
-             IS DISTINCT FROM 'false')
-  GROUP BY t.oid, t.name, t.relrowsecurity, t.granted
-$rule$),
-('payment_table_unlogged', 'critical', 'health', 'A crash empties a table of payments',
-'When Postgres starts again after a crash, it truncates every UNLOGGED table.',
-'Makes it an ordinary table. This writes the whole table once.',
-$rule$
-  SELECT m.name AS affected_object, NULL AS detail, format('ALTER TABLE %s SET LOGGED;', m.name) AS recommendation
-  FROM pg_class c JOIN money_tables m ON m.oid = c.oid
-  WHERE c.relpersistence = 'u' AND c.relkind = 'r'
-$rule$),
-('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can drop the row of a payment',
-'The INSERT succeeds and adds no row. The money has moved, and there is no record.',
-'Drops the trigger or rule. To refuse a row, use RAISE or a CHECK constraint instead: then your server gets an error.',
-$rule$
-  SELECT format('%I on %s', g.tgname, m.name) AS affected_object,
-         format('BEFORE INSERT it calls %s, which contains RETURN NULL.', f.oid::regprocedure) AS detail,
-         format('DROP TRIGGER %I ON %s;', g.tgname, m.name) AS recommendation
-  FROM money_tables m
-    JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
-    JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
-  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mreturn\s+null\M'
-  UNION ALL
-  SELECT format('%I on %s', w.rulename, m.name), 'It is a rule ON INSERT DO INSTEAD.',
-         format('DROP RULE %I ON %s;', w.rulename, m.name)
-  FROM money_tables m JOIN pg_rewrite w ON w.ev_class = m.oid AND w.ev_type = '3' AND w.is_instead AND w.ev_enabled <> 'D'
-$rule$),
-('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not compared with its contract',
-'If buyers sign under another name or version than the contract''s, their payments cannot be settled. The buyers are refused, or served without payment.',
-'Registers the token with the DOMAIN_SEPARATOR() of its contract, or says how to read it.',
-$rule$
-  SELECT format('%s %s', a.network, a.address) AS affected_object,
-         format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
-                CASE WHEN a.domain_separator IS NULL THEN '' ELSE ', which do not hash to the separator that is stored with them' END) AS detail,
-         coalesce(
-           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L, transfer_method => %L);',
-                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator, b.transfer_method)
-            FROM insforge_integrations.x402_asset_entries b
-            WHERE b.network = a.network AND b.address = a.address AND b.is_builtin AND b.domain_separator IS NOT NULL),
-           format(
-             E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
-             '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
-             '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
-             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'', transfer_method => ''%5$s'');\n'
-             '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
-             '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
-             a.network, a.address,
-             '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
-               'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
-             -- On one line: text after a line break would not be a comment.
-             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g'),
-             a.transfer_method))
-         AS recommendation
-  FROM insforge_integrations.x402_assets a
-  WHERE NOT a.is_verified
-$rule$),
-('mock_mode_on', 'warning', 'health', 'Payments can be settled without money',
-'mock_x402_settlement() works. A server that calls it delivers without payment. This is for development only.',
-'Switches allow_mock_settlements off.',
-$rule$
-  SELECT 'allow_mock_settlements' AS affected_object, NULL AS detail,
-         'SELECT insforge_integrations.configure(''allow_mock_settlements'', NULL);' AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'allow_mock_settlements' AND s.value = 'on'
-$rule$),
-('mock_payments', 'info', 'health', 'The ledger has settlements without money',
-'The totals leave these rows out. A count of the rows of x402_payments does not.',
-'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
-$rule$
-  SELECT 'insforge_integrations.x402_settlements' AS affected_object,
-         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
-         E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
-         '-- 2. Where you count rows, count only those with NOT is_mock.\n'
-         '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
-  FROM recent_settlements s
-  WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
-  HAVING count(*) > 0
-$rule$),
-('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
-'A buyer may have paid for something that was not delivered. The totals do not contain the money.',
-'Says what to look up on chain, and how to enter what you found.',
-$rule$
-  SELECT format('%s reservations', r.state) AS affected_object,
-         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
-         format(
-           E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
-           '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
-           '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
-           '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
-           r.state) AS recommendation
-  FROM insforge_integrations.x402_reservations r
-  -- Newer ones are being settled or retried.
-  WHERE r.created_at < now() - interval '10 minutes'
-    AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
-    AND (r.state IN ('pending', 'conflict')
-         OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
-  GROUP BY r.state
-$rule$),
-('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
-'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
-'Says how to find out, and what to enter then. An entry in x402_corrections for either payment ends the finding.',
-$rule$
-  SELECT l.tx_hash AS affected_object,
-         format('%s paid %s for %s at %s, as in transaction %s at %s.', l.payer_address, l.amount, quote_literal(l.endpoint), l.created_at, l.other_hash, l.other_at) AS detail,
-         format(
-           E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
-           '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
-           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
-           '-- 3. If twice: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
-           '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
-           l.tx_hash, l.other_hash, l.amount) AS recommendation
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
   FROM (
-    SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
-           lag(s.reservation_id) OVER earlier AS other_reservation,
-           count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
-    FROM recent_settlements s
-    WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
-    WINDOW earlier AS (PARTITION BY s.network, s.payer_address, s.endpoint, s.amount ORDER BY s.created_at, s.tx_hash)) l
-  WHERE l.other_at > l.created_at - interval '10 minutes'
-    -- Buyers with many payments may buy the same thing again.
-    AND l.payments <= 5
-    -- Two reservations are two requests, unless the buyer's key is the same.
-    AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
-         OR (SELECT a.idempotency_key FROM insforge_integrations.x402_reservations a WHERE a.id = l.reservation_id)
-            = (SELECT b.idempotency_key FROM insforge_integrations.x402_reservations b WHERE b.id = l.other_reservation))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash IN (l.tx_hash, l.other_hash))
-  ORDER BY l.created_at DESC LIMIT 20
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
 $rule$),
-('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
-'The rows that a restore would have lost are in a table beside the ledger. Totals, views and uniqueness do not count them. A transaction that was recorded before can be recorded again.',
-'Puts the rows back into the ledger and removes the table.',
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
 $rule$
-  SELECT 'insforge_integrations_kept.x402_ledger' AS affected_object, NULL AS detail,
-         'SELECT * FROM insforge_integrations.restore_kept_x402_ledger();' AS recommendation
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
-  WHERE n.nspname = 'insforge_integrations_kept' AND c.relname = 'x402_ledger' AND c.relkind = 'r' AND o.rolsuper
-$rule$),
-('ledger_drop_allowed', 'warning', 'health', 'DROP EXTENSION loses the ledger',
-'A DROP EXTENSION, or a restore with pg_restore --clean, removes all records of payments.',
-'Switches allow_ledger_drop off. For a restore, set it to keep.',
-$rule$
-  SELECT 'allow_ledger_drop' AS affected_object, NULL AS detail,
-         'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
 $rule$);
 /* </end connected objects> */
 
@@ -1446,6 +1383,232 @@ $rule$);
 -- requires:
 --   advise
 
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
+  'The steps that give InsForge a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
+  SELECT array_agg(DISTINCT w.text) AS texts
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- The server's command line. No view shows a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
+               || insforge_integrations_internal.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations_internal.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations_internal.steps(
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations_internal.steps(
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
+  ), place AS (
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
+           || insforge_integrations_internal.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits does not weaken them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
 -- Identity: whether the extension's own functions are intact, and what users' tokens can do.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
@@ -1543,6 +1706,462 @@ $rule$
   FROM policies p
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
     AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Citus cannot plan the advisor's statement if a distributed table is in it. Therefore these tables are read in functions.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.recent_x402_settlements()
+  RETURNS TABLE (tx_hash text, created_at timestamptz, network text, payer_address text, endpoint text, amount numeric,
+                 reservation_id uuid, is_mock boolean, is_corrected boolean, idempotency_key text)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT s.tx_hash, s.created_at, s.network, s.payer_address::text, s.endpoint, s.amount::numeric, s.reservation_id, s.is_mock,
+           c.tx_hash IS NOT NULL, r.idempotency_key
+    FROM (SELECT l.* FROM insforge_integrations.x402_settlements l
+          WHERE l.created_at > now() - interval '30 days' ORDER BY l.created_at DESC LIMIT 10000) s
+      LEFT JOIN (SELECT DISTINCT o.tx_hash::text AS tx_hash FROM insforge_integrations.x402_corrections o) c ON c.tx_hash = s.tx_hash
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.recent_x402_settlements() IS
+  'The latest rows of the ledger for the advisor: at most 30 days and 10,000 rows.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.unsettled_x402_reservations()
+  RETURNS TABLE (state text, payments bigint, oldest timestamptz)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.state::text, count(*), min(r.created_at)
+    FROM insforge_integrations.x402_reservations r
+    -- Newer ones are being settled or retried.
+    WHERE r.created_at < now() - interval '10 minutes'
+      AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
+      AND (r.state IN ('pending', 'conflict')
+           OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
+    GROUP BY r.state;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.unsettled_x402_reservations() IS
+  'The number of reservations in each state that the advisor reports.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
+  SELECT DISTINCT ON (t.oid)
+         t.oid, t.name, t.relkind, t.relrowsecurity, t.granted, h.attname AS hash,
+         -- With other types and collations, a hash has only one spelling.
+         y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype) AND coalesce(l.collisdeterministic, true) AS has_spellings,
+         EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = t.oid AND f.contype = 'f' AND h.attnum = ANY (f.conkey)) AS is_reference,
+         k.is_unique, k.is_folded, k.folded_key
+  FROM relations t
+    JOIN pg_attribute h ON h.attrelid = t.oid AND NOT h.attisdropped
+                       AND h.attname IN ('tx_hash', 'txHash', 'transaction_hash', 'transactionHash')
+    JOIN LATERAL (SELECT CASE p.typtype WHEN 'd' THEN p.typbasetype ELSE p.oid END AS base, p.typname
+                  FROM pg_type p WHERE p.oid = h.atttypid) y
+      ON y.base IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'bytea'::regtype) OR y.typname = 'citext'
+    LEFT JOIN pg_collation l ON l.oid = h.attcollation
+    -- Unique indexes on the hash, or on the hash and the name of its chain.
+    CROSS JOIN LATERAL (
+      SELECT count(*) > 0 AS is_unique, coalesce(bool_or(x.is_folded), false) AS is_folded, min(x.folded_key) AS folded_key
+      FROM (
+        SELECT bool_or(part.is_folded) AS is_folded,
+               string_agg(CASE WHEN part.is_hash THEN format('lower(%I)', h.attname) ELSE part.definition END, ', ' ORDER BY part.place) AS folded_key
+        FROM pg_index i,
+             LATERAL (SELECT place, definition, definition = quote_ident(h.attname) AS is_hash,
+                             definition IN (format('lower(%I)', h.attname), format('upper(%I)', h.attname)) AS is_folded
+                      FROM (SELECT place, replace(pg_get_indexdef(i.indexrelid, place, true), '::text', '') AS definition
+                            FROM generate_series(1, i.indnkeyatts) place) d) part
+        WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid
+          AND coalesce(pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', h.attname), true)
+        GROUP BY i.indexrelid
+        HAVING bool_or(part.is_hash OR part.is_folded)
+           AND bool_and(part.is_hash OR part.is_folded OR part.definition ~* '^"?(chain|network)')
+      ) x) k
+  WHERE t.relkind IN ('r', 'p')
+    AND EXISTS (SELECT FROM pg_attribute a
+                WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+                  AND a.attname ~* '^(payer|buyer|customer|amount|price)|(amount|price)$')
+    AND NOT EXISTS (SELECT FROM pg_attribute a
+                    WHERE a.attrelid = t.oid AND NOT a.attisdropped AND a.attname ~* '^(log|event|transfer)_?(index|position|no|number)$')
+  ORDER BY t.oid, array_position('{tx_hash,txHash,transaction_hash,transactionHash}'::name[], h.attname)
+$fact$),
+(21, 'money_tables', 'Tables into which payments are written: the payment tables, their partitions, and the extension''s tables.', $fact$
+  SELECT oid, name FROM payment_tables
+  UNION ALL
+  SELECT p.relid, format('%I.%I', n.nspname, c.relname)
+  FROM payment_tables t, pg_partition_tree(t.oid) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE t.relkind = 'p' AND p.level > 0
+  UNION ALL
+  SELECT ours, format('insforge_integrations.%I', c.relname)
+  FROM unnest('{insforge_integrations.x402_settlements,insforge_integrations.x402_reservations,insforge_integrations.x402_corrections}'::regclass[]) ours
+    JOIN pg_class c ON c.oid = ours
+$fact$),
+(22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
+  SELECT * FROM insforge_integrations_internal.recent_x402_settlements()
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('payment_hash_not_unique', 'critical', 'health', 'A payment table accepts one transaction twice',
+'A request that is sent again counts the payment twice. A buyer can show one transaction for two requests.',
+'Creates a unique index on the hash in lower case.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('Column %I has no unique index.', t.hash) AS detail,
+         CASE t.relkind
+           WHEN 'p' THEN format(
+             E'-- UNIQUE on a partitioned table must include the partition key, so it does not make the hash unique.\n'
+             '-- 1. Record payments with record_x402_settlement(): the ledger has each transaction only once.\n'
+             '-- 2. Copy %1$s into an ordinary table with the columns of the guide''s, and import that: SELECT * FROM insforge_integrations.import_x402_payments(''the_copy'');\n'
+             '-- 3. Rename column %2$s, or drop the table.', regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
+           ELSE format(
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name,
+             CASE WHEN t.has_spellings THEN format('lower(%I)', t.hash) ELSE quote_ident(t.hash) END)
+         END AS recommendation
+  FROM payment_tables t
+  WHERE NOT t.is_unique AND NOT t.is_reference
+$rule$),
+('payment_hash_in_two_spellings', 'warning', 'health', 'UNIQUE on a transaction''s hash allows other spellings of it',
+'0xAB and 0xab are the same hash and different texts. If a client writes the hash in another case, the transaction gets a second row.',
+'Creates a unique index on the hash in lower case.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('Nothing keeps column %I in one case.', t.hash) AS detail,
+         CASE t.relkind
+           WHEN 'p' THEN format(
+             E'-- A partitioned table cannot have a unique index on lower(%2$s). Make your server store hashes in lower case, then run:\n'
+             '-- UPDATE %1$s SET %2$s = lower(%2$s) WHERE %2$s <> lower(%2$s);\n'
+             '-- ALTER TABLE %1$s ADD CHECK (%2$s = lower(%2$s));',
+             regexp_replace(t.name, '\s+', ' ', 'g'), quote_ident(t.hash))
+           ELSE format(
+             E'-- If this fails, the table has a transaction twice: look for lower(%1$s) with count(*) > 1, and keep one row of each.\n'
+             'CREATE UNIQUE INDEX ON %2$s (%3$s);', quote_ident(t.hash), t.name, t.folded_key)
+         END AS recommendation
+  FROM payment_tables t
+  WHERE t.is_unique AND NOT t.is_folded AND t.has_spellings AND NOT t.is_reference
+    -- A CHECK constraint of the table, or of the column's domain.
+    AND NOT EXISTS (
+      SELECT FROM (
+        SELECT ' ' || insforge_integrations_internal.flat_expression(pg_get_expr(c.conbin, c.conrelid)) || ' ' AS expression,
+               CASE WHEN c.contypid = 0 THEN quote_ident(t.hash) ELSE 'VALUE' END AS subject
+        FROM pg_constraint c
+        WHERE c.contype = 'c' AND c.convalidated
+          AND (c.conrelid = t.oid
+               OR c.contypid = (SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attname = t.hash))) c,
+        LATERAL (SELECT substring(substr(c.expression, nullif(strpos(c.expression, format(' %s ~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS pattern,
+                        substring(substr(c.expression, nullif(strpos(c.expression, format(' %s !~ ''', c.subject)), 0)) FROM '''([^'']*)''') AS refused) p
+      WHERE strpos(c.expression, format(' %s = lower%1$s ', c.subject)) > 0
+         OR strpos(c.expression, format(' lower%s = %1$s ', c.subject)) > 0
+         OR strpos(c.expression, format('is_lower_hex%s, ', c.subject)) > 0
+         OR (p.pattern ~ '^\^.*\$$' AND (p.pattern ~ 'a-[fz]') <> (p.pattern ~ 'A-[FZ]') AND p.pattern !~ '\(\?|\[:|\\w|\.')
+         OR p.refused ~ 'A-[FZ]')
+    -- A generated column or a trigger makes stored hashes lower case.
+    AND NOT EXISTS (SELECT FROM pg_attribute a JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                    WHERE a.attrelid = t.oid AND a.attname = t.hash AND a.attgenerated = 's'
+                      AND pg_get_expr(d.adbin, d.adrelid) ~ '^\(*lower\(')
+    AND NOT EXISTS (SELECT FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid
+                    WHERE g.tgrelid = t.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+                      AND f.prosrc ~* '\mlower\s*\(\s*new\s*\.')
+$rule$),
+('payment_table_exposed', 'critical', 'security', 'A payment table is open to everybody',
+'Any request can enter a payment that nobody made, or change a payment. Without row level security, any request can also read all payments.',
+'Switches row level security on and takes the privileges to write. Your server writes with an admin key, as project_admin.',
+$rule$
+  SELECT t.name AS affected_object,
+         CASE WHEN t.relrowsecurity THEN format('Policies let anon or authenticated %s.', string_agg(DISTINCT sent.command, ', '))
+              ELSE format('Row level security is off, and %s are granted to anon or authenticated.', array_to_string(t.granted, ', ')) END AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT format('REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON %s FROM %s CASCADE;', t.name, string_agg(DISTINCT g.grantee, ', ' ORDER BY g.grantee))
+            FROM (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee
+                  FROM pg_class c,
+                       LATERAL (SELECT c.relacl UNION ALL
+                                SELECT a.attacl FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attacl IS NOT NULL) AS privileges (acl),
+                       aclexplode(privileges.acl) x
+                  WHERE c.oid = t.oid AND x.grantee <> c.relowner AND x.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+                    AND (x.grantee = 0 OR EXISTS (SELECT FROM clients r WHERE pg_has_role(r.oid, x.grantee, 'USAGE')))) g
+            HAVING count(*) > 0)) AS recommendation
+  FROM payment_tables t CROSS JOIN LATERAL unnest(t.granted) AS sent (command)
+    LEFT JOIN policies p ON p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+  WHERE NOT t.relrowsecurity
+     OR (sent.command <> 'SELECT'
+         AND p.command IN ('ALL', sent.command)
+         AND CASE sent.command WHEN 'INSERT' THEN coalesce(p.check_expression, p.using_expression) ELSE p.using_expression END
+             IS DISTINCT FROM 'false')
+  GROUP BY t.oid, t.name, t.relrowsecurity, t.granted
+$rule$),
+('payment_table_unlogged', 'critical', 'health', 'A crash empties a table of payments',
+'When Postgres starts again after a crash, it truncates every UNLOGGED table.',
+'Makes it an ordinary table. This writes the whole table once.',
+$rule$
+  SELECT m.name AS affected_object, NULL AS detail, format('ALTER TABLE %s SET LOGGED;', m.name) AS recommendation
+  FROM pg_class c JOIN money_tables m ON m.oid = c.oid
+  WHERE c.relpersistence = 'u' AND c.relkind = 'r'
+$rule$),
+('payment_trigger_swallows', 'critical', 'health', 'A trigger or rule can drop the row of a payment',
+'The INSERT succeeds and adds no row. The money has moved, and there is no record.',
+'Drops the trigger or rule. To refuse a row, use RAISE or a CHECK constraint instead: then your server gets an error.',
+$rule$
+  SELECT format('%I on %s', g.tgname, m.name) AS affected_object,
+         format('BEFORE INSERT it calls %s, which contains RETURN NULL.', f.oid::regprocedure) AS detail,
+         format('DROP TRIGGER %I ON %s;', g.tgname, m.name) AS recommendation
+  FROM money_tables m
+    JOIN pg_trigger g ON g.tgrelid = m.oid AND g.tgtype & 7 = 7 AND NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled <> 'D'
+    JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'plpgsql'
+  WHERE regexp_replace(f.prosrc, '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mreturn\s+null\M'
+  UNION ALL
+  SELECT format('%I on %s', w.rulename, m.name), 'It is a rule ON INSERT DO INSTEAD.',
+         format('DROP RULE %I ON %s;', w.rulename, m.name)
+  FROM money_tables m JOIN pg_rewrite w ON w.ev_class = m.oid AND w.ev_type = '3' AND w.is_instead AND w.ev_enabled <> 'D'
+$rule$),
+('asset_domain_not_verified', 'warning', 'health', 'The domain of a token was not compared with its contract',
+'If buyers sign under another name or version than the contract''s, their payments cannot be settled. The buyers are refused, or served without payment.',
+'Registers the token with the DOMAIN_SEPARATOR() of its contract, or says how to read it.',
+$rule$
+  SELECT format('%s %s', a.network, a.address) AS affected_object,
+         format('%s is registered with name %s and version %s%s.', a.symbol, quote_literal(a.name), quote_literal(a.version),
+                CASE WHEN a.domain_separator IS NULL THEN '' ELSE ', which do not hash to the separator that is stored with them' END) AS detail,
+         coalesce(
+           (SELECT format('SELECT * FROM insforge_integrations.register_x402_asset(%L, %L, %L, %L, %L, %s, %L, transfer_method => %L);',
+                          a.network, a.address, a.symbol, b.name, b.version, b.decimals, b.domain_separator, b.transfer_method)
+            FROM insforge_integrations.x402_asset_entries b
+            WHERE b.network = a.network AND b.address = a.address AND b.is_builtin AND b.domain_separator IS NOT NULL),
+           format(
+             E'-- 1. Ask a node of %1$s what DOMAIN_SEPARATOR() of the contract answers:\n'
+             '--    curl -s "$RPC_URL" -H "content-type: application/json" -d ''{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%2$s","data":"0x3644e515"},"latest"]}''\n'
+             '-- 2. If the result is %3$s, the name and version are right. Store the result:\n'
+             '--    SELECT * FROM insforge_integrations.register_x402_asset(%4$s, ''%3$s'', transfer_method => ''%5$s'');\n'
+             '-- 3. If the result differs, give the result instead. If it belongs to a common name and version, the HINT of the error names them.\n'
+             '-- 4. If the contract has no DOMAIN_SEPARATOR(): settle a payment with a facilitator, then do step 2.',
+             a.network, a.address,
+             '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_build_object(
+               'name', a.name, 'version', a.version, 'chainId', substring(a.network FROM 8)::numeric, 'verifyingContract', a.address)), 'hex'),
+             -- On one line: text after a line break would not be a comment.
+             regexp_replace(format('%L, %L, %L, %L, %L, %s', a.network, a.address, a.symbol, a.name, a.version, a.decimals), '[\r\n]+', ' ', 'g'),
+             a.transfer_method))
+         AS recommendation
+  FROM insforge_integrations.x402_assets a
+  WHERE NOT a.is_verified
+$rule$),
+('mock_mode_on', 'warning', 'health', 'Payments can be settled without money',
+'mock_x402_settlement() works. A server that calls it delivers without payment. This is for development only.',
+'Switches allow_mock_settlements off.',
+$rule$
+  SELECT 'allow_mock_settlements' AS affected_object, NULL AS detail,
+         'SELECT insforge_integrations.configure(''allow_mock_settlements'', NULL);' AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'allow_mock_settlements' AND s.value = 'on'
+$rule$),
+('mock_payments', 'info', 'health', 'The ledger has settlements without money',
+'The totals leave these rows out. A count of the rows of x402_payments does not.',
+'Says where the rows are. They stay, as all rows do. They are reported for 30 days, or until you add a note to them.',
+$rule$
+  SELECT 'insforge_integrations.x402_settlements' AS affected_object,
+         format('Rows of the last 30 days: %s, the latest from %s.', count(*), max(s.created_at)) AS detail,
+         E'-- 1. Look at what was delivered without payment: SELECT * FROM @extschema@.x402_payments WHERE is_mock;\n'
+         '-- 2. Where you count rows, count only those with NOT is_mock.\n'
+         '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
+  FROM recent_settlements s
+  WHERE s.is_mock AND NOT s.is_corrected
+  HAVING count(*) > 0
+$rule$),
+('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
+'A buyer may have paid for something that was not delivered. The totals do not contain the money.',
+'Says what to look up on chain, and how to enter what you found.',
+$rule$
+  SELECT format('%s reservations', r.state) AS affected_object,
+         format('Reservations: %s, the oldest from %s.', r.payments, r.oldest) AS detail,
+         format(
+           E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
+           '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
+           '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
+           '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
+           r.state) AS recommendation
+  FROM insforge_integrations_internal.unsettled_x402_reservations() r
+$rule$),
+('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
+'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
+'Says how to find out, and what to enter then. An entry in x402_corrections for either payment ends the finding.',
+$rule$
+  SELECT l.tx_hash AS affected_object,
+         format('%s paid %s for %s at %s, as in transaction %s at %s.', l.payer_address, l.amount, quote_literal(l.endpoint), l.created_at, l.other_hash, l.other_at) AS detail,
+         format(
+           E'-- 1. Look up both on chain and in your server''s log. Did the buyer ask once or twice?\n'
+           '--    SELECT tx_hash, explorer_url, created_at, response_summary FROM @extschema@.x402_payments WHERE tx_hash IN (''%1$s'', ''%2$s'');\n'
+           '-- 2. If once: pay one back, and enter the refund: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''refund'', note => ''paid twice'', amount => ''%3$s'', other_hash => ''the transaction that pays it back'');\n'
+           '-- 3. If twice: SELECT * FROM @extschema@.correct_x402_settlement(''%1$s'', ''note'', note => ''asked twice'');\n'
+           '-- 4. To prevent this, reserve payments under an idempotency key: reserve_x402_payment().',
+           l.tx_hash, l.other_hash, l.amount) AS recommendation
+  FROM (
+    SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
+           lag(s.reservation_id) OVER earlier AS other_reservation, lag(s.idempotency_key) OVER earlier AS other_key,
+           lag(s.is_corrected) OVER earlier AS other_is_corrected,
+           count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
+    FROM recent_settlements s
+    WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
+    WINDOW earlier AS (PARTITION BY s.network, s.payer_address, s.endpoint, s.amount ORDER BY s.created_at, s.tx_hash)) l
+  WHERE l.other_at > l.created_at - interval '10 minutes'
+    -- Buyers with many payments may buy the same thing again.
+    AND l.payments <= 5
+    -- Two reservations are two requests, unless the buyer's key is the same.
+    AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
+         OR l.idempotency_key = l.other_key)
+    AND NOT (l.is_corrected OR l.other_is_corrected)
+  ORDER BY l.created_at DESC LIMIT 20
+$rule$),
+('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',
+'The rows that a restore would have lost are in a table beside the ledger. Totals, views and uniqueness do not count them. A transaction that was recorded before can be recorded again.',
+'Puts the rows back into the ledger and removes the table.',
+$rule$
+  SELECT 'insforge_integrations_kept.x402_ledger' AS affected_object, NULL AS detail,
+         'SELECT * FROM insforge_integrations.restore_kept_x402_ledger();' AS recommendation
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+  WHERE n.nspname = 'insforge_integrations_kept' AND c.relname = 'x402_ledger' AND c.relkind = 'r' AND o.rolsuper
+$rule$),
+('ledger_drop_allowed', 'warning', 'health', 'DROP EXTENSION loses the ledger',
+'A DROP EXTENSION, or a restore with pg_restore --clean, removes all records of payments.',
+'Switches allow_ledger_drop off. For a restore, set it to keep.',
+$rule$
+  SELECT 'allow_ledger_drop' AS affected_object, NULL AS detail,
+         'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity providers: their keys, and which tokens are accepted.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('provider_without_keys', 'warning', 'health', 'A provider has no keys',
+'Every token of this provider is refused.',
+'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
+    -- A failed fetch has another rule.
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
+                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  UNION ALL
+  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
+  -- which is right if sessions are exchanged.
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
+         insforge_integrations_internal.steps(
+           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
+           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
+  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
+  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
+    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+$rule$),
+('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
+'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
+'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
+              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
+         END AS recommendation
+  FROM insforge_integrations.auth_providers p
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
+    -- A failed fetch has another rule. A job that runs once a day is often enough.
+    AND f.error IS NULL
+    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+$rule$),
+('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
+'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
+'Says what to check, for each kind of error.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+                   -- An address can contain a password, and an error can repeat the address.
+                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
+         insforge_integrations_internal.steps(
+           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
+           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
+           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
+           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
+    -- The error is out of date if keys were given or an address was registered since.
+    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+$rule$),
+('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
+'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
+'Registers the provider again with the values of your application.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
+         insforge_integrations_internal.steps(CASE p.preset
+           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
+                                    p.issuers[1], p.name)
+           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
+                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
+           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
+         END) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
+    -- WorkOS has separate keys for each client.
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+$rule$),
+('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
+'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
+'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
+           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
 $rule$);
 /* </end connected objects> */
 
@@ -1772,1509 +2391,8 @@ $rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Identity providers: their keys, and which tokens are accepted.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('provider_without_keys', 'warning', 'health', 'A provider has no keys',
-'Every token of this provider is refused.',
-'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
-    -- A failed fetch has another rule.
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
-                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
-  UNION ALL
-  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
-  -- which is right if sessions are exchanged.
-  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations_internal.steps(
-           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
-                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
-           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
-  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
-  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
-    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
-$rule$),
-('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
-'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
-'Fetches the keys now. If pg_cron is installed, also every five minutes.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
-         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
-              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
-         END AS recommendation
-  FROM insforge_integrations.auth_providers p
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
-    -- A failed fetch has another rule. A job that runs once a day is often enough.
-    AND f.error IS NULL
-    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
-$rule$),
-('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
-'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
-'Says what to check, for each kind of error.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-                   -- An address can contain a password, and an error can repeat the address.
-                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations_internal.steps(
-           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
-           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
-           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
-    -- The error is out of date if keys were given or an address was registered since.
-    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
-$rule$),
-('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
-'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
-'Registers the provider again with the values of your application.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations_internal.steps(CASE p.preset
-           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
-                                    p.issuers[1], p.name)
-           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
-                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
-           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
-         END) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
-    -- WorkOS has separate keys for each client.
-    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
-$rule$),
-('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
-'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
-'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
-           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
-$rule$),
-('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
-'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
-'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
-$rule$
-  SELECT format('role %I', c.role) AS affected_object,
-         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
-         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
-                c.role, current_database()) AS recommendation
-  FROM (SELECT role FROM (
-          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
-          UNION ALL
-          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
-          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
-          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
-          UNION ALL
-          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
-          UNION ALL
-          SELECT current_user, 4) AS guess(role, rank)
-        ORDER BY rank, role LIMIT 1) c
-  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
-$rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
-  )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
-    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
-    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
-  'The steps that give InsForge a new JWT secret, for steps().';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
-  SELECT array_agg(DISTINCT w.text) AS texts
-  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
-        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
-       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
-'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
-$rule$
-  SELECT format('extension %I', e.extname) AS affected_object,
-         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
-         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
-                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
-  FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
-    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
-  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
-  GROUP BY e.extname
-$rule$),
-('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH setting(name, value, place, reset) AS (
-    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
-           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
-                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
-                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
-           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
-                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
-    FROM pg_db_role_setting s
-      LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      LEFT JOIN pg_roles r ON r.oid = s.setrole
-      CROSS JOIN unnest(s.setconfig) AS c(item)
-    UNION ALL
-    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
-           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
-    FROM pg_file_settings f
-    UNION ALL
-    -- The server's command line. No view shows a setting that no library has defined.
-    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
-    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
-                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
-  ), told AS (
-    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
-    FROM setting s
-  )
-  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
-         CASE
-           WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations_internal.steps(VARIADIC ARRAY[
-               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations_internal.rotation_steps())
-           WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations_internal.steps(
-               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
-                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
-               'Run: NOTIFY pgrst, ''reload config'';')
-           WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
-           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations_internal.steps(
-             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
-         END AS recommendation
-  FROM told s
-  WHERE s.is_it
-     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
-     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
-$rule$),
-('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
-'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
-'Stores the secret again.',
-$rule$
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
-         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations_internal.steps(
-           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled
-    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-  HAVING count(*) > 0
-$rule$),
-('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
-      FROM pg_proc p WHERE p.oid >= 16384
-    UNION ALL
-    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
-      FROM pg_rewrite r WHERE r.oid >= 16384
-    UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
-    UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
-    UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
-      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
-    UNION ALL
-    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
-    UNION ALL
-    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
-  ), place AS (
-    SELECT c.classid, c.objid, c.objsubid, c.is_comment
-    FROM code c
-    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
-  ), named AS (
-    SELECT p.is_comment, p.objid, o.type, o.identity
-    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
-  )
-  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
-         NULL AS detail,
-         CASE WHEN n.is_comment THEN
-           format('COMMENT ON %s %s IS NULL;',
-             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
-                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
-                  WHEN n.type = 'composite type' THEN 'TYPE'
-                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
-                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
-                  ELSE upper(n.type) END,
-             CASE WHEN n.type = 'domain constraint'
-                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
-                  ELSE n.identity END)
-         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
-           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations_internal.rotation_steps())
-         END AS recommendation
-  FROM named n
-$rule$),
-('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
-'Gives InsForge a random secret.',
-$rule$
-  WITH held AS (
-    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
-  ), stripped AS (
-    -- A word in front of random digits does not weaken them.
-    SELECT h.text AS text, 32 AS enough FROM held h
-    UNION ALL
-    SELECT regexp_replace(regexp_replace(h.text,
-      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
-      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
-      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
-      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
-      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
-      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
-      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
-    FROM held h
-  ), judged AS (
-    SELECT s.text, s.enough, length(s.text) AS length,
-           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
-           (SELECT count(*) FROM generate_series(2, length(s.text)) i
-            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
-           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
-                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
-    FROM stripped s
-  )
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
-  FROM judged j
-  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
-  HAVING count(*) > 0
-$rule$),
-('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
-'Gives Better Auth its own secret. Its users must sign in again.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
-           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
-             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
-                          'session_secret => ''the new BETTER_AUTH_SECRET''',
-                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
-                          'subject_pattern => ' || quote_literal(p.subject_pattern),
-                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
-                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
-                          'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
-                                            AND (s.valid_until IS NULL OR s.valid_until > now())
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   identity
-
-CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
-  function regprocedure,
-  OUT adopted regprocedure,
-  OUT policies bigint,
-  OUT column_defaults bigint
-) LANGUAGE plpgsql VOLATILE STRICT
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
-  target pg_proc;
-BEGIN
-  SELECT * INTO target FROM pg_proc WHERE oid = function;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'undefined_function',
-      MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'This database has no such function.',
-      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
-  END IF;
-  IF function = ours OR EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s belongs to an extension', function),
-      DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, by its new name.';
-  END IF;
-  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s cannot be adopted', function),
-      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
-                      pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
-  END IF;
-
-  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
-  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
-  EXECUTE format(
-    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-    function, ours);
-  EXECUTE format(
-    'COMMENT ON FUNCTION %s IS %L', function,
-    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
-
-  adopted := function;
-  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
-         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
-    INTO policies, column_defaults
-    FROM pg_depend
-    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-  'Makes a function that existing policies and defaults use call requesting_user_id(), and counts these policies and defaults. The function keeps its name, owner and privileges. It loses its old body.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:67
-CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:179
--- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* bool */
-	"provider" TEXT,  /* Option < String > */
-	"user_id" TEXT,  /* Option < String > */
-	"org_id" TEXT,  /* Option < String > */
-	"org_role" TEXT,  /* Option < String > */
-	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"claims" jsonb,  /* Option < Jsonb > */
-	"reason" TEXT,  /* Option < String > */
-	"found" jsonb,  /* Option < Jsonb > */
-	"expected" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:258
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:199
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:176
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:130
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:167
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:97
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:20
--- insforge_integrations::pg::payments::evm::to_checksum_address
-CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
-	"address" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
---   evm::eip712_domain_separator
---   evm::to_checksum_address
-
--- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
-CREATE TABLE insforge_integrations.x402_network_entries (
-  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
-  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
-  is_builtin   boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, is_builtin)
-);
-COMMENT ON TABLE insforge_integrations.x402_network_entries IS
-  'Behind view x402_networks. Write it with register_x402_network().';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
-
-CREATE TABLE insforge_integrations.x402_asset_entries (
-  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
-  symbol           text NOT NULL CHECK (symbol <> ''),
-  name             text,
-  version          text,
-  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
-  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
-  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
-  has_chain_id     boolean NOT NULL DEFAULT true,
-  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
-  is_builtin       boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, address, is_builtin),
-  CHECK ((name IS NULL) = (version IS NULL)),
-  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
-);
-COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
-  'Behind view x402_assets. Write it with register_x402_asset().';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
-
-INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
-SELECT network, name, coalesce(v1_network, network), explorer_url, true
-FROM (VALUES
-  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
-  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
-  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
-  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
-  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
-  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
-  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
-  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
-  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
-  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
-  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
-  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
-  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
-  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
-  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
-  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
-  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
-  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
-  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
-  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
-  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
-) AS builtin (network, name, v1_network, explorer_url);
-
--- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
--- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
--- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
--- and the testnets of Sei and Celo, and USAT on Celo.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
-VALUES
-  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
-  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
-  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
-  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
-  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
-  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
-  -- The bridged token. Circle's own contract on X Layer is a different one.
-  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
-  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
-  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
-  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
-  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
-  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
-  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
-  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
-  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
-  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
-  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
-
--- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
-VALUES
-  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
-  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
-
-CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
-  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
-  FROM insforge_integrations.x402_network_entries
-  ORDER BY network, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_networks IS
-  'Chains for payments. An operator''s row takes precedence over a built-in one.';
-
-CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
-  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
-         CASE WHEN name IS NOT NULL THEN
-           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
-             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
-             'verifyingContract', address, 'salt', salt))),
-             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
-  FROM insforge_integrations.x402_asset_entries
-  ORDER BY network, address, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_assets IS
-  'Tokens for payments, with the EIP-712 domain under which each contract checks signatures. is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
-
-SELECT insforge_integrations_internal.watch_for_table_caches(watched)
-FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
-    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_network_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_network_entries := ROW(
-    register_x402_network.network, register_x402_network.name,
-    coalesce(register_x402_network.v1_network, register_x402_network.network),
-    register_x402_network.explorer_url, false);
-  refused text;
-  taken text;
-BEGIN
-  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
-  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
-    WHERE other.network <> wanted.network
-      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
-  refused := CASE
-    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
-    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
-    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
-    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
-    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
-  END;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 network',
-      DETAIL = refused,
-      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
-  END IF;
-  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
-    ON CONFLICT (network, is_builtin) DO UPDATE SET
-      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in place of the hash. v1_network: name in version 1 of x402; NULL: the identifier.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
-    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
-    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
-    transfer_method text DEFAULT 'eip3009')
-  RETURNS insforge_integrations.x402_asset_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_asset_entries := ROW(
-    (SELECT known.network FROM insforge_integrations.x402_networks known
-     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
-    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
-    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
-    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
-    register_x402_asset.transfer_method, false);
-  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
-    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
-  refused text;
-  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
-BEGIN
-  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
-  refused := CASE
-    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
-    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
-    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
-    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
-    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
-      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
-    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
-      THEN 'domain_separator and salt: They need name and version.'
-    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
-    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
-    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
-                 WHERE other.network = wanted.network AND other.address <> wanted.address
-                   AND lower(other.symbol) = lower(wanted.symbol))
-      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
-  END;
-  IF refused IS NULL AND wanted.salt IS NOT NULL
-     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    wanted.has_chain_id := false;
-    domain := domain - 'chainId';
-  END IF;
-  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
-      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
-        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
-    -- Names and versions of known tokens.
-    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
-      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
-            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
-                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
-           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
-      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
-        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
-      LIMIT 1;
-    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 asset',
-      DETAIL = refused,
-      HINT = hint;
-  END IF;
-  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
-    RAISE NOTICE USING
-      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
-      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
-      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
-  END IF;
-  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
-    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
-      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
-      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
-      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
-  'Adds a token to x402_assets, or replaces one. name and version: its EIP-712 domain; a token without EIP-3009 (transfer_method => permit2) needs none. domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(). A domain that does not hash to it is refused with 22023; if a common name and version do, the HINT names them. NULL: the row is not verified. salt: for a domain that has one; the separator then tells whether the domain has the chain''s id.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:144
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:247
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/lib.rs:69
 CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:127
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:120
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-  'Status, headers and body of the answer to a request without a payment. offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements. resource: address of what is sold. error: why an earlier payment was refused. Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:322
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   ledger::force_sync_commit
-
--- A regular expression would take as long as the insertion itself.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
-  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
-COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
-  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
-
--- tx_hash is the only unique key, so the table can be distributed by it.
--- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
--- INSERT, which takes longer than the insertion itself.
-CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
-COMMENT ON DOMAIN insforge_integrations.evm_hash IS
-  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
-COMMENT ON DOMAIN insforge_integrations.evm_address IS
-  'An address: 0x and 40 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
-COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
-
-CREATE TABLE insforge_integrations.x402_settlements (
-  id               uuid NOT NULL,
-  created_at       timestamptz NOT NULL,
-  reservation_id   uuid,
-  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
-  payer_address    insforge_integrations.evm_address NOT NULL,
-  endpoint         text COLLATE "C" NOT NULL,
-  amount           insforge_integrations.evm_amount NOT NULL,
-  network          text COLLATE "C" NOT NULL,
-  asset            insforge_integrations.evm_address,
-  user_id          text COLLATE "C",
-  response_summary text,
-  is_mock          boolean NOT NULL
-);
-CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
-CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
-CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
-COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
-
-CREATE TABLE insforge_integrations.x402_corrections (
-  id          uuid NOT NULL DEFAULT gen_random_uuid(),
-  created_at  timestamptz NOT NULL DEFAULT now(),
-  tx_hash     insforge_integrations.evm_hash NOT NULL,
-  number      integer NOT NULL,
-  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
-  change      numeric(78,0) NOT NULL DEFAULT 0,
-  other_hash  insforge_integrations.evm_hash,
-  reference   text COLLATE "C" CHECK (reference <> ''),
-  note        text NOT NULL CHECK (note <> ''),
-  recorded_by name NOT NULL DEFAULT session_user,
-  reservation_id uuid,
-  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
-  UNIQUE (tx_hash, number)
-);
-COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION USING
-    ERRCODE = 'insufficient_privilege',
-    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
-    DETAIL = 'The ledger of x402 payments is append-only.',
-    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
-      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
-
-DO $$
-DECLARE
-  ledger regclass;
-BEGIN
-  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
-    EXECUTE format(
-      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
-      ledger);
-  END LOOP;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '500ms'
-AS $$
-DECLARE
-  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
-  problem text;
-BEGIN
-  IF publish IS NULL THEN
-    problem := 'There is no function realtime.publish(text, text, jsonb).';
-  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
-  ELSIF pg_notification_queue_usage() > 0.9 THEN
-    problem := 'The notification queue is nearly full.';
-  ELSE
-    BEGIN
-      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
-        (SELECT jsonb_build_object('new', jsonb_build_object(
-           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
-           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
-           'response_summary', p.response_summary, 'created_at', p.created_at))
-         FROM @extschema@.x402_payments p
-         WHERE p.tx_hash = publish_x402_settlement.tx_hash
-           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
-    EXCEPTION WHEN OTHERS THEN
-      problem := format('realtime.publish raised: %s', SQLERRM);
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = 'an x402 settlement was recorded and not published',
-      DETAIL = problem,
-      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
-  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
-    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  corrected insforge_integrations.x402_corrections;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  -- With the lock, the count sees the corrections of earlier transactions.
-  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
-    RETURNING * INTO STRICT corrected;
-  RETURN corrected;
-EXCEPTION WHEN unique_violation THEN
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not enter a correction of an x402 settlement',
-    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
-  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
-
-CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
-    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
-    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
-  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
-  settled insforge_integrations.x402_settlements;
-  known insforge_integrations.x402_corrections;
-  another insforge_integrations.x402_corrections;
-  of_batched uuid;
-  wanted numeric;
-  brought numeric;
-  refused text;
-BEGIN
-  -- With the lock, the queries below see the corrections of earlier transactions.
-  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
-  -- The payment that has the row in the ledger needs no id.
-  of_batched := nullif(reservation_id, settled.reservation_id);
-  refused := CASE
-    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
-    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
-    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
-    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
-    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
-    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
-    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
-    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
-    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
-    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
-    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
-      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
-  END;
-  IF refused IS NULL THEN
-    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
-    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind = kind
-        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
-          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
-      ORDER BY c.number LIMIT 1;
-    IF known.change <> wanted THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'unique_violation',
-        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
-        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
-        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
-    END IF;
-    IF known.id IS NOT NULL THEN
-      RETURN known;
-    END IF;
-    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
-    IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
-                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
-    END IF;
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid correction of an x402 settlement',
-      DETAIL = refused,
-      HINT = 'Nothing was recorded.';
-  END IF;
-  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
-  IF kind = 'reorg' THEN
-    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
-                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
-    END LOOP;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3294,99 +2412,256 @@ AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE  
+-- src/pg/tokens/better_auth.rs:66
+-- insforge_integrations::pg::tokens::better_auth::better_auth_table
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
+	"name" TEXT, /* & str */
+	"columns" TEXT[] /* Vec < Option < String > > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   ledger
---   imports::read_settlement
+--   providers
+--   better_auth::better_auth_table
 
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
-  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
+-- Finds the relations that belong to Better Auth.
+CREATE VIEW insforge_integrations.better_auth_tables AS
+  WITH described AS (
+    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
+           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
+  ), given AS (
+    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
+    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
+    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
+    GROUP BY 1, 2
+  ), shaped AS MATERIALIZED (
+    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
+  ), known AS (
+    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
+           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
+           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
+                  OR d.relname = d.shape
+                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
+                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
+                THEN d.shape END AS looks_like
+    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+  )
+  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
+         CASE WHEN k.name = k.looks_like THEN 1
+              WHEN k.name = k.looks_like || 's' THEN 2
+              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
+              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
+  FROM known k
+  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
+COMMENT ON VIEW insforge_integrations.better_auth_tables IS
+'Better Auth''s tables in any spelling.
 
-CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
-  RETURNS TABLE (id text, tx_hash text, reason text)
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
+
+CREATE VIEW insforge_integrations.better_auth_relations AS
+  WITH known AS MATERIALIZED (
+    SELECT * FROM insforge_integrations.better_auth_tables
+  ), home AS (
+    -- A schema with other tables under policies belongs to the application, too.
+    SELECT n.oid, n.nspname,
+           n.nspname = 'public' OR EXISTS (
+             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
+    FROM pg_namespace n
+      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
+            -- Sessions can be outside the database (secondaryStorage).
+            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
+  )
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
+COMMENT ON VIEW insforge_integrations.better_auth_relations IS
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
+  RETURNS TABLE (object text, change text)
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
 DECLARE
-  given jsonb;
-  read record;
-  copied bigint := 0;
-  known bigint := 0;
-  refused bigint := 0;
-  differences text;
-  left_behind text;
+  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
+  is_shared boolean;
+  sealed oid[];
+  target record;
 BEGIN
-  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
-    id := given ->> 'id';
-    tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
-      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
-    reason := CASE
-      WHEN read.problem IS NOT NULL THEN read.problem
-      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
-      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
-    END;
-    IF reason IS NULL THEN
-      differences := insforge_integrations_internal.insert_x402_settlement(
-        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
-      IF differences IS NULL THEN
-        copied := copied + 1;
-      ELSIF differences = '' THEN
-        known := known + 1;
-      ELSE
-        reason := 'the transaction is recorded with other facts';
-      END IF;
-    END IF;
-    IF reason IS NOT NULL THEN
-      refused := refused + 1;
-      RETURN NEXT;
-    END IF;
-  END LOOP;
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
-    FROM pg_depend d
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-                      AND c.contype = 'f' AND c.confrelid = source));
-  IF left_behind IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
-      DETAIL = left_behind || '.',
-      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
+  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
+    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
+  IF is_shared IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
+      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
   END IF;
-  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+
+  -- Everything in the schema; in a shared schema only Better Auth's own relations.
+  FOR target IN
+    WITH relation AS (
+      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+      WHERE c.relnamespace = schema_oid
+        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
+    ), held(kind, name, owner, acl, what) AS (
+      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
+        FROM relation r
+      UNION ALL
+      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
+        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
+      UNION ALL
+      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
+             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
+      UNION ALL
+      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
+        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
+    )
+    SELECT h.kind, h.name, g.grantee,
+           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
+           string_agg(DISTINCT privilege_type, ', ') AS privileges,
+           string_agg(DISTINCT h.what, ', ') AS columns
+      FROM held h, aclexplode(h.acl) x,
+           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
+      WHERE x.grantee <> h.owner
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
+      ORDER BY h.kind, h.name, g.grantee
+  LOOP
+    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
+    -- that role's grant option.
+    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
+                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
+                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
+    object := lower(target.kind) || ' ' || target.name;
+    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
+                     ', with the grant option of ' || target.other_grantor);
+    RETURN NEXT;
+  END LOOP;
+
+  -- Default privileges that roles with tables here would give away with their next table.
+  FOR target IN
+    SELECT pg_get_userbyid(d.defaclrole) AS creator,
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
+           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
+      FROM pg_default_acl d, aclexplode(d.defaclacl) x
+      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
+                   target.creator, schema_name, target.kind, target.grantee);
+    object := format('default privileges of %I in schema %I', target.creator, schema_name);
+    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
+    RETURN NEXT;
+  END LOOP;
+
+  -- REVOKE does not undo membership in another role, or ownership.
+  FOR target IN
+    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
+      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
+        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
+        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
+  LOOP
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
+      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
+      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
+  END LOOP;
+
+  IF is_shared THEN
+    object := format('schema %I', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
+    RETURN NEXT;
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
+COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/realtime.rs:26
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3399,6 +2674,65 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:31
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
+) RETURNS TABLE (
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:127
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirement" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3506,7 +2840,13 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
     'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL, or its publishable key. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts Clerk''s session tokens.
+
+- frontend_api: the instance''s Frontend API URL, or its publishable key
+- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
+- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
+- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
     domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
@@ -3518,7 +2858,14 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
 COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. audiences: those of several APIs, beside audience or instead of it. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
+'Trusts Auth0''s access tokens for users.
+
+- domain: the tenant''s domain
+- audience: the identifier of your API in Auth0
+- audiences: those of several APIs, beside audience or instead of it
+- custom_domains: other domains at which users sign in to the same tenant
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
@@ -3528,7 +2875,11 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
     'client_id', client_id, 'issuers', issuers),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts WorkOS AuthKit''s session tokens.
+
+- client_id: "client_..."
+- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
@@ -3539,7 +2890,13 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
     'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). authorized_party_rule: if_present also accepts tokens without "azp". leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts Kinde''s access tokens for users.
+
+- domain: https://<subdomain>.kinde.com or your own
+- audience: the audience of your API; Kinde''s empty list is accepted too
+- authorized_parties: the client ids of your applications ("azp")
+- authorized_party_rule: if_present also accepts tokens without "azp"
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
@@ -3549,7 +2906,11 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
     'project_id', project_id, 'base_url', base_url),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts session JWTs of a Stytch consumer project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
@@ -3559,7 +2920,11 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
     'project_id', project_id, 'base_url', base_url),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts session JWTs of a Stytch B2B project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
   LANGUAGE plpgsql STABLE
@@ -3639,7 +3004,18 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
     FROM insforge_integrations_internal.better_auth_names(
       schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
 COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
+'Trusts Better Auth with its tables in this database.
+
+- base_url: Better Auth''s baseURL
+- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
+- schema_name: the schema of its tables
+- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
+- allow_bare_sessions: whether a session''s token is accepted without a signature
+- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
+- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
+- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
+
+It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
@@ -3659,7 +3035,13 @@ CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
 COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
-  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
+'Trusts any other issuer of signed tokens.
+
+- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
+- audiences, authorized_parties: one of them is required
+- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
+
+The arguments are the columns of auth_providers.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
     issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
@@ -3690,39 +3072,926 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
-  'Trusts the access tokens of an issuer that has a discovery document (OpenID Connect Discovery 1.0), such as Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra or Supabase Auth. It fetches the document and then the keys. issuer: "iss" of the tokens. audience, audiences: "aud" of your application''s tokens. authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp"). One of these three is required. required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp. token_types: "typ" of the header; default JWT, at+jwt or none. subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>. For user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects. org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles. leeway_seconds, passed_claims and these: NULL leaves them as they are. All arguments but the first are columns of auth_providers.';
+'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+
+- issuer: "iss" of the tokens
+- audience, audiences: "aud" of your application''s tokens
+- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
+- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
+- token_types: "typ" of the header; default JWT, at+jwt or none
+- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
+- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
+
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:31
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:328
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:322
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:67
+CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:97
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:20
+-- insforge_integrations::pg::payments::evm::to_checksum_address
+CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
+	"address" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
 	"payment" TEXT, /* Option < & str > */
 	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
 	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE  
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+--   evm::eip712_domain_separator
+--   evm::to_checksum_address
+
+-- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
+CREATE TABLE insforge_integrations.x402_network_entries (
+  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
+  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
+  is_builtin   boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, is_builtin)
+);
+COMMENT ON TABLE insforge_integrations.x402_network_entries IS
+'Behind view x402_networks.
+
+Write it with register_x402_network().';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE TABLE insforge_integrations.x402_asset_entries (
+  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
+  symbol           text NOT NULL CHECK (symbol <> ''),
+  name             text,
+  version          text,
+  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
+  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
+  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
+  has_chain_id     boolean NOT NULL DEFAULT true,
+  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
+  is_builtin       boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, address, is_builtin),
+  CHECK ((name IS NULL) = (version IS NULL)),
+  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
+);
+COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
+'Behind view x402_assets.
+
+Write it with register_x402_asset().';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
+
+INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
+SELECT network, name, coalesce(v1_network, network), explorer_url, true
+FROM (VALUES
+  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
+  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
+  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
+  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
+  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
+  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
+  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
+  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
+  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
+  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
+  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
+  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
+  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
+  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
+  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
+  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
+  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
+  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
+  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
+  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
+  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
+) AS builtin (network, name, v1_network, explorer_url);
+
+-- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
+-- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
+-- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
+-- and the testnets of Sei and Celo, and USAT on Celo.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
+VALUES
+  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
+  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
+  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
+  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
+  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
+  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
+  -- The bridged token. Circle's own contract on X Layer is a different one.
+  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
+  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
+  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
+  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
+  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
+  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
+  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
+  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
+  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
+  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
+  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
+
+-- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
+VALUES
+  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
+  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
+
+CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
+  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
+  FROM insforge_integrations.x402_network_entries
+  ORDER BY network, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_networks IS
+'Chains for payments.
+
+An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
+  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
+         CASE WHEN name IS NOT NULL THEN
+           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
+             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
+             'verifyingContract', address, 'salt', salt))),
+             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
+  FROM insforge_integrations.x402_asset_entries
+  ORDER BY network, address, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_assets IS
+'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
+
+is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
+
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
+    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_network_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_network_entries := ROW(
+    register_x402_network.network, register_x402_network.name,
+    coalesce(register_x402_network.v1_network, register_x402_network.network),
+    register_x402_network.explorer_url, false);
+  refused text;
+  taken text;
+BEGIN
+  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
+  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
+    WHERE other.network <> wanted.network
+      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
+  refused := CASE
+    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
+    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
+    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
+    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
+    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 network',
+      DETAIL = refused,
+      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
+    ON CONFLICT (network, is_builtin) DO UPDATE SET
+      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
+'Adds a chain to x402_networks, or replaces one.
+
+- network: CAIP-2 identifier, eip155:<chain id>
+- explorer_url: address with {hash} in place of the hash
+- v1_network: name in version 1 of x402; NULL: the identifier';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
+    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
+    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
+    transfer_method text DEFAULT 'eip3009')
+  RETURNS insforge_integrations.x402_asset_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_asset_entries := ROW(
+    (SELECT known.network FROM insforge_integrations.x402_networks known
+     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
+    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
+    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
+    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
+    register_x402_asset.transfer_method, false);
+  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
+  refused text;
+  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
+BEGIN
+  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
+  refused := CASE
+    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
+    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
+    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
+    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
+      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
+    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
+      THEN 'domain_separator and salt: They need name and version.'
+    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
+    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
+    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
+                 WHERE other.network = wanted.network AND other.address <> wanted.address
+                   AND lower(other.symbol) = lower(wanted.symbol))
+      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
+  END;
+  IF refused IS NULL AND wanted.salt IS NOT NULL
+     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    wanted.has_chain_id := false;
+    domain := domain - 'chainId';
+  END IF;
+  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
+      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
+        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
+    -- Names and versions of known tokens.
+    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
+      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
+            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
+                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
+           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
+      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
+        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
+      LIMIT 1;
+    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 asset',
+      DETAIL = refused,
+      HINT = hint;
+  END IF;
+  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
+    RAISE NOTICE USING
+      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
+      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
+      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
+  END IF;
+  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
+    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
+      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
+      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
+      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
+'Adds a token to x402_assets, or replaces one.
+
+- name, version: its EIP-712 domain; a token without EIP-3009 needs none
+- transfer_method: eip3009; permit2 for a token without EIP-3009
+- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
+- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
+
+A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   ledger::force_sync_commit
+
+-- A regular expression would take as long as the insertion itself.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
+COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
+  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
+
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- INSERT, which takes longer than the insertion itself.
+CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
+COMMENT ON DOMAIN insforge_integrations.evm_hash IS
+  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
+COMMENT ON DOMAIN insforge_integrations.evm_address IS
+  'An address: 0x and 40 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
+COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_settlements (
+  id               uuid NOT NULL,
+  created_at       timestamptz NOT NULL,
+  reservation_id   uuid,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
+  payer_address    insforge_integrations.evm_address NOT NULL,
+  endpoint         text COLLATE "C" NOT NULL,
+  amount           insforge_integrations.evm_amount NOT NULL,
+  network          text COLLATE "C" NOT NULL,
+  asset            insforge_integrations.evm_address,
+  user_id          text COLLATE "C",
+  response_summary text,
+  is_mock          boolean NOT NULL
+);
+CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
+CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
+CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE insforge_integrations.x402_settlements IS
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+
+CREATE TABLE insforge_integrations.x402_corrections (
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  tx_hash     insforge_integrations.evm_hash NOT NULL,
+  number      integer NOT NULL,
+  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
+  change      numeric(78,0) NOT NULL DEFAULT 0,
+  other_hash  insforge_integrations.evm_hash,
+  reference   text COLLATE "C" CHECK (reference <> ''),
+  note        text NOT NULL CHECK (note <> ''),
+  recorded_by name NOT NULL DEFAULT session_user,
+  reservation_id uuid,
+  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
+  UNIQUE (tx_hash, number)
+);
+COMMENT ON TABLE insforge_integrations.x402_corrections IS
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'insufficient_privilege',
+    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
+    DETAIL = 'The ledger of x402 payments is append-only.',
+    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
+      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
+
+DO $$
+DECLARE
+  ledger regclass;
+BEGIN
+  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
+      ledger);
+  END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '500ms'
+AS $$
+DECLARE
+  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
+  problem text;
+BEGIN
+  IF publish IS NULL THEN
+    problem := 'There is no function realtime.publish(text, text, jsonb).';
+  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
+  ELSIF pg_notification_queue_usage() > 0.9 THEN
+    problem := 'The notification queue is nearly full.';
+  ELSE
+    BEGIN
+      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+        (SELECT jsonb_build_object('new', jsonb_build_object(
+           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
+           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
+           'response_summary', p.response_summary, 'created_at', p.created_at))
+         FROM @extschema@.x402_payments p
+         WHERE p.tx_hash = publish_x402_settlement.tx_hash
+           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
+    EXCEPTION WHEN OTHERS THEN
+      problem := format('realtime.publish raised: %s', SQLERRM);
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = 'an x402 settlement was recorded and not published',
+      DETAIL = problem,
+      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
+  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected insforge_integrations.x402_corrections;
+  earlier bigint;
+BEGIN
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  -- With the lock, the count sees the corrections of earlier transactions.
+  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
+    RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not enter a correction of an x402 settlement',
+    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
+  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
+
+CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
+    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
+  settled insforge_integrations.x402_settlements;
+  known insforge_integrations.x402_corrections;
+  another insforge_integrations.x402_corrections;
+  of_batched uuid;
+  wanted numeric;
+  brought numeric;
+  refused text;
+BEGIN
+  -- With the lock, the queries below see the corrections of earlier transactions.
+  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
+  -- The payment that has the row in the ledger needs no id.
+  of_batched := nullif(reservation_id, settled.reservation_id);
+  refused := CASE
+    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
+    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
+    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
+    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
+    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
+      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
+  END;
+  IF refused IS NULL THEN
+    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
+    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind = kind
+        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
+          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
+      ORDER BY c.number LIMIT 1;
+    IF known.change <> wanted THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
+        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
+        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
+    END IF;
+    IF known.id IS NOT NULL THEN
+      RETURN known;
+    END IF;
+    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
+    IF kind = 'refund' AND brought + wanted < 0 THEN
+      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
+                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
+    END IF;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid correction of an x402 settlement',
+      DETAIL = refused,
+      HINT = 'Nothing was recorded.';
+  END IF;
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
+  IF kind = 'reorg' THEN
+    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
+                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
+      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+    END LOOP;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+--   imports::read_settlement
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  differences text;
+  left_behind text;
+BEGIN
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      differences := insforge_integrations_internal.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+      IF differences IS NULL THEN
+        copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
+      ELSE
+        reason := 'the transaction is recorded with other facts';
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
+    FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                      AND c.contype = 'f' AND c.confrelid = source));
+  IF left_behind IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
+      DETAIL = left_behind || '.',
+      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
+  END IF;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+'Copies the rows of the guide''s payment table into the ledger.
+
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3737,7 +4006,7 @@ AS 'MODULE_PATHNAME', 'read_payment_wrapper';
 -- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment: reserved, settled, pending, failed or conflict.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -3786,7 +4055,9 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+'Payments that are stored before they settle, each with its authorization and its state.
+
+reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -3838,8 +4109,32 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
   scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
-COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
+COMMENT ON TYPE insforge_integrations.x402_reservation IS 'The rows of the functions on reservations.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_new IS 'This call reserved the payment, or marked it as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.state IS 'reserved, settled, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.amount IS 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.tx_hash IS 'The transaction that settled it, or that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_mock IS 'mock_x402_settlement() settled it without money.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_at IS 'Time of the settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.delivered_at IS 'Time of the delivery to the buyer.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.created_at IS 'When the transaction that reserved it began.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.user_id IS 'requesting_user_id() at the time of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_amount IS 'The amount that moved. With 0 there is no transaction and no row in the ledger.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS '{url, body} of the POST request that this call must send; NULL if it must send none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.x402_reservation_row(
@@ -3868,7 +4163,9 @@ CREATE OR REPLACE FUNCTION insforge_integrations.x402_can_land_until(valid_befor
   -- Postgres' times end in the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
+'Until when a block may still carry an authorization: 5 minutes after its end.
+
+infinity near the end of Postgres'' times.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -3905,6 +4202,8 @@ DECLARE
   key text := idempotency_key;
   known insforge_integrations.x402_reservations;
   after record;
+  -- Citus takes no volatile function in an UPDATE.
+  present timestamptz;
 BEGIN
   IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
     RAISE EXCEPTION USING
@@ -3941,9 +4240,10 @@ BEGIN
         'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
       IF after.holds_key = known.holds_key THEN
         -- Without an answer after this time, the call that had the request has probably died.
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = clock_timestamp()
+        present := clock_timestamp();
+        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
           WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < clock_timestamp() - interval '2 minutes';
+            AND r.request_given_at < present - interval '2 minutes';
         RETURN NEXT insforge_integrations_internal.x402_reservation_row(
           known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
         RETURN;
@@ -3973,7 +4273,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+'Stores a valid payment before a facilitator settles it.
+
+- payment: header or JSON
+- requirements: the seller''s offers, short or in full
+- idempotency_key: the buyer''s name for the purchase; NULL: extension payment-identifier of the payment, if it has one
+- facilitator: okx, or x402 for any other
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator
+
+Commit, then send facilitator_request unless it is NULL. For a payment of scheme upto, call x402_settlement_request(). If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -4010,7 +4318,30 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+'Payments without a row in the ledger that may have moved money, or still may.
+
+check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.age IS 'Time since the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.state IS 'reserved, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.pay_to IS 'Address of the recipient.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.amount IS 'The signed amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.tx_hash IS 'The transaction that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.explorer_url IS 'Address of that transaction''s page.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_land_until IS 'Until when a block may still carry the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_still_land IS 'Whether that time is still to come.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.authorization_state_call IS 'A JSON-RPC request to the network''s node: was the authorization used?';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.check_on_chain IS 'What to look up, and what it means.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asked_amount IS 'The amount that the facilitator was asked to settle; NULL: the signed one.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
@@ -4019,6 +4350,751 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
   'Payments that are settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.age IS 'Time since the settlement.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.amount IS 'The amount that moved, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.tx_hash IS 'The transaction that settled it.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+--   ledger::insert_settlement
+--   settings::mock_settlements_are_allowed
+--   x402::facilitator_request
+--   x402::payment_response_header
+
+-- This function locks, stores and warns. src/x402/reservation.rs decides.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
+    reservation_id uuid, event text, said jsonb, response_summary text, note text)
+  RETURNS insforge_integrations.x402_reservation
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations;
+  after record;
+  known text;
+  is_news boolean;
+BEGIN
+  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
+  IF event = 'found' THEN
+    said := said || jsonb_build_object(
+      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
+                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
+      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
+                         WHERE until > clock_timestamp()));
+  END IF;
+  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
+  IF after.entry = 'settlement' THEN
+    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
+      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
+    IF known IS NOT NULL THEN
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
+    END IF;
+  ELSIF after.entry = 'correction' THEN
+    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
+  END IF;
+  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
+    UPDATE insforge_integrations.x402_reservations r
+      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
+          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
+      WHERE r.id = own.id
+      RETURNING r.* INTO STRICT own;
+  END IF;
+  IF after.entry = 'correction' THEN
+    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
+      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
+    END IF;
+  END IF;
+  IF after.warning IS NOT NULL THEN
+    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
+  END IF;
+  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
+  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
+    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  known text;
+BEGIN
+  known := insforge_integrations_internal.insert_x402_settlement(
+    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
+    own.user_id, own.id, is_mock, false);
+  IF known IS NOT NULL THEN
+    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
+               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
+      RETURN 'reservation_id';
+    END IF;
+    -- If several reservations find the row at the same time, only one can have it.
+    BEGIN
+      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
+    EXCEPTION WHEN unique_violation THEN
+      RETURN 'reservation_id';
+    END;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
+  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
+
+CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
+    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  said jsonb := coalesce(facilitator_response, 'null');
+BEGIN
+  -- The body as a text. Through a client's JSON parser, large numbers would change.
+  IF jsonb_typeof(said) = 'string' THEN
+    BEGIN
+      said := (said #>> '{}')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+      -- It is not JSON. The text is kept.
+    END;
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
+'Enters the facilitator''s unchanged answer.
+
+- facilitator_response: JSON or a text, plain x402 or OKX''s envelope; NULL if no answer arrived
+
+The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
+'Enters what an operator found on chain.
+
+- outcome: settled: tx_hash goes into the ledger; failed: no money moved, and none can move any more; conflict: tx_hash is recorded for another payment and carried this one, too
+- note: says why; failed and conflict need one
+- amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for
+
+After conflict the reservation is settled, and the ledger keeps its one row.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+'Marks a reservation as delivered.
+
+is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'mock settlements are not allowed',
+      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
+      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
+'For development: settles a reservation without money.
+
+Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
+  RETURNS jsonb
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
+'The body of a request to a facilitator to settle a reservation.
+
+- facilitator: okx, or x402 for any other';
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
+    own.payment, own.requirements, facilitator, own.asked_amount::text);
+  RETURN NEXT asked;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
+'Asks to settle a payment of scheme upto for this amount.
+
+- amount: at most the signed amount
+- facilitator: okx, or x402 for any other
+
+facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  IF own.state <> 'settled' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is not settled', own.id),
+      DETAIL = format('It is %s.', own.state),
+      HINT = 'The header is only for settled payments.';
+  END IF;
+  RETURN insforge_integrations.x402_payment_response_header(
+    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
+    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+--   identity
+
+CREATE TABLE insforge_integrations.x402_publications (
+  role  text COLLATE "C" PRIMARY KEY,
+  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
+);
+COMMENT ON TABLE insforge_integrations.x402_publications IS
+'Roles that can read view x402_payments besides project_admin.
+
+Write it with publish_x402_payments().';
+COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
+COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
+
+CREATE TABLE insforge_integrations.x402_payers (
+  payer_address insforge_integrations.evm_address PRIMARY KEY,
+  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
+);
+CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
+COMMENT ON TABLE insforge_integrations.x402_payers IS
+'Addresses of payers and their users.
+
+Write it with map_x402_payer().';
+COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
+
+-- Not pg_roles: it has an outer join, and with that Citus on Postgres 15 and 16 refuses the views that read this one.
+CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
+  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
+  FROM (
+    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_authid r ON r.rolname = p.role
+      WHERE pg_has_role(r.oid, 'USAGE')
+    UNION ALL
+    SELECT 'all' FROM pg_catalog.pg_authid r
+      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
+  ) scopes;
+COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
+
+-- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
+-- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
+-- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
+-- before it reads. Each has the plan that its scope needs.
+CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
+  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
+         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
+         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
+         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
+          WHERE n.network = s.network) AS explorer_url,
+         s.is_mock, s.user_id, s.is_batched
+  FROM (
+    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    ORDER BY a.created_at DESC)
+    UNION ALL
+    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
+    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
+      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
+           OR o.payer_address = ANY (ARRAY(
+             SELECT p.payer_address FROM insforge_integrations.x402_payers p
+             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
+    ORDER BY o.created_at DESC)
+    UNION ALL
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+            r.response_summary, r.is_mock, true
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
+           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
+                    OR r.payer_address = ANY (ARRAY(
+                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
+                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
+    ORDER BY r.settled_at DESC)
+  ) s
+  ORDER BY s.created_at DESC;
+COMMENT ON VIEW @extschema@.x402_payments IS
+'The ledger of x402 payments, with the columns of the guide''s table.
+
+Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
+COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
+COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
+COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
+
+CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+
+CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
+    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
+    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
+  RETURNS SETOF @extschema@.x402_payments
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'record_settlement';
+COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
+'Records a settled x402 payment and returns its row.
+
+- tx_hash: 0x and 64 hexadecimal digits
+- payer_address: 0x and 40 hexadecimal digits
+- amount: decimal digits, in the token''s smallest unit
+- chain: name or CAIP-2 identifier
+- idempotent: true: an identical call returns the stored row
+
+A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+
+-- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  refused text := (
+    SELECT string_agg(given.name, ', ') FROM (VALUES
+      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
+      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
+      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
+      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
+    WHERE given.is_given);
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
+      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
+      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
+  END IF;
+  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
+    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
+    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
+  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
+CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
+
+CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  refused text := CASE
+    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
+    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
+    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
+  END;
+  is_distributed boolean := false;
+BEGIN
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid publication of x402 payments',
+      DETAIL = refused,
+      HINT = 'Nothing was changed.';
+  END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  IF is_distributed AND scope = 'own' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'scope own is not possible while Citus distributes the ledger',
+      DETAIL = 'Citus reads the tables behind a view with the rights of the role that reads the view, so the role would have to see all rows.',
+      HINT = 'Let your server show users their payments, or a SECURITY DEFINER function of your own that selects from x402_payments WHERE user_id = requesting_user_id().';
+  END IF;
+  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
+  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
+  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
+  IF scope <> 'none' THEN
+    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
+  END IF;
+  IF scope = 'all' THEN
+    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
+'Sets which rows of view x402_payments a role can read.
+
+- scope: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all
+
+x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  address text := lower(insforge_integrations.to_checksum_address(payer_address));
+BEGIN
+  IF address IS NULL OR user_id = '' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid mapping of a payer',
+      DETAIL = 'Both an address and a user id are required.',
+      HINT = 'A user id of NULL removes the mapping.';
+  END IF;
+  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
+  IF user_id IS NOT NULL THEN
+    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
+'Maps a payer''s address to a user.
+
+- user_id: NULL removes the mapping
+
+Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
+
+-- The ledger is summed before it is joined with anything, so parallel workers can do it.
+CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
+  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
+  FROM (
+    SELECT e.network, e.asset,
+           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
+           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
+           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
+           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
+           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
+    FROM (
+      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settlements s
+      GROUP BY s.network, s.asset, s.is_mock
+      UNION ALL
+      -- A batched payment may be in another asset.
+      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0
+    ) e
+    GROUP BY e.network, e.asset
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
+COMMENT ON VIEW insforge_integrations.x402_totals IS
+'Sums of payments for each asset, in the token''s smallest unit.
+
+Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   payments_view
+
+-- Division by a power of ten is exact with as many decimal places as the token has.
+CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
+  SELECT t.day,
+         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
+         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
+         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
+         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
+         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
+         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
+  FROM (
+    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
+           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
+    FROM (
+      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
+             0::numeric AS refunded, 0::numeric AS dropped
+      FROM insforge_integrations.x402_settlements s
+      WHERE NOT s.is_mock
+      UNION ALL
+      -- Another payment of the transaction may be for another endpoint and in another asset.
+      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
+             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
+             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
+      FROM insforge_integrations.x402_corrections c
+        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
+        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
+      WHERE c.change <> 0 AND NOT s.is_mock
+    ) e
+    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+    GROUP BY 1, 2, 3, 4
+  ) t
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
+  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
+COMMENT ON VIEW @extschema@.x402_revenue IS
+'Revenue by day (UTC), endpoint and asset.
+
+amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+COMMENT ON COLUMN @extschema@.x402_revenue.day IS 'Day, in UTC.';
+COMMENT ON COLUMN @extschema@.x402_revenue.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_revenue.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_revenue.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN @extschema@.x402_revenue.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN @extschema@.x402_revenue.payments IS 'Number of payments.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.refunded IS 'Sum of the refunds, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.dropped IS 'Sum of the payments that the chain dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net IS 'amount - refunded - dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount_in_units IS 'amount in whole tokens; NULL if decimals is NULL.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net_in_units IS 'net in whole tokens; NULL if decimals is NULL.';
+
+CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
+  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
+           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
+           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
+           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
+           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
+           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
+           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
+           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
+  FROM (
+    -- tx_hash finds the settlement of a reservation by its index.
+    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
+           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
+    FROM insforge_integrations.x402_settlements s
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
+    UNION ALL
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
+           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
+    FROM insforge_integrations.x402_reservations r
+    WHERE r.is_batched
+  ) p
+    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
+    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
+    CROSS JOIN LATERAL (
+      SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
+               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
+                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
+             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
+             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
+    ) c
+  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
+     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
+         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
+              OR p.payer_address = ANY (ARRAY(
+                SELECT m.payer_address FROM insforge_integrations.x402_payers m
+                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
+COMMENT ON VIEW insforge_integrations.x402_receipts IS
+'The receipts of the payments that the current role sees in x402_payments.
+
+x402_receipt() reads it.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transaction.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
+
+-- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
+CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
+  LANGUAGE plpgsql STABLE ROWS 1
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- One statement for each, so that each finds its rows by an index.
+  IF x402_receipt.tx_hash IS NOT NULL THEN
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.tx_hash = lower(x402_receipt.tx_hash)
+        AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id);
+  ELSE
+    RETURN QUERY SELECT r.receipt FROM insforge_integrations.x402_receipts r
+      WHERE r.reservation_id = x402_receipt.reservation_id;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
+'The receipt of a payment, by its transaction, its reservation, or both.
+
+It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4036,7 +5112,9 @@ CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
   EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
 ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-  'Refuses to drop extension insforge_integrations while its ledger has rows. Otherwise ends its cron job.';
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -4169,861 +5247,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-  'Puts the rows back that were kept when the extension was dropped while setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
-/* </end connected objects> */
+'Puts back the ledger that DROP EXTENSION kept.
 
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   identity
-
-CREATE TABLE insforge_integrations.x402_publications (
-  role  text COLLATE "C" PRIMARY KEY,
-  scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
-);
-COMMENT ON TABLE insforge_integrations.x402_publications IS
-  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
-COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
-COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
-
-CREATE TABLE insforge_integrations.x402_payers (
-  payer_address insforge_integrations.evm_address PRIMARY KEY,
-  user_id       text COLLATE "C" NOT NULL CHECK (user_id <> '')
-);
-CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
-COMMENT ON TABLE insforge_integrations.x402_payers IS
-  'Addresses of payers and their users. Write it with map_x402_payer().';
-COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_publications', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_payers', '');
-
-CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
-  SELECT coalesce(bool_or(scope = 'all'), false) AS sees_all, coalesce(bool_or(scope = 'own'), false) AS sees_own
-  FROM (
-    SELECT p.scope FROM insforge_integrations.x402_publications p JOIN pg_catalog.pg_roles r ON r.rolname = p.role
-      WHERE pg_has_role(r.oid, 'USAGE')
-    UNION ALL
-    SELECT 'all' FROM pg_catalog.pg_roles r
-      WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
-  ) scopes;
-COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
-
--- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
--- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
--- another payment, which has the row in the ledger. One of the first two is always empty, and the executor knows that
--- before it reads. Each has the plan that its scope needs.
-CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
-  SELECT s.id, s.payer_address::text AS payer_address, s.endpoint, s.amount::text AS amount, s.tx_hash::text AS tx_hash,
-         coalesce((SELECT n.name FROM insforge_integrations.x402_networks n WHERE n.network = s.network), s.network) AS chain,
-         'settled'::text AS status, s.response_summary, s.created_at, s.network, s.asset::text AS asset,
-         (SELECT replace(n.explorer_url, '{hash}', s.tx_hash) FROM insforge_integrations.x402_networks n
-          WHERE n.network = s.network) AS explorer_url,
-         s.is_mock, s.user_id, s.is_batched
-  FROM (
-    (SELECT a.*, false AS is_batched FROM insforge_integrations.x402_settlements a
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    ORDER BY a.created_at DESC)
-    UNION ALL
-    (SELECT o.*, false FROM insforge_integrations.x402_settlements o
-    WHERE (SELECT sees_own AND NOT sees_all FROM insforge_integrations.x402_reader)
-      AND (o.user_id = (SELECT @extschema@.requesting_user_id())
-           OR o.payer_address = ANY (ARRAY(
-             SELECT p.payer_address FROM insforge_integrations.x402_payers p
-             WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
-    ORDER BY o.created_at DESC)
-    UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
-            r.response_summary, r.is_mock, true
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-      AND ((SELECT sees_all FROM insforge_integrations.x402_reader)
-           OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-               AND (r.user_id = (SELECT @extschema@.requesting_user_id())
-                    OR r.payer_address = ANY (ARRAY(
-                      SELECT p.payer_address FROM insforge_integrations.x402_payers p
-                      WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))))
-    ORDER BY r.settled_at DESC)
-  ) s
-  ORDER BY s.created_at DESC;
-COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
-
-CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-
-CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
-    tx_hash text, payer_address text, endpoint text, amount text, chain text DEFAULT 'xlayer',
-    status text DEFAULT 'settled', response_summary text DEFAULT NULL, idempotent boolean DEFAULT false)
-  RETURNS SETOF @extschema@.x402_payments
-  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_settlement';
-COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
-
--- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  refused text := (
-    SELECT string_agg(given.name, ', ') FROM (VALUES
-      ('id', NEW.id IS NOT NULL), ('created_at', NEW.created_at IS NOT NULL), ('network', NEW.network IS NOT NULL),
-      ('asset', NEW.asset IS NOT NULL), ('explorer_url', NEW.explorer_url IS NOT NULL),
-      ('is_mock', NEW.is_mock IS NOT NULL), ('user_id', NEW.user_id IS NOT NULL),
-      ('is_batched', NEW.is_batched IS NOT NULL)) AS given (name, is_given)
-    WHERE given.is_given);
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'columns of x402_payments that only the ledger sets were given',
-      DETAIL = format('%s: The ledger sets these columns itself. Nothing was recorded.', refused),
-      HINT = 'Leave these columns out and record the transaction again. The money has moved.';
-  END IF;
-  SELECT recorded.* INTO STRICT NEW FROM @extschema@.record_x402_settlement(
-    NEW.tx_hash, NEW.payer_address, NEW.endpoint, NEW.amount, coalesce(NEW.chain, 'xlayer'),
-    coalesce(NEW.status, 'settled'), NEW.response_summary) recorded;
-  RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.record_inserted_payment() IS
-  'Trigger function: records the row that is inserted into view x402_payments by record_x402_settlement(). Raises 22023 for columns that only the ledger sets.';
-CREATE TRIGGER record_insert INSTEAD OF INSERT ON @extschema@.x402_payments
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.record_inserted_payment();
-
-CREATE OR REPLACE FUNCTION insforge_integrations.publish_x402_payments(role name, scope text) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  refused text := CASE
-    WHEN NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = role) OR role IS NULL THEN 'role: There is no such role.'
-    WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
-    WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
-  END;
-BEGIN
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid publication of x402 payments',
-      DETAIL = refused,
-      HINT = 'Nothing was changed.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_publications p WHERE p.role = role;
-  EXECUTE format('REVOKE ALL ON @extschema@.x402_payments, @extschema@.x402_revenue, insforge_integrations.x402_receipts FROM %I', role);
-  EXECUTE format('REVOKE ALL ON FUNCTION @extschema@.x402_receipt(text, uuid) FROM %I', role);
-  IF scope <> 'none' THEN
-    INSERT INTO insforge_integrations.x402_publications VALUES (role, scope);
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_payments, insforge_integrations.x402_receipts TO %I', role);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION @extschema@.x402_receipt(text, uuid) TO %I', role);
-  END IF;
-  IF scope = 'all' THEN
-    EXECUTE format('GRANT SELECT ON @extschema@.x402_revenue TO %I', role);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  address text := lower(insforge_integrations.to_checksum_address(payer_address));
-BEGIN
-  IF address IS NULL OR user_id = '' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid mapping of a payer',
-      DETAIL = 'Both an address and a user id are required.',
-      HINT = 'A user id of NULL removes the mapping.';
-  END IF;
-  DELETE FROM insforge_integrations.x402_payers p WHERE p.payer_address = address;
-  IF user_id IS NOT NULL THEN
-    INSERT INTO insforge_integrations.x402_payers VALUES (address, user_id);
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
-
--- The ledger is summed before it is joined with anything, so parallel workers can do it.
-CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
-  SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
-  FROM (
-    SELECT e.network, e.asset,
-           coalesce(sum(e.payments) FILTER (WHERE NOT e.is_mock), 0)::bigint AS payments,
-           coalesce(sum(e.amount) FILTER (WHERE NOT e.is_mock), 0) AS amount,
-           coalesce(sum(e.corrections) FILTER (WHERE NOT e.is_mock), 0) AS corrections,
-           coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
-           coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
-    FROM (
-      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
-      FROM insforge_integrations.x402_settlements s
-      GROUP BY s.network, s.asset, s.is_mock
-      UNION ALL
-      -- A batched payment may be in another asset.
-      SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'batched' THEN 0 ELSE c.change END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0
-    ) e
-    GROUP BY e.network, e.asset
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
-COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   payments_view
-
--- Division by a power of ten is exact with as many decimal places as the token has.
-CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
-  SELECT t.day,
-         -- Spreadsheets run a cell that begins with one of these as a formula. The endpoint may come from a stranger's request.
-         CASE WHEN t.endpoint ~ '^[=+\-@\t\r\n]' THEN '''' || t.endpoint ELSE t.endpoint END AS endpoint,
-         t.network, coalesce(n.name, t.network) AS chain, t.asset::text AS asset, a.symbol, a.decimals,
-         t.payments, t.amount, t.refunded, t.dropped, t.amount - t.refunded - t.dropped AS net,
-         round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
-         round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
-  FROM (
-    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
-           sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
-    FROM (
-      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
-             0::numeric AS refunded, 0::numeric AS dropped
-      FROM insforge_integrations.x402_settlements s
-      WHERE NOT s.is_mock
-      UNION ALL
-      -- Another payment of the transaction may be for another endpoint and in another asset.
-      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
-             CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
-             CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
-      FROM insforge_integrations.x402_corrections c
-        JOIN insforge_integrations.x402_settlements s USING (tx_hash)
-        LEFT JOIN insforge_integrations.x402_reservations r ON r.id = c.reservation_id
-      WHERE c.change <> 0 AND NOT s.is_mock
-    ) e
-    WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-    GROUP BY 1, 2, 3, 4
-  ) t
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
-  ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
-COMMENT ON VIEW @extschema@.x402_revenue IS
-  'Revenue by day (UTC), endpoint and asset. amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
-
-CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
-  SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
-           'id', p.id, 'paid_at', p.paid_at, 'payer', p.payer_address, 'pay_to', p.pay_to, 'endpoint', p.endpoint,
-           'description', p.description, 'network', p.network, 'chain', coalesce(n.name, p.network),
-           'asset', p.asset, 'symbol', a.symbol, 'decimals', a.decimals, 'amount', p.amount::text,
-           'amount_in_units', round(round(p.amount::numeric, a.decimals) / 10::numeric ^ a.decimals, a.decimals)::text,
-           'tx_hash', p.tx_hash, 'explorer_url', replace(n.explorer_url, '{hash}', p.tx_hash),
-           'delivered_at', p.delivered_at, 'refunds', c.refunds, 'refunded', c.refunded::text,
-           'is_dropped', c.is_dropped, 'is_mock', p.is_mock) AS receipt
-  FROM (
-    -- tx_hash finds the settlement of a reservation by its index.
-    SELECT s.id, s.created_at AS paid_at, s.payer_address, s.endpoint, s.amount, s.network, s.asset, s.tx_hash, s.is_mock, s.user_id,
-           r.id AS reservation_id, NULL::uuid AS correction_of, r.pay_to, r.requirements ->> 'description' AS description, r.delivered_at
-    FROM insforge_integrations.x402_settlements s
-      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
-    UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
-           r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
-    FROM insforge_integrations.x402_reservations r
-    WHERE r.is_batched
-  ) p
-    LEFT JOIN insforge_integrations.x402_networks n ON n.network = p.network
-    LEFT JOIN insforge_integrations.x402_assets a ON a.network = p.network AND a.address = p.asset
-    CROSS JOIN LATERAL (
-      SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'refunded_at', c.created_at, 'amount', (-c.change)::text, 'tx_hash', c.other_hash,
-               'explorer_url', replace(n.explorer_url, '{hash}', c.other_hash), 'reference', c.reference) ORDER BY c.number)
-                 FILTER (WHERE c.kind = 'refund'), '[]') AS refunds,
-             coalesce(sum(-c.change) FILTER (WHERE c.kind = 'refund'), 0) AS refunded,
-             coalesce(bool_or(c.kind = 'reorg'), false) AS is_dropped
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = p.tx_hash AND c.reservation_id IS NOT DISTINCT FROM p.correction_of
-    ) c
-  WHERE (SELECT sees_all FROM insforge_integrations.x402_reader)
-     OR ((SELECT sees_own FROM insforge_integrations.x402_reader)
-         AND (p.user_id = (SELECT @extschema@.requesting_user_id())
-              OR p.payer_address = ANY (ARRAY(
-                SELECT m.payer_address FROM insforge_integrations.x402_payers m
-                WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
-COMMENT ON VIEW insforge_integrations.x402_receipts IS
-  'The receipts of the payments that the current role sees in x402_payments. x402_receipt() reads it.';
-
--- Not SECURITY DEFINER: the view shows each caller its own rows.
-CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
-  LANGUAGE sql STABLE ROWS 1
-  SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  -- In two parts, so that each finds its rows by an index.
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE r.tx_hash = lower(x402_receipt.tx_hash)
-    AND (x402_receipt.reservation_id IS NULL OR r.reservation_id = x402_receipt.reservation_id)
-  UNION ALL
-  SELECT r.receipt FROM insforge_integrations.x402_receipts r
-  WHERE x402_receipt.tx_hash IS NULL AND r.reservation_id = x402_receipt.reservation_id;
-END;
-COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
-  'The receipt of a payment, by its transaction, its reservation, or both: who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:66
--- insforge_integrations::pg::tokens::better_auth::better_auth_table
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
-	"name" TEXT, /* & str */
-	"columns" TEXT[] /* Vec < Option < String > > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
---   better_auth::better_auth_table
-
--- Finds the relations that belong to Better Auth.
-CREATE VIEW insforge_integrations.better_auth_tables AS
-  WITH described AS (
-    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
-           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
-  ), given AS (
-    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
-    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
-    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
-    GROUP BY 1, 2
-  ), shaped AS MATERIALIZED (
-    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
-  ), known AS (
-    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
-           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
-           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
-                  OR d.relname = d.shape
-                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
-                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
-                THEN d.shape END AS looks_like
-    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
-  )
-  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
-         CASE WHEN k.name = k.looks_like THEN 1
-              WHEN k.name = k.looks_like || 's' THEN 2
-              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
-              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
-  FROM known k
-  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
-COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-  'Better Auth''s tables in any spelling: known by names and columns, by many columns under any name, or by a registration.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
-
-CREATE VIEW insforge_integrations.better_auth_relations AS
-  WITH known AS MATERIALIZED (
-    SELECT * FROM insforge_integrations.better_auth_tables
-  ), home AS (
-    -- A schema with other tables under policies belongs to the application, too.
-    SELECT n.oid, n.nspname,
-           n.nspname = 'public' OR EXISTS (
-             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
-    FROM pg_namespace n
-      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
-            -- Sessions can be outside the database (secondaryStorage).
-            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
-  )
-  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
-  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
-COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-  'Tables and views of Better Auth. In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
-  RETURNS TABLE (object text, change text)
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
-  is_shared boolean;
-  sealed oid[];
-  target record;
-BEGIN
-  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
-    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
-  IF is_shared IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
-  END IF;
-
-  -- Everything in the schema; in a shared schema only Better Auth's own relations.
-  FOR target IN
-    WITH relation AS (
-      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
-      WHERE c.relnamespace = schema_oid
-        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
-          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
-    ), held(kind, name, owner, acl, what) AS (
-      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
-        FROM relation r
-      UNION ALL
-      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
-        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
-      UNION ALL
-      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
-             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
-        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
-      UNION ALL
-      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
-        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
-    )
-    SELECT h.kind, h.name, g.grantee,
-           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
-           string_agg(DISTINCT privilege_type, ', ') AS privileges,
-           string_agg(DISTINCT h.what, ', ') AS columns
-      FROM held h, aclexplode(h.acl) x,
-           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
-      WHERE x.grantee <> h.owner
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
-      ORDER BY h.kind, h.name, g.grantee
-  LOOP
-    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
-    -- that role's grant option.
-    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
-                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
-                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
-    object := lower(target.kind) || ' ' || target.name;
-    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
-                     ', with the grant option of ' || target.other_grantor);
-    RETURN NEXT;
-  END LOOP;
-
-  -- Default privileges that roles with tables here would give away with their next table.
-  FOR target IN
-    SELECT pg_get_userbyid(d.defaclrole) AS creator,
-           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
-           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
-           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
-      FROM pg_default_acl d, aclexplode(d.defaclacl) x
-      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY 1, 2, 3
-      ORDER BY 1, 2, 3
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
-                   target.creator, schema_name, target.kind, target.grantee);
-    object := format('default privileges of %I in schema %I', target.creator, schema_name);
-    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
-    RETURN NEXT;
-  END LOOP;
-
-  -- REVOKE does not undo membership in another role, or ownership.
-  FOR target IN
-    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
-        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
-        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
-             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
-  LOOP
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
-      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
-      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
-  END LOOP;
-
-  IF is_shared THEN
-    object := format('schema %I', schema_name);
-    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
-    RETURN NEXT;
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   ledger::insert_settlement
---   settings::mock_settlements_are_allowed
---   x402::facilitator_request
---   x402::payment_response_header
-
--- This function locks, stores and warns. src/x402/reservation.rs decides.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
-    reservation_id uuid, event text, said jsonb, response_summary text, note text)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  own insforge_integrations.x402_reservations;
-  after record;
-  known text;
-  is_news boolean;
-BEGIN
-  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
-  IF event = 'found' THEN
-    said := said || jsonb_build_object(
-      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
-                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
-      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
-                         WHERE until > clock_timestamp()));
-  END IF;
-  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
-  IF after.entry = 'settlement' THEN
-    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
-      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
-    IF known IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
-    END IF;
-  ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
-  END IF;
-  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
-    UPDATE insforge_integrations.x402_reservations r
-      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
-          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
-          answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
-          response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
-          settled_at = CASE WHEN own.state <> 'settled' AND after.state = 'settled' THEN now() ELSE own.settled_at END,
-          resolved_at = CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END,
-          note = coalesce(note, own.note),
-          delivered_at = CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END
-      WHERE r.id = own.id
-      RETURNING r.* INTO STRICT own;
-  END IF;
-  IF after.entry = 'correction' THEN
-    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
-      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
-    END IF;
-  END IF;
-  IF after.warning IS NOT NULL THEN
-    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
-  END IF;
-  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
-    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  known text;
-BEGIN
-  known := insforge_integrations_internal.insert_x402_settlement(
-    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
-    own.user_id, own.id, is_mock, false);
-  IF known IS NOT NULL THEN
-    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
-               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
-      RETURN 'reservation_id';
-    END IF;
-    -- If several reservations find the row at the same time, only one can have it.
-    BEGIN
-      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
-    EXCEPTION WHEN unique_violation THEN
-      RETURN 'reservation_id';
-    END;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
-  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
-
-CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
-    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  said jsonb := coalesce(facilitator_response, 'null');
-BEGIN
-  -- The body as a text. Through a client's JSON parser, large numbers would change.
-  IF jsonb_typeof(said) = 'string' THEN
-    BEGIN
-      said := (said #>> '{}')::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-      -- It is not JSON. The text is kept.
-    END;
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
-    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
-  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'mock settlements are not allowed',
-      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
-      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
-  RETURNS jsonb
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
-    own.payment, own.requirements, facilitator, own.asked_amount::text);
-  RETURN NEXT asked;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
-  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  IF own.state <> 'settled' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('x402 reservation %s is not settled', own.id),
-      DETAIL = format('It is %s.', own.state),
-      HINT = 'The header is only for settled payments.';
-  END IF;
-  RETURN insforge_integrations.x402_payment_response_header(
-    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
-    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-  'Numbers to monitor and to alert on, one a row. docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5061,14 +5287,213 @@ AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/ledger.rs:328
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   x402::x402_challenge_parts
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
+$$;
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+'Status, headers and body of the answer to a request without a payment.
+
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
+
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:181
+-- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* bool */
+	"provider" TEXT,  /* Option < String > */
+	"user_id" TEXT,  /* Option < String > */
+	"org_id" TEXT,  /* Option < String > */
+	"org_role" TEXT,  /* Option < String > */
+	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"claims" jsonb,  /* Option < Jsonb > */
+	"reason" TEXT,  /* Option < String > */
+	"found" jsonb,  /* Option < Jsonb > */
+	"expected" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5076,24 +5501,43 @@ AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 -- finalize
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
-  'Extension insforge_integrations: all objects that are not for the data API. The README says who may call which.';
+'Extension insforge_integrations: all objects that are not for the data API.
+
+docs/reference.md says who may call which.';
 COMMENT ON SCHEMA insforge_integrations_internal IS
   'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
+'Stores a setting for the whole database.
+
+- name: docs/reference.md lists the settings
+- value: NULL returns the setting to its default
+
+An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
 COMMENT ON FUNCTION insforge_integrations_internal.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers. Raises 22023 for invalid arguments.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
-  'Stores a provider''s public keys, a JWK set (RFC 7517), and returns how many of them can verify its tokens: RSA of at least 2048 bits, P-256, P-384, P-521, Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
+'Stores a provider''s public keys, and returns how many of them can verify its tokens.
+
+- jwks: a JWK set (RFC 7517)
+
+Keys that can verify are RSA of at least 2048 bits, P-256, P-384, P-521 and Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
-  'Verifies a token (RFC 7519, RFC 8725) by a registered provider''s policy and keys, and returns its claims. provider: the provider that it must be from; NULL: the provider of its issuer. Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
+'Verifies a provider''s token and returns its claims.
+
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The registered provider''s rules and keys decide (RFC 7519, RFC 8725). Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
-  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect; superusers and roles with the privileges of project_admin see these two.';
+'Says whether a provider''s token is accepted, and if not, why.
+
+It verifies as verify_provider_jwt() does and returns one row. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect. Only superusers and roles with the privileges of project_admin see these two.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
+'Verifies a token, binds its identity to the request and returns the user id.
+
+requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Removes the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[]) IS
@@ -5101,45 +5545,119 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, jsonb) IS
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
-  'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
+'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated.
+
+- claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023
+- ttl: 1 second to 24 hours; NULL: setting token_ttl
+
+Raises 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
   'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations_internal.session_status() IS
   'The version of the library, the usable keys of each provider, and the use of this session''s caches. View status shows it.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
+'Fetches the keys of a provider, or of every enabled one, and stores them if they are valid.
+
+They come from the provider''s jwks_url. For a provider with a discovery_url, jwks_url and algorithms come first from the discovery document. One row for each provider has the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
-  'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
+'Keccak-256, 32 bytes, the hash that Ethereum uses.
+
+It is not the SHA3-256 of FIPS 202.';
 COMMENT ON FUNCTION insforge_integrations.to_checksum_address(text) IS
-  'Writes an address, 0x and 40 hexadecimal digits, with the checksum of ERC-55, which is in the case of its letters. Accepts lower case or a right checksum. Raises 22P02 for anything else.';
+'Writes an address as wallets show it, with the checksum of ERC-55.
+
+- address: 0x and 40 hexadecimal digits, in lower case or with a right checksum
+
+The checksum is in the case of the letters. Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.recover_signer(bytea, text) IS
-  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). Raises 22P02 for another form, and 28000 for a signature that no key makes.';
+'The address, in lower case, of the key that signed a hash.
+
+- digest: 32 bytes
+- signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2)
+
+The key is of the curve secp256k1. Raises 22P02 for another form, and 28000 for a signature that no key makes.';
 COMMENT ON FUNCTION insforge_integrations.eip712_encode_type(jsonb, text) IS
-  'encodeType of EIP-712: Name(type1 name1,...) and then the types that it uses, ordered by name. types: an object of lists of {name, type}.';
+'encodeType of EIP-712: a type and the types that it uses, as one text.
+
+- types: an object of lists of {name, type}
+
+The text is Name(type1 name1,...), and then the types that it uses, ordered by name.';
 COMMENT ON FUNCTION insforge_integrations.eip712_domain_separator(jsonb) IS
-  'domainSeparator of EIP-712, 32 bytes: DOMAIN_SEPARATOR() of the contract. domain: an object with any of name, version, chainId, verifyingContract and salt.';
+'domainSeparator of EIP-712, 32 bytes: what DOMAIN_SEPARATOR() of the contract answers.
+
+- domain: an object with any of name, version, chainId, verifyingContract and salt';
 COMMENT ON FUNCTION insforge_integrations.eip712_hash_struct(jsonb, text, jsonb) IS
-  'hashStruct of EIP-712, 32 bytes. Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
+'hashStruct of EIP-712, 32 bytes.
+
+Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
 COMMENT ON FUNCTION insforge_integrations.eip712_digest(jsonb) IS
-  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
+'The hash, 32 bytes, that a wallet signs for typed data.
+
+- typed_data: {types, primaryType, domain, message}, the argument of eth_signTypedData_v4
+
+Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
 COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
-  'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
+'The address, in lower case, of the key that signed typed data.
+
+eip712_digest() and recover_signer() say more about the arguments and the errors.';
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
-  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
+'Whether the key of an address signed typed data.
+
+- signer: the address
+
+eip712_digest() and recover_signer() say more about the arguments and the errors. A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
 
 COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer, text, text, text) IS
-  'One PaymentRequirements of x402. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. scheme: exact, or upto (the buyer signs amount as a maximum). transfer_method: eip3009 or permit2; NULL: the asset''s own. facilitator_address: in scheme upto, the facilitator that may settle. Raises 22023 for arguments that make no sense, such as the zero address.';
+'One PaymentRequirements of x402: what a seller asks for.
+
+- amount: decimal digits, in the token''s smallest unit
+- resource: address of the resource that is sold (version 1)
+- asset: symbol or contract
+- network: CAIP-2 identifier or name
+- version: 1, as in InsForge''s guide, or 2
+- scheme: exact, or upto (the buyer signs amount as a maximum)
+- transfer_method: eip3009 or permit2; NULL: the asset''s own
+- facilitator_address: in scheme upto, the facilitator that may settle
+
+Raises 22023 for arguments that make no sense, such as the zero address.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
-  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: the resource that is sold (version 2).';
+'Header PAYMENT-REQUIRED of an answer with status 402.
+
+- requirements: one or a list
+- resource, description, mime_type: the resource that is sold (version 2)
+
+It is the JSON {x402Version, error, resource, accepts} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text, text) IS
-  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer, amount} in base64. amount: the settled amount of scheme upto. With amount 0, tx_hash may be empty.';
+'Header PAYMENT-RESPONSE of a paid answer.
+
+- amount: the settled amount of scheme upto; with amount 0, tx_hash may be empty
+
+It is the JSON {success, transaction, network, payer, amount} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
-  'The JSON of an x402 header: base64 with or without padding, at most 64 KiB. Raises 22P02 for anything else.';
+'The JSON of an x402 header.
+
+- header: base64 with or without padding, at most 64 KiB
+
+Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text, text) IS
-  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. amount: what to settle of a payment of scheme upto; NULL: the offered amount. For OKX''s /verify, leave out syncSettle.';
+'The body of a request to a facilitator to settle a payment.
+
+- facilitator: okx, or x402 for any other
+- amount: what to settle of a payment of scheme upto; NULL: the offered amount
+
+It has the unchanged payment and its requirement. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boolean) IS
-  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification or its reference implementation. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
+'Checks a payment against one requirement or a list, at the present time.
+
+- payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make
+- is_valid: NULL for a contract wallet''s signature, which needs a facilitator
+- payer, amount, nonce, valid_before: copied from the payment; trust them only if is_valid is true
+- invalid_reason: a name of the x402 specification or its reference implementation
+- unchecked: what only the chain can tell
+
+Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
@@ -5292,7 +5810,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
+'Restores the privileges that docs/reference.md lists.
+
+Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
 
 DROP FUNCTION insforge_integrations_internal.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();

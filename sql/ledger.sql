@@ -4,8 +4,9 @@ CREATE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits i
 COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
   'Whether a text is 0x and this number of lower-case hexadecimal digits.';
 
--- tx_hash is the only unique key, so the table can be distributed by it.
--- The checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
 -- INSERT, which takes longer than the insertion itself.
 CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
   CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
@@ -22,7 +23,7 @@ CREATE TABLE insforge_integrations.x402_settlements (
   id               uuid NOT NULL,
   created_at       timestamptz NOT NULL,
   reservation_id   uuid,
-  tx_hash          insforge_integrations.evm_hash NOT NULL UNIQUE,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
   payer_address    insforge_integrations.evm_address NOT NULL,
   endpoint         text COLLATE "C" NOT NULL,
   amount           insforge_integrations.evm_amount NOT NULL,
@@ -36,7 +37,9 @@ CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settle
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
 CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
@@ -66,7 +69,9 @@ CREATE TABLE insforge_integrations.x402_corrections (
   UNIQUE (tx_hash, number)
 );
 COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
@@ -97,6 +102,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+CREATE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
 
 DO $$
 DECLARE
@@ -161,12 +174,15 @@ CREATE FUNCTION insforge_integrations_internal.insert_x402_correction(
 AS $$
 DECLARE
   corrected insforge_integrations.x402_corrections;
+  earlier bigint;
 BEGIN
   PERFORM insforge_integrations_internal.force_sync_commit();
   -- With the lock, the count sees the corrections of earlier transactions.
   PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
   INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + (SELECT count(*) FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1), $2, $3, $4, $5, $6, $7)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
     RETURNING * INTO STRICT corrected;
   RETURN corrected;
 EXCEPTION WHEN unique_violation THEN
@@ -261,4 +277,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';

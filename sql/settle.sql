@@ -32,16 +32,23 @@ BEGIN
     PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
   END IF;
   IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
     UPDATE insforge_integrations.x402_reservations r
       SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
           settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched,
-          answers = CASE WHEN is_news THEN own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said) ELSE own.answers END,
-          response_summary = coalesce(CASE WHEN own.state <> 'settled' THEN response_summary END, own.response_summary),
-          settled_at = CASE WHEN own.state <> 'settled' AND after.state = 'settled' THEN now() ELSE own.settled_at END,
-          resolved_at = CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END,
-          note = coalesce(note, own.note),
-          delivered_at = CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
       WHERE r.id = own.id
       RETURNING r.* INTO STRICT own;
   END IF;
@@ -111,7 +118,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
+'Enters the facilitator''s unchanged answer.
+
+- facilitator_response: JSON or a text, plain x402 or OKX''s envelope; NULL if no answer arrived
+
+The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
 
 CREATE FUNCTION insforge_integrations.resolve_x402_reservation(
     reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
@@ -125,7 +136,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
-  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
+'Enters what an operator found on chain.
+
+- outcome: settled: tx_hash goes into the ledger; failed: no money moved, and none can move any more; conflict: tx_hash is recorded for another payment and carried this one, too
+- note: says why; failed and conflict need one
+- amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for
+
+After conflict the reservation is settled, and the ledger keeps its one row.';
 
 CREATE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -137,7 +154,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+'Marks a reservation as delivered.
+
+is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
 
 CREATE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -156,7 +175,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
+'For development: settles a reservation without money.
+
+Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
 
 CREATE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
   RETURNS jsonb
@@ -170,7 +191,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
+'The body of a request to a facilitator to settle a reservation.
+
+- facilitator: okx, or x402 for any other';
 
 CREATE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
   RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
@@ -188,7 +211,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
-  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
+'Asks to settle a payment of scheme upto for this amount.
+
+- amount: at most the signed amount
+- facilitator: okx, or x402 for any other
+
+facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing.';
 
 CREATE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
   RETURNS text

@@ -1,3 +1,43 @@
+-- Citus cannot plan the advisor's statement if a distributed table is in it. Therefore these tables are read in functions.
+CREATE FUNCTION insforge_integrations_internal.recent_x402_settlements()
+  RETURNS TABLE (tx_hash text, created_at timestamptz, network text, payer_address text, endpoint text, amount numeric,
+                 reservation_id uuid, is_mock boolean, is_corrected boolean, idempotency_key text)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT s.tx_hash, s.created_at, s.network, s.payer_address::text, s.endpoint, s.amount::numeric, s.reservation_id, s.is_mock,
+           c.tx_hash IS NOT NULL, r.idempotency_key
+    FROM (SELECT l.* FROM insforge_integrations.x402_settlements l
+          WHERE l.created_at > now() - interval '30 days' ORDER BY l.created_at DESC LIMIT 10000) s
+      LEFT JOIN (SELECT DISTINCT o.tx_hash::text AS tx_hash FROM insforge_integrations.x402_corrections o) c ON c.tx_hash = s.tx_hash
+      LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.recent_x402_settlements() IS
+  'The latest rows of the ledger for the advisor: at most 30 days and 10,000 rows.';
+
+CREATE FUNCTION insforge_integrations_internal.unsettled_x402_reservations()
+  RETURNS TABLE (state text, payments bigint, oldest timestamptz)
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN QUERY
+    SELECT r.state::text, count(*), min(r.created_at)
+    FROM insforge_integrations.x402_reservations r
+    -- Newer ones are being settled or retried.
+    WHERE r.created_at < now() - interval '10 minutes'
+      AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
+      AND (r.state IN ('pending', 'conflict')
+           OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
+    GROUP BY r.state;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.unsettled_x402_reservations() IS
+  'The number of reservations in each state that the advisor reports.';
+
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (20, 'payment_tables', 'The operator''s tables of payments. They have a transaction''s hash and a payer or an amount. Tables with one row for each event are left out.', $fact$
   SELECT DISTINCT ON (t.oid)
@@ -50,10 +90,7 @@ $fact$),
     JOIN pg_class c ON c.oid = ours
 $fact$),
 (22, 'recent_settlements', 'The latest rows of the ledger: at most 30 days and 10,000 rows.', $fact$
-  SELECT s.tx_hash, s.created_at, s.network, s.payer_address, s.endpoint, s.amount, s.reservation_id, s.is_mock
-  FROM insforge_integrations.x402_settlements s
-  WHERE s.created_at > now() - interval '30 days'
-  ORDER BY s.created_at DESC LIMIT 10000
+  SELECT * FROM insforge_integrations_internal.recent_x402_settlements()
 $fact$);
 
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
@@ -218,7 +255,7 @@ $rule$
          '-- 2. Where you count rows, count only those with NOT is_mock.\n'
          '-- 3. Note that you have looked at them: SELECT @extschema@.correct_x402_settlement(tx_hash, ''note'', ''development'') FROM insforge_integrations.x402_settlements WHERE is_mock;' AS recommendation
   FROM recent_settlements s
-  WHERE s.is_mock AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = s.tx_hash)
+  WHERE s.is_mock AND NOT s.is_corrected
   HAVING count(*) > 0
 $rule$),
 ('unsettled_reservations', 'warning', 'health', 'Payments may have moved money without a record',
@@ -226,20 +263,14 @@ $rule$),
 'Says what to look up on chain, and how to enter what you found.',
 $rule$
   SELECT format('%s reservations', r.state) AS affected_object,
-         format('Reservations: %s, the oldest from %s.', count(*), min(r.created_at)) AS detail,
+         format('Reservations: %s, the oldest from %s.', r.payments, r.oldest) AS detail,
          format(
            E'-- 1. List them: SELECT reservation_id, age, reason, message, check_on_chain FROM insforge_integrations.unsettled_x402_reservations WHERE state = ''%1$s'' ORDER BY age DESC;\n'
            '-- 2. Look up each on chain, as check_on_chain says. authorization_state_call is the request to a node.\n'
            '-- 3. If the nonce was used: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''settled'', ''the transaction'');\n'
            '-- 4. If it was not used and can_land_until is past: SELECT * FROM insforge_integrations.resolve_x402_reservation(''the reservation_id'', ''failed'', note => ''nonce unused'');',
            r.state) AS recommendation
-  FROM insforge_integrations.x402_reservations r
-  -- Newer ones are being settled or retried.
-  WHERE r.created_at < now() - interval '10 minutes'
-    AND r.id IN (SELECT u.reservation_id FROM insforge_integrations.unsettled_x402_reservations u)
-    AND (r.state IN ('pending', 'conflict')
-         OR (r.state = 'reserved' AND insforge_integrations.x402_can_land_until(r.valid_before) < now()))
-  GROUP BY r.state
+  FROM insforge_integrations_internal.unsettled_x402_reservations() r
 $rule$),
 ('payments_look_duplicated', 'info', 'health', 'A payment looks like another one from minutes before',
 'A server that answers 402 after a timeout makes the buyer sign again and pay twice for one request.',
@@ -256,7 +287,8 @@ $rule$
            l.tx_hash, l.other_hash, l.amount) AS recommendation
   FROM (
     SELECT s.*, lag(s.tx_hash) OVER earlier AS other_hash, lag(s.created_at) OVER earlier AS other_at,
-           lag(s.reservation_id) OVER earlier AS other_reservation,
+           lag(s.reservation_id) OVER earlier AS other_reservation, lag(s.idempotency_key) OVER earlier AS other_key,
+           lag(s.is_corrected) OVER earlier AS other_is_corrected,
            count(*) OVER (PARTITION BY s.network, s.payer_address, s.endpoint) AS payments
     FROM recent_settlements s
     WHERE NOT s.is_mock AND s.created_at > now() - interval '7 days'
@@ -266,9 +298,8 @@ $rule$
     AND l.payments <= 5
     -- Two reservations are two requests, unless the buyer's key is the same.
     AND (l.reservation_id IS NULL OR l.other_reservation IS NULL
-         OR (SELECT a.idempotency_key FROM insforge_integrations.x402_reservations a WHERE a.id = l.reservation_id)
-            = (SELECT b.idempotency_key FROM insforge_integrations.x402_reservations b WHERE b.id = l.other_reservation))
-    AND NOT EXISTS (SELECT FROM insforge_integrations.x402_corrections c WHERE c.tx_hash IN (l.tx_hash, l.other_hash))
+         OR l.idempotency_key = l.other_key)
+    AND NOT (l.is_corrected OR l.other_is_corrected)
   ORDER BY l.created_at DESC LIMIT 20
 $rule$),
 ('kept_ledger_not_put_back', 'critical', 'health', 'The ledger lacks payments from before a restore',

@@ -9,6 +9,8 @@ use super::fmgr::function_info;
 use super::jsonb::Jsonb;
 use super::request_body;
 use super::status_error::answer;
+use super::transaction;
+use crate::evm;
 use crate::pg::error::Result;
 use crate::pg::payments::{ledger, ledger_guard};
 use crate::pg::tokens::{exchange, pre_request};
@@ -105,6 +107,41 @@ pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
     Datum::from(ledger::is_lower_hex(value, digits))
 }
 function_info!(pg_finfo_is_lower_hex);
+
+/// Trigger function of the ledger, before each new row; see sql/ledger.sql.
+///
+/// # Safety
+/// Called by Postgres' function manager.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn check_tx_hash(call: FunctionCallInfo) -> Datum {
+    // SAFETY: a trigger manager's call has TriggerData for its context, with an open relation and,
+    // in a trigger for each row, the row. A value of type text is read.
+    let checked = unsafe {
+        // Under Citus, the row is on another server than the caller's transaction, and its commit
+        // there must be on disk, too.
+        transaction::force_sync_commit();
+        if pgrx::trigger_support::called_as_trigger(call) {
+            let data: *mut pg_sys::TriggerData = (*call).context.cast();
+            let (row, columns) = ((*data).tg_trigtuple, (*(*data).tg_relation).rd_att);
+            let column = pg_sys::SPI_fnumber(columns, c"tx_hash".as_ptr());
+            let mut is_null = true;
+            let hash = pg_sys::SPI_getbinval(row, columns, column, &raw mut is_null);
+            match <&[u8]>::from_datum(hash, is_null) {
+                Some(hash) if !ledger::is_lower_hex(hash, 64) => {
+                    Err(evm::Error::InvalidTransactionHash.into())
+                }
+                _ => Ok(Datum::from(row)),
+            }
+        } else {
+            Err(crate::error::Error::NotATrigger {
+                function: "check_tx_hash",
+            })
+        }
+    };
+    or_raise(checked)
+}
+function_info!(pg_finfo_check_tx_hash);
 
 /// Event trigger function (`ddl_command_start`); see sql/ledger_guard.sql.
 ///

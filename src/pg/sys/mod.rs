@@ -27,3 +27,4 @@ pub(super) mod table_cache;
 #[cfg(feature = "jwks-fetch")]
 pub(super) mod threads;
 pub(super) mod transaction;
+pub(super) mod workers;

@@ -6,21 +6,37 @@ use super::request;
 use super::verdict::Accepted;
 use super::verification::verify_token;
 use crate::error::Error;
-use crate::grant::{ClaimsSet, IssuerClaims};
+use crate::grant::ClaimsSet;
 use crate::identity::Identity;
 use crate::jwt::rejection::{Rejection, RejectionReason};
 use crate::pg::error::Result;
 use crate::pg::settings;
-use crate::pg::sys::clock;
 use crate::pg::sys::security_context::{current_role, role_exists};
-use crate::pg::sys::{bound_identity, guc};
+use crate::pg::sys::{bound_identity, guc, workers};
 use crate::providers;
+use crate::settings::IdentitySource;
 
 /// Claims of an InsForge token that a provider's token in the header does not change.
 const TOKEN_CLAIMS: [&str; 5] = ["sub", "role", "aud", "iat", "exp"];
 
 /// The body of SQL function `pre_request()`.
 pub(crate) fn apply_provider_token() -> Result<()> {
+    apply()?;
+    hand_on_claims()
+}
+
+/// Gives Citus' workers the claims of the request. They have neither its settings nor a bound
+/// identity.
+pub(super) fn hand_on_claims() -> Result<()> {
+    workers::hand_on(|| {
+        let counts = bound_identity::is_bound()
+            || settings::current()?.identity_source == IdentitySource::Claims;
+        let claims = guc::get(c"request.jwt.claims")?;
+        Ok(claims.filter(|_| counts).unwrap_or_default())
+    })
+}
+
+fn apply() -> Result<()> {
     // PostgREST may have left the previous request's transaction open.
     bound_identity::unbind()?;
     let settings = settings::current()?;
@@ -39,7 +55,7 @@ pub(crate) fn apply_provider_token() -> Result<()> {
         return Err(providers::Error::NobodyAnonymous { anon_role, role }.into());
     }
     let accepted = verify_token(Some(credentials(&token)), None)?;
-    let claims = claims(&accepted, is_anonymous, &settings)?;
+    let claims = claims(&accepted, is_anonymous)?;
     let claims = serde_json::to_string(&claims).map_err(Error::bug)?;
     let context = pg_sys::GucContext::PGC_USERSET;
     guc::set_local(c"request.jwt.claims", &claims, context)?;
@@ -60,23 +76,13 @@ fn credentials(value: &str) -> &str {
 }
 
 /// The new claims of the request.
-fn claims(
-    accepted: &Accepted,
-    is_anonymous: bool,
-    settings: &crate::settings::Settings,
-) -> Result<ClaimsSet> {
-    let grant = accepted.grant()?;
-    let mut claims = grant.claims(IssuerClaims {
-        role: &settings.token_role,
-        audience: &settings.token_audience,
-        issued: clock::now(),
-        expires: grant.ends as i64,
-    })?;
+fn claims(accepted: &Accepted, is_anonymous: bool) -> Result<ClaimsSet> {
+    let mut claims = accepted.claims_of_grant()?;
     if is_anonymous {
         return Ok(claims);
     }
     let present = guc::get(c"request.jwt.claims")?.unwrap_or_else(|| "{}".to_owned());
-    if Identity::from_claims(&present)?.user_id != grant.identity.user_id {
+    if Identity::from_claims(&present)?.user_id != accepted.vouched.identity.user_id {
         let detail = "The provider's token in the header belongs to another user than the request.";
         return Err(Rejection::new(RejectionReason::SubjectRejected, detail).into());
     }

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use crate::error::Error;
-use crate::grant::{Grant, Vouched};
+use crate::grant::{ClaimsSet, Grant, IssuerClaims, Vouched};
 use crate::jwt::policy::Times;
 use crate::jwt::rejection::RejectionReason;
 use crate::pg::error::Result;
+use crate::pg::settings;
 use crate::pg::sys::bound_identity::{BoundIdentity, bind};
 use crate::pg::sys::clock;
 use crate::providers;
@@ -30,6 +31,18 @@ impl Accepted {
     /// The grant of the token.
     pub(crate) fn grant(&self) -> Result<Grant> {
         Ok(Grant::from_token(&self.provider, &self.vouched, self.ends)?)
+    }
+
+    /// The claims of an InsForge token for its user.
+    pub(crate) fn claims_of_grant(&self) -> Result<ClaimsSet> {
+        let settings = settings::current()?;
+        let grant = self.grant()?;
+        Ok(grant.claims(IssuerClaims {
+            role: &settings.token_role,
+            audience: &settings.token_audience,
+            issued: clock::now(),
+            expires: grant.ends as i64,
+        })?)
     }
 
     /// Binds the identity to the request.

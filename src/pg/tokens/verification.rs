@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use serde_json::{Map, Value};
 
 use super::better_auth;
+use super::pre_request::hand_on_claims;
 use super::providers::{Keys, Provider, REGISTRY, SECRETS, built_in_policy};
 use super::verdict::{Accepted, first_accepted, not_ready};
 use super::verified_tokens::{memory_key, remember, remembered};
@@ -22,6 +23,7 @@ use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::security_context::is_operator;
 use crate::pg::sys::table_cache::changes;
+use crate::pg::sys::workers;
 use crate::providers;
 use crate::providers::insforge;
 use crate::providers::mapping::Mapping;
@@ -251,13 +253,15 @@ fn authenticate(
 ) -> reported::Result<Option<String>> {
     let accepted = verify_token(token, provider)?;
     accepted.bind()?;
+    workers::hand_on(|| serde_json::to_string(&accepted.claims_of_grant()?).map_err(Error::bug))?;
     Ok(accepted.vouched.identity.user_id.clone())
 }
 
 /// Removes the bound identity.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 fn deauthenticate() -> reported::Result<()> {
-    Ok(unbind()?)
+    unbind()?;
+    Ok(hand_on_claims()?)
 }
 
 #[cfg(feature = "pg_test")]
