@@ -37,9 +37,11 @@ help:
 setup:
 	@pgrx-tests/setup.sh
 
+# A dump of 0.1.0 needs the tables of 0.1.0 (docs/upgrade.md), whose script cargo-pgrx leaves out.
 package: setup
 	rm -rf $(CURDIR)/target/release/insforge_integrations-pg$(PG_MAJOR)
 	cargo pgrx package --pg-config $(SERVER_CONFIG) $(FEATURES)
+	cp sql/insforge_integrations--0.1.0.sql $(PACKAGE_DIR)$$($(SERVER_CONFIG) --sharedir)/extension/
 
 # Debian 12 and Ubuntu 24.04 have Node.js 18. The clients and examples need 20, which npm has, too.
 NODE_20 := { [ "$$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || npm install --no-save --no-fund --no-audit node@22; }
@@ -60,19 +62,19 @@ $(EXAMPLES): docs/examples/package-lock.json | setup
 examples: $(EXAMPLES)
 
 example-shop: package examples
-	cargo run --quiet $(HARNESS) --bin example shop
+	cargo run $(HARNESS) --bin example shop
 
 example-notes: package examples
-	cargo run --quiet $(HARNESS) --bin example notes
+	cargo run $(HARNESS) --bin example notes
 
 upgrade-script: package
 	pgrx-tests/upgrade_script.sh
 
 demo: package
-	cargo run --quiet $(HARNESS) --bin demo
+	cargo run $(HARNESS) --bin demo
 
 psql: package
-	cargo run --quiet $(HARNESS) --bin psql
+	cargo run $(HARNESS) --bin psql
 
 test: test-pure test-pgrx test-suites
 	@echo "make test: all passed"

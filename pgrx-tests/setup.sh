@@ -79,7 +79,7 @@ unpack_wheel() {
 }
 
 install_cargo_pgrx() {
-    command -v cargo >/dev/null || die "Rust is missing: install it with rustup (see the README), then run this again"
+    command -v cargo >/dev/null || die "Rust is missing: install it with rustup (see docs/install.md), then run this again"
     if [ "$(cargo pgrx --version 2>/dev/null | awk '{print $2}')" = "$PGRX_VERSION" ]; then
         say "cargo-pgrx $PGRX_VERSION: installed"
         return

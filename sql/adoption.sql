@@ -55,4 +55,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-  'Makes a function that existing policies and defaults use call requesting_user_id(), and counts these policies and defaults. The function keeps its name, owner and privileges. It loses its old body.';
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';

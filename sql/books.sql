@@ -32,7 +32,23 @@ CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
   ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
 COMMENT ON VIEW @extschema@.x402_revenue IS
-  'Revenue by day (UTC), endpoint and asset. amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+'Revenue by day (UTC), endpoint and asset.
+
+amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+COMMENT ON COLUMN @extschema@.x402_revenue.day IS 'Day, in UTC.';
+COMMENT ON COLUMN @extschema@.x402_revenue.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_revenue.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_revenue.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN @extschema@.x402_revenue.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN @extschema@.x402_revenue.payments IS 'Number of payments.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.refunded IS 'Sum of the refunds, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.dropped IS 'Sum of the payments that the chain dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net IS 'amount - refunded - dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount_in_units IS 'amount in whole tokens; NULL if decimals is NULL.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net_in_units IS 'net in whole tokens; NULL if decimals is NULL.';
 
 CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
   SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
@@ -74,7 +90,12 @@ CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
                 SELECT m.payer_address FROM insforge_integrations.x402_payers m
                 WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
 COMMENT ON VIEW insforge_integrations.x402_receipts IS
-  'The receipts of the payments that the current role sees in x402_payments. x402_receipt() reads it.';
+'The receipts of the payments that the current role sees in x402_payments.
+
+x402_receipt() reads it.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transaction.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
 
 -- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
 CREATE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
@@ -94,4 +115,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
-  'The receipt of a payment, by its transaction, its reservation, or both: who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
+'The receipt of a payment, by its transaction, its reservation, or both.
+
+It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';

@@ -1,23 +1,42 @@
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
-  'Extension insforge_integrations: all objects that are not for the data API. The README says who may call which.';
+'Extension insforge_integrations: all objects that are not for the data API.
+
+docs/reference.md says who may call which.';
 COMMENT ON SCHEMA insforge_integrations_internal IS
   'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
+'Stores a setting for the whole database.
+
+- name: docs/reference.md lists the settings
+- value: NULL returns the setting to its default
+
+An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
 COMMENT ON FUNCTION insforge_integrations_internal.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers. Raises 22023 for invalid arguments.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
-  'Stores a provider''s public keys, a JWK set (RFC 7517), and returns how many of them can verify its tokens: RSA of at least 2048 bits, P-256, P-384, P-521, Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
+'Stores a provider''s public keys, and returns how many of them can verify its tokens.
+
+- jwks: a JWK set (RFC 7517)
+
+Keys that can verify are RSA of at least 2048 bits, P-256, P-384, P-521 and Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
-  'Verifies a token (RFC 7519, RFC 8725) by a registered provider''s policy and keys, and returns its claims. provider: the provider that it must be from; NULL: the provider of its issuer. Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
+'Verifies a provider''s token and returns its claims.
+
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The registered provider''s rules and keys decide (RFC 7519, RFC 8725). Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
-  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect; superusers and roles with the privileges of project_admin see these two.';
+'Says whether a provider''s token is accepted, and if not, why.
+
+It verifies as verify_provider_jwt() does and returns one row. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect. Only superusers and roles with the privileges of project_admin see these two.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
+'Verifies a token, binds its identity to the request and returns the user id.
+
+requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Removes the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[]) IS
@@ -25,45 +44,119 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, jsonb) IS
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
-  'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
+'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated.
+
+- claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023
+- ttl: 1 second to 24 hours; NULL: setting token_ttl
+
+Raises 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
   'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations_internal.session_status() IS
   'The version of the library, the usable keys of each provider, and the use of this session''s caches. View status shows it.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
+'Fetches the keys of a provider, or of every enabled one, and stores them if they are valid.
+
+They come from the provider''s jwks_url. For a provider with a discovery_url, jwks_url and algorithms come first from the discovery document. One row for each provider has the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
-  'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
+'Keccak-256, 32 bytes, the hash that Ethereum uses.
+
+It is not the SHA3-256 of FIPS 202.';
 COMMENT ON FUNCTION insforge_integrations.to_checksum_address(text) IS
-  'Writes an address, 0x and 40 hexadecimal digits, with the checksum of ERC-55, which is in the case of its letters. Accepts lower case or a right checksum. Raises 22P02 for anything else.';
+'Writes an address as wallets show it, with the checksum of ERC-55.
+
+- address: 0x and 40 hexadecimal digits, in lower case or with a right checksum
+
+The checksum is in the case of the letters. Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.recover_signer(bytea, text) IS
-  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). Raises 22P02 for another form, and 28000 for a signature that no key makes.';
+'The address, in lower case, of the key that signed a hash.
+
+- digest: 32 bytes
+- signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2)
+
+The key is of the curve secp256k1. Raises 22P02 for another form, and 28000 for a signature that no key makes.';
 COMMENT ON FUNCTION insforge_integrations.eip712_encode_type(jsonb, text) IS
-  'encodeType of EIP-712: Name(type1 name1,...) and then the types that it uses, ordered by name. types: an object of lists of {name, type}.';
+'encodeType of EIP-712: a type and the types that it uses, as one text.
+
+- types: an object of lists of {name, type}
+
+The text is Name(type1 name1,...), and then the types that it uses, ordered by name.';
 COMMENT ON FUNCTION insforge_integrations.eip712_domain_separator(jsonb) IS
-  'domainSeparator of EIP-712, 32 bytes: DOMAIN_SEPARATOR() of the contract. domain: an object with any of name, version, chainId, verifyingContract and salt.';
+'domainSeparator of EIP-712, 32 bytes: what DOMAIN_SEPARATOR() of the contract answers.
+
+- domain: an object with any of name, version, chainId, verifyingContract and salt';
 COMMENT ON FUNCTION insforge_integrations.eip712_hash_struct(jsonb, text, jsonb) IS
-  'hashStruct of EIP-712, 32 bytes. Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
+'hashStruct of EIP-712, 32 bytes.
+
+Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
 COMMENT ON FUNCTION insforge_integrations.eip712_digest(jsonb) IS
-  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
+'The hash, 32 bytes, that a wallet signs for typed data.
+
+- typed_data: {types, primaryType, domain, message}, the argument of eth_signTypedData_v4
+
+Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
 COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
-  'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
+'The address, in lower case, of the key that signed typed data.
+
+eip712_digest() and recover_signer() say more about the arguments and the errors.';
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
-  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
+'Whether the key of an address signed typed data.
+
+- signer: the address
+
+eip712_digest() and recover_signer() say more about the arguments and the errors. A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
 
 COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer, text, text, text) IS
-  'One PaymentRequirements of x402. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. scheme: exact, or upto (the buyer signs amount as a maximum). transfer_method: eip3009 or permit2; NULL: the asset''s own. facilitator_address: in scheme upto, the facilitator that may settle. Raises 22023 for arguments that make no sense, such as the zero address.';
+'One PaymentRequirements of x402: what a seller asks for.
+
+- amount: decimal digits, in the token''s smallest unit
+- resource: address of the resource that is sold (version 1)
+- asset: symbol or contract
+- network: CAIP-2 identifier or name
+- version: 1, as in InsForge''s guide, or 2
+- scheme: exact, or upto (the buyer signs amount as a maximum)
+- transfer_method: eip3009 or permit2; NULL: the asset''s own
+- facilitator_address: in scheme upto, the facilitator that may settle
+
+Raises 22023 for arguments that make no sense, such as the zero address.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
-  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: the resource that is sold (version 2).';
+'Header PAYMENT-REQUIRED of an answer with status 402.
+
+- requirements: one or a list
+- resource, description, mime_type: the resource that is sold (version 2)
+
+It is the JSON {x402Version, error, resource, accepts} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text, text) IS
-  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer, amount} in base64. amount: the settled amount of scheme upto. With amount 0, tx_hash may be empty.';
+'Header PAYMENT-RESPONSE of a paid answer.
+
+- amount: the settled amount of scheme upto; with amount 0, tx_hash may be empty
+
+It is the JSON {success, transaction, network, payer, amount} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
-  'The JSON of an x402 header: base64 with or without padding, at most 64 KiB. Raises 22P02 for anything else.';
+'The JSON of an x402 header.
+
+- header: base64 with or without padding, at most 64 KiB
+
+Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text, text) IS
-  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. amount: what to settle of a payment of scheme upto; NULL: the offered amount. For OKX''s /verify, leave out syncSettle.';
+'The body of a request to a facilitator to settle a payment.
+
+- facilitator: okx, or x402 for any other
+- amount: what to settle of a payment of scheme upto; NULL: the offered amount
+
+It has the unchanged payment and its requirement. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boolean) IS
-  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification or its reference implementation. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
+'Checks a payment against one requirement or a list, at the present time.
+
+- payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make
+- is_valid: NULL for a contract wallet''s signature, which needs a facilitator
+- payer, amount, nonce, valid_before: copied from the payment; trust them only if is_valid is true
+- invalid_reason: a name of the x402 specification or its reference implementation
+- unchecked: what only the chain can tell
+
+Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
@@ -200,10 +293,25 @@ BEGIN
   LOOP
     EXECUTE statement;
   END LOOP;
+
+  -- What an upgrade script grants is taken for what a new installation grants, and pg_dump would leave it out.
+  UPDATE pg_init_privs i SET initprivs = ARRAY(
+      SELECT a FROM unnest(i.initprivs) a
+      WHERE NOT EXISTS (SELECT FROM aclexplode(ARRAY[a]) e JOIN pg_roles r ON r.oid = e.grantee
+                          JOIN insforge_integrations.x402_publications p ON p.role = r.rolname))
+    WHERE EXISTS (SELECT FROM aclexplode(i.initprivs) e JOIN pg_roles r ON r.oid = e.grantee
+                    JOIN insforge_integrations.x402_publications p ON p.role = r.rolname)
+      AND (i.classoid, i.objoid) IN (
+        SELECT 'pg_proc'::regclass, '@extschema@.x402_receipt(text, uuid)'::regprocedure::oid
+        UNION ALL
+        SELECT 'pg_class'::regclass, unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.x402_receipts',
+                                                  '@extschema@.x402_revenue']::regclass[]));
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
+'Restores the privileges that docs/reference.md lists.
+
+Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
 
 DROP FUNCTION insforge_integrations_internal.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();

@@ -62,4 +62,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
+'Copies the rows of the guide''s payment table into the ledger.
+
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';

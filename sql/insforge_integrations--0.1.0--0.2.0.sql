@@ -29,7 +29,10 @@ BEGIN
       SELECT d.objid, CASE d.classid
                WHEN 'pg_proc'::regclass THEN 'FUNCTION'
                WHEN 'pg_class'::regclass THEN (SELECT CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' END FROM pg_class c WHERE c.oid = d.objid)
-               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END FROM pg_type t WHERE t.oid = d.objid AND t.typelem = 0)
+               -- From 17 on the row type of a table is a member, too.
+               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END
+                 FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+                 WHERE t.oid = d.objid AND t.typelem = 0 AND coalesce(r.relkind, 'c') = 'c')
              END AS kind,
              (pg_identify_object(d.classid, d.objid, 0)).identity AS name
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -107,8 +110,10 @@ CREATE TABLE insforge_integrations.settings (
   value text NOT NULL
 );
 COMMENT ON TABLE insforge_integrations.settings IS
-  'Settings that differ from their defaults, one row each. Change them with insforge_integrations.configure(name, value).';
-COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; the README lists them with their defaults.';
+'Settings that differ from their defaults, one row each.
+
+Change them with insforge_integrations.configure(name, value).';
+COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; docs/reference.md lists them with their defaults.';
 COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in every session of this database.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');
@@ -169,30 +174,370 @@ SELECT insforge_integrations_internal.watch_for_table_caches('insforge_integrati
 -- requires:
 --   settings
 
+CREATE TABLE insforge_integrations.auth_providers (
+  name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
+  preset              text NOT NULL,
+  enabled             boolean NOT NULL DEFAULT true,
+  issuers             text[] NOT NULL,
+  key_source          text NOT NULL,
+  jwks_url            text,
+  discovery_url       text,
+  algorithms          text[] NOT NULL,
+  audience_rule       text NOT NULL,
+  audiences           text[] NOT NULL,
+  authorized_parties  text[] NOT NULL,
+  authorized_party_rule text NOT NULL DEFAULT 'required',
+  required_claims     text[] NOT NULL,
+  forbidden_claims    text[] NOT NULL,
+  token_types         text[] NOT NULL,
+  token_categories    text[] NOT NULL,
+  max_age_seconds     integer,
+  leeway_seconds      integer NOT NULL,
+  subject_pattern     text,
+  subject_prefix      text,
+  allow_uuid_subjects boolean NOT NULL,
+  allow_bare_sessions boolean NOT NULL,
+  better_auth_names   jsonb,
+  passed_claims       text[] NOT NULL DEFAULT '{}',
+  org_id_claim        text,
+  org_role_claim      text,
+  permissions_claim   text,
+  jwks                jsonb,
+  jwks_updated_at     timestamptz,
+  created_at          timestamptz NOT NULL DEFAULT now(),
+  updated_at          timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE insforge_integrations.auth_providers IS
+'Issuers whose tokens are trusted, and the rules for these tokens.
+
+Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audiences IS 'Accepted values of "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.required_claims IS 'Claims that a token must have: names, or name=value.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression that the whole "sub" must match.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text before "sub" in the user id.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_updated_at IS 'When the keys were stored.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.created_at IS 'When the provider was first registered.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.updated_at IS 'When a registration or a discovery document last changed the rules.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
+
+-- Not dumped, because it holds a secret.
+CREATE TABLE insforge_integrations.jwt_secrets (
+  secret      text NOT NULL CHECK (octet_length(secret) >= 32),
+  valid_until timestamptz
+);
+COMMENT ON TABLE insforge_integrations.jwt_secrets IS
+'The secret that InsForge signs its tokens with, and for a while the previous one.
+
+Write it with set_jwt_secret(). pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.secret IS 'The secret.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
+
+-- Not dumped, because it holds secrets.
+CREATE TABLE insforge_integrations.session_secrets (
+  provider text COLLATE "C" PRIMARY KEY,
+  secret   text NOT NULL CHECK (secret <> '')
+);
+COMMENT ON TABLE insforge_integrations.session_secrets IS
+'The secrets that Better Auth servers sign their session cookies with.
+
+Write it with register_better_auth(). pg_dump leaves it out.';
+
+COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
+
+-- Dumped, so that a restored database knows what it has lost.
+CREATE TABLE insforge_integrations.stored_secrets (
+  name text COLLATE "C" PRIMARY KEY
+);
+COMMENT ON TABLE insforge_integrations.stored_secrets IS
+'Names of secrets that this database had, without the secrets.
+
+The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
+
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
+
+CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  -- Secrets are compared by digest: the time of the comparison does not tell how much of them is equal.
+  digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
+BEGIN
+  IF secret IS NULL OR octet_length(secret) < 32 THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'the JWT secret is too short',
+      DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
+      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, set ENCRYPTION_KEY to it in InsForge''s environment, and then give InsForge a new JWT_SECRET of 32 random bytes.';
+  END IF;
+  LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
+  IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
+             WHERE sha256(convert_to(s.secret, 'UTF8')) = digest AND s.valid_until IS NULL) THEN
+    RETURN;
+  END IF;
+  DELETE FROM insforge_integrations.jwt_secrets s
+    WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
+  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
+  INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
+  INSERT INTO insforge_integrations.stored_secrets VALUES ('jwt_secret') ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
+'Stores the secret that InsForge signs its tokens with.
+
+- secret: at least 32 bytes
+- keep_previous: for this time, tokens of the previous secret are accepted too
+
+Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  max_bytes CONSTANT integer := 4096;
+  content bytea;
+  secret text;
+  problem text;
+BEGIN
+  BEGIN
+    content := pg_read_binary_file(path, 0, max_bytes + 1, true);
+  EXCEPTION WHEN internal_error OR SQLSTATE '58P03' THEN
+    -- A path that is too long or has a circle of links. Postgres 18 raises 58P03 for the first.
+    NULL;
+  END;
+  IF content IS NULL THEN
+    problem := 'The server does not find this file.';
+  ELSIF length(content) > max_bytes THEN
+    problem := format('It has more than %s bytes.', max_bytes);
+  ELSE
+    BEGIN
+      -- InsForge reads its environment. Shells and Docker leave the line break at the end out.
+      secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
+      IF secret ~ '[\r\n]' THEN
+        problem := 'It has more than one line.';
+      END IF;
+    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+      -- The conversion's own error would show some bytes of the file.
+      problem := 'It is not text in UTF-8.';
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      -- Without the path: somebody may have given the secret in place of the path.
+      MESSAGE = 'the JWT secret cannot be read from the file',
+      DETAIL = concat(problem, ' Nothing was changed.'),
+      HINT = 'Name a file that contains only the JWT_SECRET of InsForge''s environment, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
+  END IF;
+  PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
+'Does the same as set_jwt_secret(), with the secret in a file on the server.
+
+The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
+CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
+COMMENT ON FUNCTION exchange_provider_token(text, text) IS
+'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
+
+- token: the provider''s token, or the session
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
+
+-- Not SECURITY DEFINER: such a function could not set the role.
+CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
+COMMENT ON FUNCTION insforge_integrations.pre_request() IS
+'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
+
+Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
 CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
 COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
-  'Id of the requesting user, for RLS policies: "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
+'Id of the requesting user, for RLS policies.
+
+It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
 
 CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
 COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
-  'Id of the organisation that the requesting user acts in, from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token; NULL if none is active.';
+'Id of the organisation that the requesting user acts in; NULL if none is active.
+
+It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
 
 CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
 COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
-  'The requesting user''s role in that organisation, as the provider spells it (Clerk: org:admin); NULL if the token names none or several.';
+'The requesting user''s role in that organisation, as the provider spells it.
+
+With Clerk, for example, org:admin. NULL if the token names none or several.';
 
 CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
 COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
-  'The requesting user''s permissions, as the provider spells them (Clerk: org:feature:permission). NULL if the token says nothing about permissions, empty if it grants none.';
+'The requesting user''s permissions, as the provider spells them.
+
+With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
 
 CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
   STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
 COMMENT ON FUNCTION @extschema@.requesting_claims() IS
-  'All claims of the requesting user, for RLS policies: those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+'All claims of the requesting user, for RLS policies.
+
+They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
+-- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
+-- few minutes would empty every session's cache.
+CREATE TABLE insforge_integrations.jwks_fetches (
+  provider   text COLLATE "C" PRIMARY KEY,
+  fetched_at timestamptz NOT NULL,
+  error      text
+);
+COMMENT ON TABLE insforge_integrations.jwks_fetches IS
+  'The result of the last refresh_provider_jwks() of each provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'Time of the last attempt.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
+  'Why the published keys were not stored; NULL if they were.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  seconds numeric := extract(epoch FROM every);
+  minutes integer := CASE WHEN seconds BETWEEN 60 AND 86400 AND seconds % 60 = 0 THEN seconds / 60 END;
+  schedule text := CASE
+    WHEN minutes = 1 THEN '* * * * *'
+    WHEN 60 % minutes = 0 AND minutes < 60 THEN format('*/%s * * * *', minutes)
+    WHEN minutes = 60 THEN '0 * * * *'
+    WHEN minutes % 60 = 0 AND 1440 % minutes = 0 AND minutes < 1440 THEN format('0 */%s * * *', minutes / 60)
+    WHEN minutes = 1440 THEN '0 0 * * *'
+  END;
+  command constant text := 'SELECT insforge_integrations.refresh_provider_jwks()';
+  cron_schedule regprocedure;
+  job bigint;
+BEGIN
+  IF schedule IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'cron cannot run a job at this interval',
+      DETAIL = 'The interval must be minutes that divide an hour, or hours that divide a day.',
+      HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
+  END IF;
+  -- Only a function that belongs to the extension. Anybody may own a schema named cron.
+  SELECT p.oid INTO cron_schedule
+    FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    WHERE e.extname = 'pg_cron' AND p.proname = 'schedule' AND p.pronargs = 3;
+  IF cron_schedule IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'extension pg_cron is not installed in this database',
+      DETAIL = 'pg_cron runs jobs only in the database that its setting cron.database_name names.',
+      HINT = format('Install it here, or add this line to any cron on any machine: %s psql -d %s -c ''%s''',
+                    schedule, current_database(), command);
+  END IF;
+  EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
+    INTO job USING 'insforge_integrations refresh_provider_jwks', schedule, command;
+  RETURN job;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
+'Makes pg_cron call refresh_provider_jwks(), and returns the job''s id.
+
+- every: whole minutes or hours
+
+A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  jobs regclass;
+  cron_unschedule regprocedure;
+  job bigint;
+  ended bigint := 0;
+BEGIN
+  -- Only objects that belong to the extension, as above.
+  SELECT c.oid, p.oid INTO jobs, cron_unschedule
+    FROM pg_extension e
+    JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
+    JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relname = 'job' AND c.relkind = 'r'
+    JOIN pg_depend f ON f.refclassid = 'pg_extension'::regclass AND f.refobjid = e.oid AND f.deptype = 'e'
+    JOIN pg_proc p ON f.classid = 'pg_proc'::regclass AND p.oid = f.objid AND p.proname = 'unschedule'
+                  AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
+    WHERE e.extname = 'pg_cron';
+  IF jobs IS NOT NULL THEN
+    -- Another superuser may have scheduled the job. pg_cron then ends it only by its id.
+    FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
+      USING 'insforge_integrations refresh_provider_jwks'
+    LOOP
+      EXECUTE format('SELECT %s($1)', cron_unschedule::regproc) USING job;
+      ended := ended + 1;
+    END LOOP;
+  END IF;
+  RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
+'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
+
+DROP EXTENSION calls it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -208,7 +553,10 @@ CREATE TABLE insforge_integrations.advisor_facts (
   meaning  text NOT NULL,
   query    text NOT NULL
 );
-COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
+COMMENT ON TABLE insforge_integrations.advisor_facts IS
+'Facts that the advisor''s rules read.
+
+Each query can use the facts before it.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';
@@ -398,6 +746,233 @@ $fact$);
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
+--   settings
+
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
+CREATE TABLE insforge_integrations.installed_objects (
+  identity   text COLLATE "C" PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
+  definition text NOT NULL,
+  pg_major   integer NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.installed_objects IS
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
+    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  -- All settings that decide how Postgres writes a definition.
+  SET quote_all_identifiers = off
+  SET standard_conforming_strings = on
+  SET "IntervalStyle" = postgres
+  SET "DateStyle" = 'ISO, YMD'
+  SET "TimeZone" = 'UTC'
+  SET bytea_output = hex
+  SET extra_float_digits = 1
+AS $$
+  WITH member AS (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+  ), firing(state, name) AS (
+    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
+  ), defined(classid, objid, kind, definition) AS (
+    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 'view',
+           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
+      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
+    UNION ALL
+    -- A new trigger fires as usual. A view's trigger has no such option.
+    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
+           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
+                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
+      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
+      WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
+      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
+  ), present AS (
+    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
+  )
+  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
+         coalesce(CASE
+           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
+           -- The source text is the same in every version.
+           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
+         END AND p.objid IS NOT NULL, false)
+  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH found AS MATERIALIZED (
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
+  ), gone AS (
+    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
+  )
+  INSERT INTO insforge_integrations.installed_objects
+  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
+  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
+  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
+  -- which Postgres refuses after a NOTIFY.
+  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
+  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed record;
+BEGIN
+  FOR changed IN
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
+    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
+  LOOP
+    EXECUTE changed.installed;
+    -- In an upgrade script, created objects belong to the extension without this.
+    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
+      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
+    ) THEN
+      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
+    END IF;
+    RETURN NEXT changed.identity;
+  END LOOP;
+  IF FOUND THEN
+    PERFORM insforge_integrations.grant_to_insforge_roles();
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
+'Restores the functions, views and triggers of this extension that somebody changed.
+
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed text;
+BEGIN
+  SELECT c.object_identity INTO changed
+  FROM pg_event_trigger_ddl_commands() c
+    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
+                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
+  WHERE NOT c.in_extension;
+  -- Checked only now: statements on other functions and views do not get here.
+  IF changed IS NULL OR NOT EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() c
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+    WHERE NOT o.is_as_installed
+  ) THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
+    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
+
+CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
+  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
+ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+
+CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
+  function regprocedure,
+  OUT adopted regprocedure,
+  OUT policies bigint,
+  OUT column_defaults bigint
+) LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
+  target pg_proc;
+BEGIN
+  SELECT * INTO target FROM pg_proc WHERE oid = function;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'undefined_function',
+      MESSAGE = format('function with OID %s does not exist', function::oid),
+      DETAIL = 'This database has no such function.',
+      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
+  END IF;
+  IF function = ours OR EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s belongs to an extension', function),
+      DETAIL = 'Only a function of your own can be adopted.',
+      HINT = 'Give the function that your policies used before, by its new name.';
+  END IF;
+  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s cannot be adopted', function),
+      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
+                      pg_get_function_arguments(function), pg_get_function_result(function)),
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
+  END IF;
+
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  EXECUTE format(
+    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+    function, ours);
+  EXECUTE format(
+    'COMMENT ON FUNCTION %s IS %L', function,
+    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
+
+  adopted := function;
+  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
+         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
+    INTO policies, column_defaults
+    FROM pg_depend
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
 --   advisor_facts
 
 -- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
@@ -445,7 +1020,121 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.advise() IS
-  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';
+'Finds the mistakes in this database that leak rows, lock users out or lose money.
+
+One row for each mistake, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. The call changes nothing.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+$rule$
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+$rule$),
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+$rule$
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
+  FROM (
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+$rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -694,6 +1383,232 @@ $rule$);
 -- requires:
 --   advise
 
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
+  'The steps that give InsForge a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
+  SELECT array_agg(DISTINCT w.text) AS texts
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- The server's command line. No view shows a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
+               || insforge_integrations_internal.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations_internal.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations_internal.steps(
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations_internal.steps(
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
+  ), place AS (
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
+           || insforge_integrations_internal.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits does not weaken them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
 -- Identity: whether the extension's own functions are intact, and what users' tokens can do.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
@@ -792,394 +1707,6 @@ $rule$
   WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
     AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
 $rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   identity
-
-CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
-  function regprocedure,
-  OUT adopted regprocedure,
-  OUT policies bigint,
-  OUT column_defaults bigint
-) LANGUAGE plpgsql VOLATILE STRICT
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
-  target pg_proc;
-BEGIN
-  SELECT * INTO target FROM pg_proc WHERE oid = function;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'undefined_function',
-      MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'This database has no such function.',
-      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
-  END IF;
-  IF function = ours OR EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s belongs to an extension', function),
-      DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, by its new name.';
-  END IF;
-  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s cannot be adopted', function),
-      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
-                      pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
-  END IF;
-
-  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
-  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
-  EXECUTE format(
-    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-    function, ours);
-  EXECUTE format(
-    'COMMENT ON FUNCTION %s IS %L', function,
-    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
-
-  adopted := function;
-  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
-         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
-    INTO policies, column_defaults
-    FROM pg_depend
-    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-  'Makes a function that existing policies and defaults use call requesting_user_id(), and counts these policies and defaults. The function keeps its name, owner and privileges. It loses its old body.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Tables, views and functions that requests can reach.
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
-  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
-  FROM user_columns u
-  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
-           array_position('{user_id,userId}'::name[], u.name), u.attnum
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reaches the rows of every user.',
-'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
-                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) sent(command)
-            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('ALL', sent.command)))) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
-    -- A table that names its authors and can only be read is taken to be public.
-    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
-  UNION ALL
-  -- A request that names a partition is not held back by the parent's policies.
-  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
-         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
-    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
-  WHERE t.relkind = 'p'
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-  GROUP BY t.oid, t.name
-$rule$),
-('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
-'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
-'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
-         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
-  FROM relations t JOIN credentials k ON k.relation = t.oid
-  WHERE t.granted <> '{}'
-    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
-    AND (NOT t.relrowsecurity
-         OR EXISTS (SELECT FROM policies p
-                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
-$rule$),
-('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
-'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
-'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
-$rule$
-  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
-                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
-                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
-                           'own_rows_' || lower(missing.command), t.name, missing.command,
-                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
-                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
-  WHERE t.relrowsecurity
-    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('ALL', missing.command))
-  GROUP BY t.oid, t.name
-$rule$),
-('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
-'A view reads with the rights of its owner. Row level security does not hold back this owner.',
-'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
-$rule$
-  WITH RECURSIVE reads(view, relation) AS (
-    SELECT v.oid, d.refobjid
-    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
-    UNION
-    SELECT r.view, d.refobjid
-    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
-  )
-  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN
-                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
-                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
-                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
-              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
-  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
-    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
-    JOIN pg_roles o ON o.oid = v.relowner
-  -- If the option is set, either way, somebody has decided.
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
-    -- Rows that the table itself shows are no leak.
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
-                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
-                       OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
-                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
-    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
-    -- A view that compares the user is meant to show these rows.
-    AND NOT EXISTS (SELECT FROM identity_functions i,
-                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
-                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
-                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
-  GROUP BY v.oid, v.name, v.relkind
-$rule$),
-('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
-'Users of a provider have no row in auth.users, so no row can be written for them.',
-'Drops the constraint.',
-$rule$
-  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
-         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
-  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
-  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
-    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
-    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
-    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
-         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
-                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
-$rule$),
-('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
-'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
-'Makes the column text.',
-$rule$
-  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
-         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
-  FROM pg_attribute a
-  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND EXISTS (SELECT FROM provider_users)
-    -- A message needs a channel. A table without a page has no row.
-    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
-$rule$),
-('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
-'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
-'Sets a search_path for the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
-         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
-                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
--- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
--- Not dumped, because a restore runs the install script again.
-CREATE TABLE insforge_integrations.installed_objects (
-  identity   text COLLATE "C" PRIMARY KEY,
-  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
-  definition text NOT NULL,
-  pg_major   integer NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.installed_objects IS
-  'The functions, views and triggers of this extension as they were installed. restore_installed_objects() restores them.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
-    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
-  RETURNS SETOF record
-  LANGUAGE sql STABLE
-  SET search_path = pg_catalog, pg_temp
-  -- All settings that decide how Postgres writes a definition.
-  SET quote_all_identifiers = off
-  SET standard_conforming_strings = on
-  SET "IntervalStyle" = postgres
-  SET "DateStyle" = 'ISO, YMD'
-  SET "TimeZone" = 'UTC'
-  SET bytea_output = hex
-  SET extra_float_digits = 1
-AS $$
-  WITH member AS (
-    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-  ), firing(state, name) AS (
-    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
-  ), defined(classid, objid, kind, definition) AS (
-    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, 'view',
-           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
-      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
-    UNION ALL
-    -- A new trigger fires as usual. A view's trigger has no such option.
-    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
-           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
-                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
-      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
-      WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
-      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
-  ), present AS (
-    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
-  )
-  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
-         coalesce(CASE
-           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- The source text is the same in every version.
-           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
-         END AND p.objid IS NOT NULL, false)
-  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
-  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
-  ), gone AS (
-    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
-  )
-  INSERT INTO insforge_integrations.installed_objects
-  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
-  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
-  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
-  -- which Postgres refuses after a NOTIFY.
-  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
-  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed record;
-BEGIN
-  FOR changed IN
-    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
-    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
-  LOOP
-    EXECUTE changed.installed;
-    -- In an upgrade script, created objects belong to the extension without this.
-    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
-      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
-    ) THEN
-      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
-    END IF;
-    RETURN NEXT changed.identity;
-  END LOOP;
-  IF FOUND THEN
-    PERFORM insforge_integrations.grant_to_insforge_roles();
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-  'Restores the functions, views and triggers of this extension that somebody replaced, changed or disabled, and their privileges. Returns their names.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed text;
-BEGIN
-  SELECT c.object_identity INTO changed
-  FROM pg_event_trigger_ddl_commands() c
-    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
-                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
-  WHERE NOT c.in_extension;
-  -- Checked only now: statements on other functions and views do not get here.
-  IF changed IS NULL OR NOT EXISTS (
-    SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
-    WHERE NOT o.is_as_installed
-  ) THEN
-    RETURN;
-  END IF;
-  RAISE EXCEPTION USING
-    ERRCODE = 'object_not_in_prerequisite_state',
-    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
-    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that changes a function or view of this extension.';
-
-CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
-  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
-ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses a statement that changes a function or view of extension insforge_integrations.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1641,407 +2168,167 @@ $rule$);
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   settings
-
-CREATE TABLE insforge_integrations.auth_providers (
-  name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
-  preset              text NOT NULL,
-  enabled             boolean NOT NULL DEFAULT true,
-  issuers             text[] NOT NULL,
-  key_source          text NOT NULL,
-  jwks_url            text,
-  discovery_url       text,
-  algorithms          text[] NOT NULL,
-  audience_rule       text NOT NULL,
-  audiences           text[] NOT NULL,
-  authorized_parties  text[] NOT NULL,
-  authorized_party_rule text NOT NULL DEFAULT 'required',
-  required_claims     text[] NOT NULL,
-  forbidden_claims    text[] NOT NULL,
-  token_types         text[] NOT NULL,
-  token_categories    text[] NOT NULL,
-  max_age_seconds     integer,
-  leeway_seconds      integer NOT NULL,
-  subject_pattern     text,
-  subject_prefix      text,
-  allow_uuid_subjects boolean NOT NULL,
-  allow_bare_sessions boolean NOT NULL,
-  better_auth_names   jsonb,
-  passed_claims       text[] NOT NULL DEFAULT '{}',
-  org_id_claim        text,
-  org_role_claim      text,
-  permissions_claim   text,
-  jwks                jsonb,
-  jwks_updated_at     timestamptz,
-  created_at          timestamptz NOT NULL DEFAULT now(),
-  updated_at          timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and the rules for these tokens. Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
-COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
-COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
-COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression that the whole "sub" must match.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text before "sub" in the user id.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
-
--- Not dumped, because it holds a secret.
-CREATE TABLE insforge_integrations.jwt_secrets (
-  secret      text NOT NULL CHECK (octet_length(secret) >= 32),
-  valid_until timestamptz
-);
-COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-  'The secret that InsForge signs its tokens with, and for a while the previous one. Write it with set_jwt_secret(). pg_dump leaves it out.';
-COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
-
--- Not dumped, because it holds secrets.
-CREATE TABLE insforge_integrations.session_secrets (
-  provider text COLLATE "C" PRIMARY KEY,
-  secret   text NOT NULL CHECK (secret <> '')
-);
-COMMENT ON TABLE insforge_integrations.session_secrets IS
-  'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
-
-COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
-COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
-
--- Dumped, so that a restored database knows what it has lost.
-CREATE TABLE insforge_integrations.stored_secrets (
-  name text COLLATE "C" PRIMARY KEY
-);
-COMMENT ON TABLE insforge_integrations.stored_secrets IS
-  'Names of secrets that this database had, without the secrets: jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
-COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
-
-SELECT insforge_integrations_internal.watch_for_table_caches(watched)
-FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
-
-CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  -- Secrets are compared by digest: the time of the comparison does not tell how much of them is equal.
-  digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
-BEGIN
-  IF secret IS NULL OR octet_length(secret) < 32 THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'the JWT secret is too short',
-      DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
-      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, set ENCRYPTION_KEY to it in InsForge''s environment, and then give InsForge a new JWT_SECRET of 32 random bytes.';
-  END IF;
-  LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
-  IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
-             WHERE sha256(convert_to(s.secret, 'UTF8')) = digest AND s.valid_until IS NULL) THEN
-    RETURN;
-  END IF;
-  DELETE FROM insforge_integrations.jwt_secrets s
-    WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
-  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
-  INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
-  INSERT INTO insforge_integrations.stored_secrets VALUES ('jwt_secret') ON CONFLICT DO NOTHING;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. For the time keep_previous, tokens of the previous secret are accepted too. Superusers only. Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file().';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  max_bytes CONSTANT integer := 4096;
-  content bytea;
-  secret text;
-  problem text;
-BEGIN
-  BEGIN
-    content := pg_read_binary_file(path, 0, max_bytes + 1, true);
-  EXCEPTION WHEN internal_error OR SQLSTATE '58P03' THEN
-    -- A path that is too long or has a circle of links. Postgres 18 raises 58P03 for the first.
-    NULL;
-  END;
-  IF content IS NULL THEN
-    problem := 'The server does not find this file.';
-  ELSIF length(content) > max_bytes THEN
-    problem := format('It has more than %s bytes.', max_bytes);
-  ELSE
-    BEGIN
-      -- InsForge reads its environment. Shells and Docker leave the line break at the end out.
-      secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
-      IF secret ~ '[\r\n]' THEN
-        problem := 'It has more than one line.';
-      END IF;
-    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
-      -- The conversion's own error would show some bytes of the file.
-      problem := 'It is not text in UTF-8.';
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      -- Without the path: somebody may have given the secret in place of the path.
-      MESSAGE = 'the JWT secret cannot be read from the file',
-      DETAIL = concat(problem, ' Nothing was changed.'),
-      HINT = 'Name a file that contains only the JWT_SECRET of InsForge''s environment, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
-  END IF;
-  PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-  'Does the same as set_jwt_secret(), with the secret in a file on the server. The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
--- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
--- few minutes would empty every session's cache.
-CREATE TABLE insforge_integrations.jwks_fetches (
-  provider   text COLLATE "C" PRIMARY KEY,
-  fetched_at timestamptz NOT NULL,
-  error      text
-);
-COMMENT ON TABLE insforge_integrations.jwks_fetches IS
-  'The result of the last refresh_provider_jwks() of each provider.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'Time of the last attempt.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
-  'Why the published keys were not stored; NULL if they were.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  seconds numeric := extract(epoch FROM every);
-  minutes integer := CASE WHEN seconds BETWEEN 60 AND 86400 AND seconds % 60 = 0 THEN seconds / 60 END;
-  schedule text := CASE
-    WHEN minutes = 1 THEN '* * * * *'
-    WHEN 60 % minutes = 0 AND minutes < 60 THEN format('*/%s * * * *', minutes)
-    WHEN minutes = 60 THEN '0 * * * *'
-    WHEN minutes % 60 = 0 AND 1440 % minutes = 0 AND minutes < 1440 THEN format('0 */%s * * *', minutes / 60)
-    WHEN minutes = 1440 THEN '0 0 * * *'
-  END;
-  command constant text := 'SELECT insforge_integrations.refresh_provider_jwks()';
-  cron_schedule regprocedure;
-  job bigint;
-BEGIN
-  IF schedule IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'cron cannot run a job at this interval',
-      DETAIL = 'The interval must be minutes that divide an hour, or hours that divide a day.',
-      HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
-  END IF;
-  -- Only a function that belongs to the extension. Anybody may own a schema named cron.
-  SELECT p.oid INTO cron_schedule
-    FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    WHERE e.extname = 'pg_cron' AND p.proname = 'schedule' AND p.pronargs = 3;
-  IF cron_schedule IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'extension pg_cron is not installed in this database',
-      DETAIL = 'pg_cron runs jobs only in the database that its setting cron.database_name names.',
-      HINT = format('Install it here, or add this line to any cron on any machine: %s psql -d %s -c ''%s''',
-                    schedule, current_database(), command);
-  END IF;
-  EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
-    INTO job USING 'insforge_integrations refresh_provider_jwks', schedule, command;
-  RETURN job;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-  'Makes pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours, and returns the job''s id. A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  jobs regclass;
-  cron_unschedule regprocedure;
-  job bigint;
-  ended bigint := 0;
-BEGIN
-  -- Only objects that belong to the extension, as above.
-  SELECT c.oid, p.oid INTO jobs, cron_unschedule
-    FROM pg_extension e
-    JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
-    JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relname = 'job' AND c.relkind = 'r'
-    JOIN pg_depend f ON f.refclassid = 'pg_extension'::regclass AND f.refobjid = e.oid AND f.deptype = 'e'
-    JOIN pg_proc p ON f.classid = 'pg_proc'::regclass AND p.oid = f.objid AND p.proname = 'unschedule'
-                  AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
-    WHERE e.extname = 'pg_cron';
-  IF jobs IS NOT NULL THEN
-    -- Another superuser may have scheduled the job. pg_cron then ends it only by its id.
-    FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
-      USING 'insforge_integrations refresh_provider_jwks'
-    LOOP
-      EXECUTE format('SELECT %s($1)', cron_unschedule::regproc) USING job;
-      ended := ended + 1;
-    END LOOP;
-  END IF;
-  RETURN ended;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
-  'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number. DROP EXTENSION calls it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
-CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
-  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
-COMMENT ON FUNCTION exchange_provider_token(text, text) IS
-  'Exchanges a provider''s token, or a Better Auth session, for an InsForge token (RFC 8693): access_token, token_type, expires_in (seconds), issued_token_type, user_id, provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
-
--- Not SECURITY DEFINER: such a function could not set the role.
-CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
-COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-  'For PostgREST''s db-pre-request. Reads a provider''s token from the request header that setting provider_token_header names. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   advise
 
+-- Tables, views and functions that requests can reach.
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
+  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
+  FROM user_columns u
+  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
+           array_position('{user_id,userId}'::name[], u.name), u.attnum
+$fact$);
+
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
+'Every request reaches the rows of every user.',
+'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
 $rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
+            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- A table that names its authors and can only be read is taken to be public.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
+  UNION ALL
+  -- A request that names a partition is not held back by the parent's policies.
+  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
 $rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
+'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
 $rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
 $rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
+'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
+'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
 $rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
+  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+                           'own_rows_' || lower(missing.command), t.name, missing.command,
+                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
+                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
+  WHERE t.relrowsecurity
+    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND p.command IN ('ALL', missing.command))
+  GROUP BY t.oid, t.name
+$rule$),
+('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
+'A view reads with the rights of its owner. Row level security does not hold back this owner.',
+'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
+$rule$
+  WITH RECURSIVE reads(view, relation) AS (
+    SELECT v.oid, d.refobjid
+    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
+    UNION
+    SELECT r.view, d.refobjid
+    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
   )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
+              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
+  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
+    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+    JOIN pg_roles o ON o.oid = v.relowner
+  -- If the option is set, either way, somebody has decided.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- Rows that the table itself shows are no leak.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
+    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
+    -- A view that compares the user is meant to show these rows.
+    AND NOT EXISTS (SELECT FROM identity_functions i,
+                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
+                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
+                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
+  GROUP BY v.oid, v.name, v.relkind
+$rule$),
+('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
+'Users of a provider have no row in auth.users, so no row can be written for them.',
+'Drops the constraint.',
+$rule$
+  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
+         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
+  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
+    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
+    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
+         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
+                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
+$rule$),
+('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
+'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
+'Makes the column text.',
+$rule$
+  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
+         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
+  FROM pg_attribute a
+  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message needs a channel. A table without a page has no row.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
+$rule$),
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
+'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
+'Sets a search_path for the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
+         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
+                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 $rule$);
 /* </end connected objects> */
 
@@ -2104,376 +2391,12 @@ $rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
-    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
-    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
-  'The steps that give InsForge a new JWT secret, for steps().';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
-  SELECT array_agg(DISTINCT w.text) AS texts
-  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
-        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
-       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
-'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
-$rule$
-  SELECT format('extension %I', e.extname) AS affected_object,
-         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
-         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
-                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
-  FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
-    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
-  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
-  GROUP BY e.extname
-$rule$),
-('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH setting(name, value, place, reset) AS (
-    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
-           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
-                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
-                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
-           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
-                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
-    FROM pg_db_role_setting s
-      LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      LEFT JOIN pg_roles r ON r.oid = s.setrole
-      CROSS JOIN unnest(s.setconfig) AS c(item)
-    UNION ALL
-    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
-           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
-    FROM pg_file_settings f
-    UNION ALL
-    -- The server's command line. No view shows a setting that no library has defined.
-    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
-    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
-                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
-  ), told AS (
-    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
-    FROM setting s
-  )
-  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
-         CASE
-           WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations_internal.steps(VARIADIC ARRAY[
-               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations_internal.rotation_steps())
-           WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations_internal.steps(
-               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
-                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
-               'Run: NOTIFY pgrst, ''reload config'';')
-           WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
-           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations_internal.steps(
-             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
-         END AS recommendation
-  FROM told s
-  WHERE s.is_it
-     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
-     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
-$rule$),
-('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
-'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
-'Stores the secret again.',
-$rule$
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
-         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations_internal.steps(
-           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled
-    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-  HAVING count(*) > 0
-$rule$),
-('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
-      FROM pg_proc p WHERE p.oid >= 16384
-    UNION ALL
-    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
-      FROM pg_rewrite r WHERE r.oid >= 16384
-    UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
-    UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
-    UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
-      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
-    UNION ALL
-    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
-    UNION ALL
-    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
-  ), place AS (
-    SELECT c.classid, c.objid, c.objsubid, c.is_comment
-    FROM code c
-    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
-  ), named AS (
-    SELECT p.is_comment, p.objid, o.type, o.identity
-    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
-  )
-  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
-         NULL AS detail,
-         CASE WHEN n.is_comment THEN
-           format('COMMENT ON %s %s IS NULL;',
-             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
-                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
-                  WHEN n.type = 'composite type' THEN 'TYPE'
-                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
-                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
-                  ELSE upper(n.type) END,
-             CASE WHEN n.type = 'domain constraint'
-                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
-                  ELSE n.identity END)
-         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
-           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations_internal.rotation_steps())
-         END AS recommendation
-  FROM named n
-$rule$),
-('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
-'Gives InsForge a random secret.',
-$rule$
-  WITH held AS (
-    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
-  ), stripped AS (
-    -- A word in front of random digits does not weaken them.
-    SELECT h.text AS text, 32 AS enough FROM held h
-    UNION ALL
-    SELECT regexp_replace(regexp_replace(h.text,
-      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
-      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
-      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
-      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
-      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
-      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
-      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
-    FROM held h
-  ), judged AS (
-    SELECT s.text, s.enough, length(s.text) AS length,
-           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
-           (SELECT count(*) FROM generate_series(2, length(s.text)) i
-            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
-           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
-                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
-    FROM stripped s
-  )
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
-  FROM judged j
-  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
-  HAVING count(*) > 0
-$rule$),
-('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
-'Gives Better Auth its own secret. Its users must sign in again.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
-           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
-             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
-                          'session_secret => ''the new BETTER_AUTH_SECRET''',
-                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
-                          'subject_pattern => ' || quote_literal(p.subject_pattern),
-                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
-                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
-                          'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
-                                            AND (s.valid_until IS NULL OR s.valid_until > now())
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/lib.rs:69
 CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:317
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:323
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:122
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_x402_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:115
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:139
+-- src/pg/payments/reservations.rs:144
 -- insforge_integrations::pg::payments::reservations::x402_response_headers
 CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
 	"tx_hash" TEXT, /* Option < & str > */
@@ -2486,365 +2409,6 @@ CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:216
--- insforge_integrations::pg::tokens::refresh::discovery_document
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
-	"issuer" TEXT /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
---   providers::provider_registration
---   refresh::discovery_document
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
-    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  wanted insforge_integrations.auth_providers;
-  present jsonb;
-  other text;
-  refused text;
-BEGIN
-  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
-  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
-  -- NULL leaves what the provider's row has.
-  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
-  wanted := jsonb_populate_record(
-    NULL::insforge_integrations.auth_providers,
-    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
-  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
-  refused := coalesce(CASE
-    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
-    WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
-    -- Messages repeat names. A token or a payment is longer.
-    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
-  END, (
-    -- register_better_auth() makes this pattern for users with integer ids.
-    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
-      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
-    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
-      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
-  END IF;
-
-  INSERT INTO insforge_integrations.auth_providers AS stored (
-      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
-      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
-      passed_claims, org_id_claim, org_role_claim, permissions_claim)
-    VALUES (
-      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
-      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
-      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
-      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
-      wanted.allow_bare_sessions, wanted.better_auth_names,
-      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
-    ON CONFLICT (name) DO UPDATE SET
-      -- The keys stay only if they are from the same source.
-      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
-      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
-      updated_at = now(),
-      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
-      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
-      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
-      authorized_party_rule = excluded.authorized_party_rule,
-      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
-      token_types = excluded.token_types, token_categories = excluded.token_categories,
-      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
-      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
-      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
-      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
-      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
-      permissions_claim = excluded.permissions_claim
-    RETURNING * INTO wanted;
-  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
-  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
-  -- register_oidc_provider() fetches them itself.
-  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
-    -- Without the name: somebody may have given a secret in its place.
-    RAISE NOTICE 'the registered provider has no keys yet'
-      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
-  END IF;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
-  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
-    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
-    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL, or its publishable key. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
-    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
-    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. audiences: those of several APIs, beside audience or instead of it. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
-    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
-    'client_id', client_id, 'issuers', issuers),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
-    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). authorized_party_rule: if_present also accepts tokens without "azp". leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
-  LANGUAGE plpgsql STABLE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  refused text;
-  found jsonb;
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
-    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = 'There is no schema of the name that was given as schema_name. '
-        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
-      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
-  END IF;
-  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
-  -- Somebody may have given a secret in place of a name, so the message does not show it.
-  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
-    FROM jsonb_each_text(coalesce(names, '{}')) given
-    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
-      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
-  WITH candidate AS (
-    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
-    FROM insforge_integrations.better_auth_tables r
-    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
-  ), chosen AS (
-    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
-  )
-  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
-         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
-                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
-    INTO found, refused FROM chosen c;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
-  END IF;
-  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
-    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
-      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
-  END LOOP;
-  -- An empty table is right: Better Auth makes a key when it first signs.
-  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
-    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
-      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
-            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
-  END IF;
-  RETURN found;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
-  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
-    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
-    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
-    audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN (
-    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
-      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
-      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
-      'id_type', (SELECT format_type(a.atttypid, NULL)
-                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
-                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
-      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
-    FROM insforge_integrations_internal.better_auth_names(
-      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
-    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
-    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
-    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
-    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
-    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
-    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
-    authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
-    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
-    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
-    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
-    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
-  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
-    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
-    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
-    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
-    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
-    permissions_claim text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  stored insforge_integrations.auth_providers;
-BEGIN
-  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
-    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
-    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
-    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
-    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-  -- A failed fetch of the keys is a warning, and the next refresh tries again.
-  PERFORM insforge_integrations.refresh_provider_jwks(name);
-  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
-  RETURN stored;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
-  'Trusts the access tokens of an issuer that has a discovery document (OpenID Connect Discovery 1.0), such as Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra or Supabase Auth. It fetches the document and then the keys. issuer: "iss" of the tokens. audience, audiences: "aud" of your application''s tokens. authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp"). One of these three is required. required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp. token_types: "typ" of the header; default JWT, at+jwt or none. subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>. For user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects. org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles. leeway_seconds, passed_claims and these: NULL leaves them as they are. All arguments but the first are columns of auth_providers.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:31
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_x402_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2897,7 +2461,13 @@ CREATE VIEW insforge_integrations.better_auth_tables AS
   FROM known k
   WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
 COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-  'Better Auth''s tables in any spelling: known by names and columns, by many columns under any name, or by a registration.';
+'Better Auth''s tables in any spelling.
+
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
@@ -2921,7 +2491,14 @@ CREATE VIEW insforge_integrations.better_auth_relations AS
   FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
 COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-  'Tables and views of Better Auth. In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
 
@@ -3033,7 +2610,566 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/realtime.rs:26
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:216
+-- insforge_integrations::pg::tokens::refresh::discovery_document
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
+	"issuer" TEXT /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:31
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
+) RETURNS TABLE (
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:127
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirement" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   providers::provider_registration
+--   refresh::discovery_document
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
+    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  wanted insforge_integrations.auth_providers;
+  present jsonb;
+  other text;
+  refused text;
+BEGIN
+  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
+  -- NULL leaves what the provider's row has.
+  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
+  wanted := jsonb_populate_record(
+    NULL::insforge_integrations.auth_providers,
+    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
+  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
+  refused := coalesce(CASE
+    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
+    WHEN session_secret = '' THEN 'The session secret is empty.'
+    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
+    -- Messages repeat names. A token or a payment is longer.
+    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
+  END, (
+    -- register_better_auth() makes this pattern for users with integer ids.
+    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
+      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
+    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
+      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
+  END IF;
+
+  INSERT INTO insforge_integrations.auth_providers AS stored (
+      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
+      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
+      passed_claims, org_id_claim, org_role_claim, permissions_claim)
+    VALUES (
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
+      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
+      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
+      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
+      wanted.allow_bare_sessions, wanted.better_auth_names,
+      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
+    ON CONFLICT (name) DO UPDATE SET
+      -- The keys stay only if they are from the same source.
+      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
+      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
+      updated_at = now(),
+      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
+      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
+      authorized_party_rule = excluded.authorized_party_rule,
+      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
+      token_types = excluded.token_types, token_categories = excluded.token_categories,
+      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
+      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
+      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
+      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
+      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
+      permissions_claim = excluded.permissions_claim
+    RETURNING * INTO wanted;
+  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
+  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
+  -- register_oidc_provider() fetches them itself.
+  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
+    -- Without the name: somebody may have given a secret in its place.
+    RAISE NOTICE 'the registered provider has no keys yet'
+      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
+  END IF;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
+  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
+    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
+'Trusts Clerk''s session tokens.
+
+- frontend_api: the instance''s Frontend API URL, or its publishable key
+- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
+- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
+- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
+    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
+    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
+'Trusts Auth0''s access tokens for users.
+
+- domain: the tenant''s domain
+- audience: the identifier of your API in Auth0
+- audiences: those of several APIs, beside audience or instead of it
+- custom_domains: other domains at which users sign in to the same tenant
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
+    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
+    'client_id', client_id, 'issuers', issuers),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
+'Trusts WorkOS AuthKit''s session tokens.
+
+- client_id: "client_..."
+- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
+    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
+'Trusts Kinde''s access tokens for users.
+
+- domain: https://<subdomain>.kinde.com or your own
+- audience: the audience of your API; Kinde''s empty list is accepted too
+- authorized_parties: the client ids of your applications ("azp")
+- authorized_party_rule: if_present also accepts tokens without "azp"
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch consumer project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch B2B project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  refused text;
+  found jsonb;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
+    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = 'There is no schema of the name that was given as schema_name. '
+        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
+      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
+  END IF;
+  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
+  -- Somebody may have given a secret in place of a name, so the message does not show it.
+  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
+    FROM jsonb_each_text(coalesce(names, '{}')) given
+    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
+      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
+  WITH candidate AS (
+    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
+    FROM insforge_integrations.better_auth_tables r
+    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
+  ), chosen AS (
+    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
+  )
+  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
+         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
+                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
+    INTO found, refused FROM chosen c;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
+  END IF;
+  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
+    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
+      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
+  END LOOP;
+  -- An empty table is right: Better Auth makes a key when it first signs.
+  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
+    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
+      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
+            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
+  END IF;
+  RETURN found;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
+  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
+    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
+    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
+    audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN (
+    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
+      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
+      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
+      'id_type', (SELECT format_type(a.atttypid, NULL)
+                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
+                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
+      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
+    FROM insforge_integrations_internal.better_auth_names(
+      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
+'Trusts Better Auth with its tables in this database.
+
+- base_url: Better Auth''s baseURL
+- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
+- schema_name: the schema of its tables
+- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
+- allow_bare_sessions: whether a session''s token is accepted without a signature
+- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
+- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
+- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
+
+It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
+    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
+    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
+    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
+    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
+    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
+    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
+    authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
+    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
+    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
+    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
+    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
+'Trusts any other issuer of signed tokens.
+
+- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
+- audiences, authorized_parties: one of them is required
+- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
+
+The arguments are the columns of auth_providers.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
+    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
+    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
+    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
+    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
+    permissions_claim text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stored insforge_integrations.auth_providers;
+BEGIN
+  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
+    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
+    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+  -- A failed fetch of the keys is a warning, and the next refresh tries again.
+  PERFORM insforge_integrations.refresh_provider_jwks(name);
+  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
+  RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
+'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+
+- issuer: "iss" of the tokens
+- audience, audiences: "aud" of your application''s tokens
+- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
+- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
+- token_types: "typ" of the header; default JWT, at+jwt or none
+- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
+- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
+
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:328
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:322
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3042,64 +3178,7 @@ CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::ins
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:157
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:181
--- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* bool */
-	"provider" TEXT,  /* Option < String > */
-	"user_id" TEXT,  /* Option < String > */
-	"org_id" TEXT,  /* Option < String > */
-	"org_role" TEXT,  /* Option < String > */
-	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"claims" jsonb,  /* Option < Jsonb > */
-	"reason" TEXT,  /* Option < String > */
-	"found" jsonb,  /* Option < Jsonb > */
-	"expected" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:92
+-- src/pg/payments/x402.rs:97
 -- insforge_integrations::pg::payments::x402::x402_payment_required_header
 CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
 	"requirements" jsonb, /* Option < Jsonb > */
@@ -3111,141 +3190,6 @@ CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:184
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_x402_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:166
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_facilitator_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3261,16 +3205,22 @@ AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3282,6 +3232,90 @@ CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3301,7 +3335,9 @@ CREATE TABLE insforge_integrations.x402_network_entries (
   PRIMARY KEY (network, is_builtin)
 );
 COMMENT ON TABLE insforge_integrations.x402_network_entries IS
-  'Behind view x402_networks. Write it with register_x402_network().';
+'Behind view x402_networks.
+
+Write it with register_x402_network().';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
@@ -3325,7 +3361,9 @@ CREATE TABLE insforge_integrations.x402_asset_entries (
   CHECK (name IS NOT NULL OR transfer_method = 'permit2')
 );
 COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
-  'Behind view x402_assets. Write it with register_x402_asset().';
+'Behind view x402_assets.
+
+Write it with register_x402_asset().';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
@@ -3409,7 +3447,14 @@ CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
   FROM insforge_integrations.x402_network_entries
   ORDER BY network, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_networks IS
-  'Chains for payments. An operator''s row takes precedence over a built-in one.';
+'Chains for payments.
+
+An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
 
 CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
@@ -3421,7 +3466,20 @@ CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   FROM insforge_integrations.x402_asset_entries
   ORDER BY network, address, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_assets IS
-  'Tokens for payments, with the EIP-712 domain under which each contract checks signatures. is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
+
+is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
 
 SELECT insforge_integrations_internal.watch_for_table_caches(watched)
 FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
@@ -3466,7 +3524,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in place of the hash. v1_network: name in version 1 of x402; NULL: the identifier.';
+'Adds a chain to x402_networks, or replaces one.
+
+- network: CAIP-2 identifier, eip155:<chain id>
+- explorer_url: address with {hash} in place of the hash
+- v1_network: name in version 1 of x402; NULL: the identifier';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
     network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
@@ -3553,7 +3615,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
-  'Adds a token to x402_assets, or replaces one. name and version: its EIP-712 domain; a token without EIP-3009 (transfer_method => permit2) needs none. domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(). A domain that does not hash to it is refused with 22023; if a common name and version do, the HINT names them. NULL: the row is not verified. salt: for a domain that has one; the separator then tells whether the domain has the chain''s id.';
+'Adds a token to x402_assets, or replaces one.
+
+- name, version: its EIP-712 domain; a token without EIP-3009 needs none
+- transfer_method: eip3009; permit2 for a token without EIP-3009
+- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
+- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
+
+A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3601,7 +3670,9 @@ CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settle
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
 CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
@@ -3631,7 +3702,9 @@ CREATE TABLE insforge_integrations.x402_corrections (
   UNIQUE (tx_hash, number)
 );
 COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
@@ -3837,14 +3910,20 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
 --   ledger
---   imports::read_x402_settlement
+--   imports::read_settlement
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
   LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
@@ -3910,7 +3989,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-  'Copies the rows of the guide''s payment table into the ledger. Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
+'Copies the rows of the guide''s payment table into the ledger.
+
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3918,14 +3999,14 @@ COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
 -- requires:
 --   ledger
 --   identity
---   reservations::read_x402_payment
+--   reservations::read_payment
 --   reservations::x402_response_headers
 --   reservations::x402_settle_request
 
 -- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment: reserved, settled, pending, failed or conflict.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -3974,7 +4055,9 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+'Payments that are stored before they settle, each with its authorization and its state.
+
+reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -4026,8 +4109,32 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
   scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
-COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
+COMMENT ON TYPE insforge_integrations.x402_reservation IS 'The rows of the functions on reservations.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_new IS 'This call reserved the payment, or marked it as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.state IS 'reserved, settled, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.amount IS 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.tx_hash IS 'The transaction that settled it, or that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_mock IS 'mock_x402_settlement() settled it without money.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_at IS 'Time of the settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.delivered_at IS 'Time of the delivery to the buyer.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.created_at IS 'When the transaction that reserved it began.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.user_id IS 'requesting_user_id() at the time of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_amount IS 'The amount that moved. With 0 there is no transaction and no row in the ledger.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS '{url, body} of the POST request that this call must send; NULL if it must send none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.x402_reservation_row(
@@ -4056,7 +4163,9 @@ CREATE OR REPLACE FUNCTION insforge_integrations.x402_can_land_until(valid_befor
   -- Postgres' times end in the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
+'Until when a block may still carry an authorization: 5 minutes after its end.
+
+infinity near the end of Postgres'' times.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -4164,7 +4273,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+'Stores a valid payment before a facilitator settles it.
+
+- payment: header or JSON
+- requirements: the seller''s offers, short or in full
+- idempotency_key: the buyer''s name for the purchase; NULL: extension payment-identifier of the payment, if it has one
+- facilitator: okx, or x402 for any other
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator
+
+Commit, then send facilitator_request unless it is NULL. For a payment of scheme upto, call x402_settlement_request(). If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -4201,7 +4318,30 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+'Payments without a row in the ledger that may have moved money, or still may.
+
+check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.age IS 'Time since the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.state IS 'reserved, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.pay_to IS 'Address of the recipient.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.amount IS 'The signed amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.tx_hash IS 'The transaction that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.explorer_url IS 'Address of that transaction''s page.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_land_until IS 'Until when a block may still carry the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_still_land IS 'Whether that time is still to come.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.authorization_state_call IS 'A JSON-RPC request to the network''s node: was the authorization used?';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.check_on_chain IS 'What to look up, and what it means.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asked_amount IS 'The amount that the facilitator was asked to settle; NULL: the signed one.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
@@ -4210,6 +4350,268 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
   'Payments that are settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.age IS 'Time since the settlement.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.amount IS 'The amount that moved, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.tx_hash IS 'The transaction that settled it.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+--   ledger::insert_settlement
+--   settings::mock_settlements_are_allowed
+--   x402::facilitator_request
+--   x402::payment_response_header
+
+-- This function locks, stores and warns. src/x402/reservation.rs decides.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
+    reservation_id uuid, event text, said jsonb, response_summary text, note text)
+  RETURNS insforge_integrations.x402_reservation
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  own insforge_integrations.x402_reservations;
+  after record;
+  known text;
+  is_news boolean;
+BEGIN
+  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
+  IF event = 'found' THEN
+    said := said || jsonb_build_object(
+      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
+                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
+      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
+                         WHERE until > clock_timestamp()));
+  END IF;
+  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
+  IF after.entry = 'settlement' THEN
+    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
+      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
+    IF known IS NOT NULL THEN
+      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
+    END IF;
+  ELSIF after.entry = 'correction' THEN
+    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
+  END IF;
+  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
+    -- The values are made here, because Citus takes no such function in an UPDATE.
+    IF is_news THEN
+      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
+    END IF;
+    IF own.state <> 'settled' THEN
+      own.response_summary := coalesce(response_summary, own.response_summary);
+      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
+    END IF;
+    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
+    own.note := coalesce(note, own.note);
+    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
+    UPDATE insforge_integrations.x402_reservations r
+      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
+          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
+          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
+          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
+          note = own.note, delivered_at = own.delivered_at
+      WHERE r.id = own.id
+      RETURNING r.* INTO STRICT own;
+  END IF;
+  IF after.entry = 'correction' THEN
+    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
+      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
+    END IF;
+  END IF;
+  IF after.warning IS NOT NULL THEN
+    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
+  END IF;
+  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
+  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
+    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  known text;
+BEGIN
+  known := insforge_integrations_internal.insert_x402_settlement(
+    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
+    own.user_id, own.id, is_mock, false);
+  IF known IS NOT NULL THEN
+    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
+               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
+      RETURN 'reservation_id';
+    END IF;
+    -- If several reservations find the row at the same time, only one can have it.
+    BEGIN
+      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
+    EXCEPTION WHEN unique_violation THEN
+      RETURN 'reservation_id';
+    END;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
+  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
+
+CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
+    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  said jsonb := coalesce(facilitator_response, 'null');
+BEGIN
+  -- The body as a text. Through a client's JSON parser, large numbers would change.
+  IF jsonb_typeof(said) = 'string' THEN
+    BEGIN
+      said := (said #>> '{}')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+      -- It is not JSON. The text is kept.
+    END;
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
+'Enters the facilitator''s unchanged answer.
+
+- facilitator_response: JSON or a text, plain x402 or OKX''s envelope; NULL if no answer arrived
+
+The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
+'Enters what an operator found on chain.
+
+- outcome: settled: tx_hash goes into the ledger; failed: no money moved, and none can move any more; conflict: tx_hash is recorded for another payment and carried this one, too
+- note: says why; failed and conflict need one
+- amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for
+
+After conflict the reservation is settled, and the ledger keeps its one row.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+'Marks a reservation as delivered.
+
+is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'mock settlements are not allowed',
+      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
+      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
+  END IF;
+  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
+END
+$$;
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
+'For development: settles a reservation without money.
+
+Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
+  RETURNS jsonb
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
+'The body of a request to a facilitator to settle a reservation.
+
+- facilitator: okx, or x402 for any other';
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
+  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
+    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
+    own.payment, own.requirements, facilitator, own.asked_amount::text);
+  RETURN NEXT asked;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
+'Asks to settle a payment of scheme upto for this amount.
+
+- amount: at most the signed amount
+- facilitator: okx, or x402 for any other
+
+facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
+BEGIN
+  IF own.state <> 'settled' THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('x402 reservation %s is not settled', own.id),
+      DETAIL = format('It is %s.', own.state),
+      HINT = 'The header is only for settled payments.';
+  END IF;
+  RETURN insforge_integrations.x402_payment_response_header(
+    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
+    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4223,7 +4625,9 @@ CREATE TABLE insforge_integrations.x402_publications (
   scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
 );
 COMMENT ON TABLE insforge_integrations.x402_publications IS
-  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
+'Roles that can read view x402_payments besides project_admin.
+
+Write it with publish_x402_payments().';
 COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
 COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
 
@@ -4233,7 +4637,9 @@ CREATE TABLE insforge_integrations.x402_payers (
 );
 CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
 COMMENT ON TABLE insforge_integrations.x402_payers IS
-  'Addresses of payers and their users. Write it with map_x402_payer().';
+'Addresses of payers and their users.
+
+Write it with map_x402_payer().';
 COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
 COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
 
@@ -4251,6 +4657,8 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
       WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
 
 -- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
 -- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
@@ -4276,7 +4684,7 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
              WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
     ORDER BY o.created_at DESC)
     UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash::text, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
             r.response_summary, r.is_mock, true
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched
@@ -4290,7 +4698,24 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+'The ledger of x402 payments, with the columns of the guide''s table.
+
+Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
+COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
+COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
+COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
 
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
@@ -4301,9 +4726,17 @@ CREATE OR REPLACE FUNCTION @extschema@.record_x402_settlement(
   RETURNS SETOF @extschema@.x402_payments
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
+  AS 'MODULE_PATHNAME', 'record_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+'Records a settled x402 payment and returns its row.
+
+- tx_hash: 0x and 64 hexadecimal digits
+- payer_address: 0x and 40 hexadecimal digits
+- amount: decimal digits, in the token''s smallest unit
+- chain: name or CAIP-2 identifier
+- idempotent: true: an identical call returns the stored row
+
+A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
 
 -- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
@@ -4382,7 +4815,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
+'Sets which rows of view x402_payments a role can read.
+
+- scope: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all
+
+x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -4406,7 +4843,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
+'Maps a payer''s address to a user.
+
+- user_id: NULL removes the mapping
+
+Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
 
 -- The ledger is summed before it is joined with anything, so parallel workers can do it.
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
@@ -4436,7 +4877,19 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
     LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
 COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+'Sums of payments for each asset, in the token''s smallest unit.
+
+Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4478,7 +4931,23 @@ CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset
   ORDER BY t.day DESC, t.endpoint, t.network, t.asset;
 COMMENT ON VIEW @extschema@.x402_revenue IS
-  'Revenue by day (UTC), endpoint and asset. amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+'Revenue by day (UTC), endpoint and asset.
+
+amount, refunded, dropped (the chain dropped the transaction) and net are in the token''s smallest unit. A payment counts on the day of its record, and a correction on the day of its entry, so past days never change. Mock settlements do not count. Each payment of a transaction with several counts once. An endpoint that a spreadsheet would run as a formula has an apostrophe before it. Only project_admin and roles that publish_x402_payments() gave scope all see rows.';
+COMMENT ON COLUMN @extschema@.x402_revenue.day IS 'Day, in UTC.';
+COMMENT ON COLUMN @extschema@.x402_revenue.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_revenue.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_revenue.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_revenue.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN @extschema@.x402_revenue.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN @extschema@.x402_revenue.payments IS 'Number of payments.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.refunded IS 'Sum of the refunds, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_revenue.dropped IS 'Sum of the payments that the chain dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net IS 'amount - refunded - dropped.';
+COMMENT ON COLUMN @extschema@.x402_revenue.amount_in_units IS 'amount in whole tokens; NULL if decimals is NULL.';
+COMMENT ON COLUMN @extschema@.x402_revenue.net_in_units IS 'net in whole tokens; NULL if decimals is NULL.';
 
 CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
   SELECT p.tx_hash::text AS tx_hash, p.reservation_id, jsonb_build_object(
@@ -4496,7 +4965,7 @@ CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
     FROM insforge_integrations.x402_settlements s
       LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
     UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash::text, r.is_mock, r.user_id,
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
            r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched
@@ -4520,7 +4989,12 @@ CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
                 SELECT m.payer_address FROM insforge_integrations.x402_payers m
                 WHERE m.user_id = (SELECT @extschema@.requesting_user_id())))));
 COMMENT ON VIEW insforge_integrations.x402_receipts IS
-  'The receipts of the payments that the current role sees in x402_payments. x402_receipt() reads it.';
+'The receipts of the payments that the current role sees in x402_payments.
+
+x402_receipt() reads it.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.tx_hash IS 'The transaction.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.reservation_id IS 'The reservation; NULL for a payment without one.';
+COMMENT ON COLUMN insforge_integrations.x402_receipts.receipt IS 'The receipt, as x402_receipt() returns it.';
 
 -- Not SECURITY DEFINER: the view shows each caller its own rows. PL/pgSQL, because Citus plans no parameters of SQL functions.
 CREATE OR REPLACE FUNCTION @extschema@.x402_receipt(tx_hash text DEFAULT NULL, reservation_id uuid DEFAULT NULL) RETURNS SETOF jsonb
@@ -4540,7 +5014,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
-  'The receipt of a payment, by its transaction, its reservation, or both: who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
+'The receipt of a payment, by its transaction, its reservation, or both.
+
+It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4612,7 +5088,9 @@ CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
       ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
     ) AS item (name, value);
 COMMENT ON VIEW insforge_integrations.status IS
-  'Numbers to monitor and to alert on, one a row. docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+'Numbers to monitor and to alert on, one a row.
+
+docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
 COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
 COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
 COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
@@ -4634,7 +5112,9 @@ CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
   EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
 ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-  'Refuses to drop extension insforge_integrations while its ledger has rows. Otherwise ends its cron job.';
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -4767,11 +5247,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-  'Puts the rows back that were kept when the extension was dropped while setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+'Puts back the ledger that DROP EXTENSION kept.
+
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:165
+-- src/pg/payments/reservations.rs:170
 -- insforge_integrations::pg::payments::reservations::x402_reservation_after
 -- requires:
 --   reservations
@@ -4820,253 +5302,98 @@ AS $$
   FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
 $$;
 COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-  'Status, headers and body of the answer to a request without a payment. offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements. resource: address of what is sold. error: why an earlier payment was refused. Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+'Status, headers and body of the answer to a request without a payment.
+
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
+
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:139
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_response_header_wrapper';
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
---   ledger::insert_x402_settlement
---   settings::mock_settlements_are_allowed
---   x402::x402_facilitator_request
---   x402::x402_payment_response_header
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
 
--- This function locks, stores and warns. src/x402/reservation.rs decides.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
-    reservation_id uuid, event text, said jsonb, response_summary text, note text)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  own insforge_integrations.x402_reservations;
-  after record;
-  known text;
-  is_news boolean;
-BEGIN
-  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
-  IF event = 'found' THEN
-    said := said || jsonb_build_object(
-      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
-                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
-      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
-                         WHERE until > clock_timestamp()));
-  END IF;
-  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
-  IF after.entry = 'settlement' THEN
-    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
-      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
-    IF known IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
-    END IF;
-  ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
-  END IF;
-  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
-    -- The values are made here, because Citus takes no such function in an UPDATE.
-    IF is_news THEN
-      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
-    END IF;
-    IF own.state <> 'settled' THEN
-      own.response_summary := coalesce(response_summary, own.response_summary);
-      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
-    END IF;
-    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
-    own.note := coalesce(note, own.note);
-    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
-    UPDATE insforge_integrations.x402_reservations r
-      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
-          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
-          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
-          note = own.note, delivered_at = own.delivered_at
-      WHERE r.id = own.id
-      RETURNING r.* INTO STRICT own;
-  END IF;
-  IF after.entry = 'correction' THEN
-    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
-      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
-    END IF;
-  END IF;
-  IF after.warning IS NOT NULL THEN
-    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
-  END IF;
-  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
+/* <begin connected objects> */
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
 
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
-    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  known text;
-BEGIN
-  known := insforge_integrations_internal.insert_x402_settlement(
-    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
-    own.user_id, own.id, is_mock, false);
-  IF known IS NOT NULL THEN
-    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
-               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
-      RETURN 'reservation_id';
-    END IF;
-    -- If several reservations find the row at the same time, only one can have it.
-    BEGIN
-      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
-    EXCEPTION WHEN unique_violation THEN
-      RETURN 'reservation_id';
-    END;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
-  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+/* </end connected objects> */
 
-CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
-    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  said jsonb := coalesce(facilitator_response, 'null');
-BEGIN
-  -- The body as a text. Through a client's JSON parser, large numbers would change.
-  IF jsonb_typeof(said) = 'string' THEN
-    BEGIN
-      said := (said #>> '{}')::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-      -- It is not JSON. The text is kept.
-    END;
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-  'Enters the facilitator''s unchanged answer, as JSON or as a text: plain x402, or OKX''s envelope; NULL if no answer arrived. The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
-    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
-  'Enters what an operator found on chain. outcome settled: tx_hash goes into the ledger. failed: no money moved, and none can move any more; note says why. conflict: tx_hash is recorded for another payment and carried this one, too; with a note. The reservation is then settled, and the ledger keeps its one row. amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
-  'Marks a reservation as delivered. is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'mock settlements are not allowed',
-      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
-      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
-  'For development: settles a reservation without money. Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
-  RETURNS jsonb
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-  'The body of a request to a facilitator to settle a reservation. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
-    own.payment, own.requirements, facilitator, own.asked_amount::text);
-  RETURN NEXT asked;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
-  'Asks to settle a payment of scheme upto for this amount, at most the signed one: facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing. facilitator: okx, or x402 for any other.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  IF own.state <> 'settled' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('x402 reservation %s is not settled', own.id),
-      DETAIL = format('It is %s.', own.state),
-      HINT = 'The header is only for settled payments.';
-  END IF;
-  RETURN insforge_integrations.x402_payment_response_header(
-    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
-    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:181
+-- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* bool */
+	"provider" TEXT,  /* Option < String > */
+	"user_id" TEXT,  /* Option < String > */
+	"org_id" TEXT,  /* Option < String > */
+	"org_role" TEXT,  /* Option < String > */
+	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"claims" jsonb,  /* Option < Jsonb > */
+	"reason" TEXT,  /* Option < String > */
+	"found" jsonb,  /* Option < Jsonb > */
+	"expected" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5079,14 +5406,6 @@ CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5106,36 +5425,75 @@ AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:132
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
 ) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:261
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:249
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5143,24 +5501,43 @@ AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 -- finalize
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
-  'Extension insforge_integrations: all objects that are not for the data API. The README says who may call which.';
+'Extension insforge_integrations: all objects that are not for the data API.
+
+docs/reference.md says who may call which.';
 COMMENT ON SCHEMA insforge_integrations_internal IS
   'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
-  'Stores a setting for the whole database. NULL returns it to its default. An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
+'Stores a setting for the whole database.
+
+- name: docs/reference.md lists the settings
+- value: NULL returns the setting to its default
+
+An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
 COMMENT ON FUNCTION insforge_integrations_internal.holds_secret(text, text, bytea, text[]) IS
   'Whether a text, the constants of an expression''s tree, or bytes contain one of the secrets. It compares digests of every part that is as long as a secret, so its time does not reveal the secret. advise() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.provider_registration(text, jsonb) IS
   'The rules that a preset makes of the arguments of its function register_..., as columns of auth_providers. Raises 22023 for invalid arguments.';
 COMMENT ON FUNCTION insforge_integrations.set_provider_jwks(text, jsonb) IS
-  'Stores a provider''s public keys, a JWK set (RFC 7517), and returns how many of them can verify its tokens: RSA of at least 2048 bits, P-256, P-384, P-521, Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
+'Stores a provider''s public keys, and returns how many of them can verify its tokens.
+
+- jwks: a JWK set (RFC 7517)
+
+Keys that can verify are RSA of at least 2048 bits, P-256, P-384, P-521 and Ed25519. A NOTICE names each key that cannot be used. A set with a private key, or without a key for the provider''s algorithms, is refused, and the old set stays.';
 COMMENT ON FUNCTION insforge_integrations.verify_provider_jwt(text, text) IS
-  'Verifies a token (RFC 7519, RFC 8725) by a registered provider''s policy and keys, and returns its claims. provider: the provider that it must be from; NULL: the provider of its issuer. Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
+'Verifies a provider''s token and returns its claims.
+
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The registered provider''s rules and keys decide (RFC 7519, RFC 8725). Raises 28000 with the reason code in DETAIL for a rejected token, 22P02 for a text that is not a token, 55000 for a provider without keys.';
 COMMENT ON FUNCTION insforge_integrations.inspect_provider_jwt(text, text) IS
-  'Verifies a token like verify_provider_jwt(), and returns one row with the result and the reason. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect; superusers and roles with the privileges of project_admin see these two.';
+'Says whether a provider''s token is accepted, and if not, why.
+
+It verifies as verify_provider_jwt() does and returns one row. No content of a token makes it raise an error. If the token is refused, found has its iss, aud, azp, alg and kid, which are not verified, and expected has what the providers that were asked expect. Only superusers and roles with the privileges of project_admin see these two.';
 COMMENT ON FUNCTION insforge_integrations.authenticate(text, text) IS
-  'Verifies a token, binds its identity to the request and returns the user id. requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
+'Verifies a token, binds its identity to the request and returns the user id.
+
+requesting_user_id() and its family then answer from the token and ignore request.jwt.claims. The identity ends with the transaction or the token, or when request.jwt.claims, request.headers or request.cookies changes.';
 COMMENT ON FUNCTION insforge_integrations.deauthenticate() IS
   'Removes the identity that authenticate() or pre_request() bound.';
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[]) IS
@@ -5168,45 +5545,119 @@ COMMENT ON FUNCTION insforge_integrations_internal.better_auth_table(text, text[
 COMMENT ON FUNCTION insforge_integrations_internal.better_auth_problems(text, jsonb) IS
   'Why the named tables of Better Auth cannot be read, one sentence for each problem. Raises 22023 for names that Better Auth does not have.';
 COMMENT ON FUNCTION insforge_integrations.issue_insforge_token(text, jsonb, interval) IS
-  'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated. claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023. ttl: 1 second to 24 hours; NULL: setting token_ttl. Raises 55000 without a stored secret.';
+'Issues an InsForge token (HS256) for a user that a trusted server has already authenticated.
+
+- claims: more claims; those that only the issuer may set (iss, sub, aud, exp, nbf, iat, role, type, provider) raise 22023
+- ttl: 1 second to 24 hours; NULL: setting token_ttl
+
+Raises 55000 without a stored secret.';
 COMMENT ON FUNCTION insforge_integrations_internal.discovery_document(text) IS
   'Fetches the discovery document of an issuer, for register_oidc_provider().';
 COMMENT ON FUNCTION insforge_integrations_internal.session_status() IS
   'The version of the library, the usable keys of each provider, and the use of this session''s caches. View status shows it.';
 COMMENT ON FUNCTION insforge_integrations.refresh_provider_jwks(text) IS
-  'Fetches the JWK set of a provider, or of every enabled one, from its jwks_url, and stores it if it is valid. For a provider with a discovery_url, it first takes jwks_url and algorithms from the discovery document. Returns one row for each provider, with the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
+'Fetches the keys of a provider, or of every enabled one, and stores them if they are valid.
+
+They come from the provider''s jwks_url. For a provider with a discovery_url, jwks_url and algorithms come first from the discovery document. One row for each provider has the number of usable keys or the error. After an error, jwks_fetches has the error and the stored keys stay. Up to 16 servers are asked at the same time, and a provider whose server does not answer does not hold up the others. Only https, except to this machine; at most 5 seconds and 256 KiB for each document; no redirects, no proxy. Besides this function, only register_oidc_provider() fetches anything.';
 
 COMMENT ON FUNCTION insforge_integrations.keccak256(bytea) IS
-  'Keccak-256, 32 bytes, as Ethereum uses it (not the SHA3-256 of FIPS 202).';
+'Keccak-256, 32 bytes, the hash that Ethereum uses.
+
+It is not the SHA3-256 of FIPS 202.';
 COMMENT ON FUNCTION insforge_integrations.to_checksum_address(text) IS
-  'Writes an address, 0x and 40 hexadecimal digits, with the checksum of ERC-55, which is in the case of its letters. Accepts lower case or a right checksum. Raises 22P02 for anything else.';
+'Writes an address as wallets show it, with the checksum of ERC-55.
+
+- address: 0x and 40 hexadecimal digits, in lower case or with a right checksum
+
+The checksum is in the case of the letters. Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.recover_signer(bytea, text) IS
-  'The address, in lower case, of the secp256k1 key that signed a digest of 32 bytes. signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2). Raises 22P02 for another form, and 28000 for a signature that no key makes.';
+'The address, in lower case, of the key that signed a hash.
+
+- digest: 32 bytes
+- signature: 0x and 130 hexadecimal digits, r, s and v (0, 1, 27 or 28), s in the lower half (EIP-2)
+
+The key is of the curve secp256k1. Raises 22P02 for another form, and 28000 for a signature that no key makes.';
 COMMENT ON FUNCTION insforge_integrations.eip712_encode_type(jsonb, text) IS
-  'encodeType of EIP-712: Name(type1 name1,...) and then the types that it uses, ordered by name. types: an object of lists of {name, type}.';
+'encodeType of EIP-712: a type and the types that it uses, as one text.
+
+- types: an object of lists of {name, type}
+
+The text is Name(type1 name1,...), and then the types that it uses, ordered by name.';
 COMMENT ON FUNCTION insforge_integrations.eip712_domain_separator(jsonb) IS
-  'domainSeparator of EIP-712, 32 bytes: DOMAIN_SEPARATOR() of the contract. domain: an object with any of name, version, chainId, verifyingContract and salt.';
+'domainSeparator of EIP-712, 32 bytes: what DOMAIN_SEPARATOR() of the contract answers.
+
+- domain: an object with any of name, version, chainId, verifyingContract and salt';
 COMMENT ON FUNCTION insforge_integrations.eip712_hash_struct(jsonb, text, jsonb) IS
-  'hashStruct of EIP-712, 32 bytes. Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
+'hashStruct of EIP-712, 32 bytes.
+
+Integers are JSON numbers, decimal strings or 0x strings of up to 256 bits, without loss.';
 COMMENT ON FUNCTION insforge_integrations.eip712_digest(jsonb) IS
-  'The digest, 32 bytes, that a wallet signs for typed data {types, primaryType, domain, message}, the argument of eth_signTypedData_v4. Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
+'The hash, 32 bytes, that a wallet signs for typed data.
+
+- typed_data: {types, primaryType, domain, message}, the argument of eth_signTypedData_v4
+
+Raises 22023, with the place in DETAIL, for anything that viem or ethers refuses.';
 COMMENT ON FUNCTION insforge_integrations.eip712_recover(jsonb, text) IS
-  'The address, in lower case, of the key that signed typed data; see eip712_digest() and recover_signer().';
+'The address, in lower case, of the key that signed typed data.
+
+eip712_digest() and recover_signer() say more about the arguments and the errors.';
 COMMENT ON FUNCTION insforge_integrations.eip712_verify(jsonb, text, text) IS
-  'Whether the key of the address signer signed typed data; see eip712_digest() and recover_signer(). A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
+'Whether the key of an address signed typed data.
+
+- signer: the address
+
+eip712_digest() and recover_signer() say more about the arguments and the errors. A contract wallet''s signature (ERC-1271) cannot be checked in the database and raises 22P02.';
 
 COMMENT ON FUNCTION insforge_integrations.x402_payment_requirements(text, text, text, text, text, text, integer, text, integer, text, text, text) IS
-  'One PaymentRequirements of x402. amount: decimal digits, in the token''s smallest unit. resource: address of the resource that is sold (version 1). asset: symbol or contract. network: CAIP-2 identifier or name. version: 1, as in InsForge''s guide, or 2. scheme: exact, or upto (the buyer signs amount as a maximum). transfer_method: eip3009 or permit2; NULL: the asset''s own. facilitator_address: in scheme upto, the facilitator that may settle. Raises 22023 for arguments that make no sense, such as the zero address.';
+'One PaymentRequirements of x402: what a seller asks for.
+
+- amount: decimal digits, in the token''s smallest unit
+- resource: address of the resource that is sold (version 1)
+- asset: symbol or contract
+- network: CAIP-2 identifier or name
+- version: 1, as in InsForge''s guide, or 2
+- scheme: exact, or upto (the buyer signs amount as a maximum)
+- transfer_method: eip3009 or permit2; NULL: the asset''s own
+- facilitator_address: in scheme upto, the facilitator that may settle
+
+Raises 22023 for arguments that make no sense, such as the zero address.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_required_header(jsonb, text, text, text, text) IS
-  'Header PAYMENT-REQUIRED of an answer with status 402: JSON {x402Version, error, resource, accepts} in base64. requirements: one or a list. resource, description, mime_type: the resource that is sold (version 2).';
+'Header PAYMENT-REQUIRED of an answer with status 402.
+
+- requirements: one or a list
+- resource, description, mime_type: the resource that is sold (version 2)
+
+It is the JSON {x402Version, error, resource, accepts} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(text, text, text, text) IS
-  'Header PAYMENT-RESPONSE of a paid answer: JSON {success, transaction, network, payer, amount} in base64. amount: the settled amount of scheme upto. With amount 0, tx_hash may be empty.';
+'Header PAYMENT-RESPONSE of a paid answer.
+
+- amount: the settled amount of scheme upto; with amount 0, tx_hash may be empty
+
+It is the JSON {success, transaction, network, payer, amount} in base64.';
 COMMENT ON FUNCTION insforge_integrations.x402_decode_header(text) IS
-  'The JSON of an x402 header: base64 with or without padding, at most 64 KiB. Raises 22P02 for anything else.';
+'The JSON of an x402 header.
+
+- header: base64 with or without padding, at most 64 KiB
+
+Raises 22P02 for anything else.';
 COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(text, jsonb, text, text) IS
-  'The body of a request to a facilitator''s /settle: the unchanged payment and its requirement. facilitator: okx, or x402 for any other. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. amount: what to settle of a payment of scheme upto; NULL: the offered amount. For OKX''s /verify, leave out syncSettle.';
+'The body of a request to a facilitator to settle a payment.
+
+- facilitator: okx, or x402 for any other
+- amount: what to settle of a payment of scheme upto; NULL: the offered amount
+
+It has the unchanged payment and its requirement. For okx, the payment''s version decides on the interface: v6/x402 with chainIndex, or v6/pay/x402. For OKX''s /verify, leave out syncSettle.';
 COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boolean) IS
-  'Checks a payment against one requirement or a list, at the present time. payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON. is_valid: NULL for a contract wallet''s signature, which needs a facilitator. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make. payer, amount, nonce and valid_before are copied from the payment; trust them only if is_valid is true. invalid_reason: a name of the x402 specification or its reference implementation. unchecked: what only the chain can tell. Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
+'Checks a payment against one requirement or a list, at the present time.
+
+- payment: the value of PAYMENT-SIGNATURE or X-PAYMENT, or its JSON
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so only the chain can check a signature that the payer''s key did not make
+- is_valid: NULL for a contract wallet''s signature, which needs a facilitator
+- payer, amount, nonce, valid_before: copied from the payment; trust them only if is_valid is true
+- invalid_reason: a name of the x402 specification or its reference implementation
+- unchecked: what only the chain can tell
+
+Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
 COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
@@ -5343,10 +5794,25 @@ BEGIN
   LOOP
     EXECUTE statement;
   END LOOP;
+
+  -- What an upgrade script grants is taken for what a new installation grants, and pg_dump would leave it out.
+  UPDATE pg_init_privs i SET initprivs = ARRAY(
+      SELECT a FROM unnest(i.initprivs) a
+      WHERE NOT EXISTS (SELECT FROM aclexplode(ARRAY[a]) e JOIN pg_roles r ON r.oid = e.grantee
+                          JOIN insforge_integrations.x402_publications p ON p.role = r.rolname))
+    WHERE EXISTS (SELECT FROM aclexplode(i.initprivs) e JOIN pg_roles r ON r.oid = e.grantee
+                    JOIN insforge_integrations.x402_publications p ON p.role = r.rolname)
+      AND (i.classoid, i.objoid) IN (
+        SELECT 'pg_proc'::regclass, '@extschema@.x402_receipt(text, uuid)'::regprocedure::oid
+        UNION ALL
+        SELECT 'pg_class'::regclass, unnest(ARRAY['@extschema@.x402_payments', 'insforge_integrations.x402_receipts',
+                                                  '@extschema@.x402_revenue']::regclass[]));
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-  'Restores the privileges on the objects of this extension that the README lists. Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
+'Restores the privileges that docs/reference.md lists.
+
+Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
 
 DROP FUNCTION insforge_integrations_internal.watch_for_table_caches(regclass);
 SELECT insforge_integrations.grant_to_insforge_roles();
@@ -5368,7 +5834,8 @@ ALTER TABLE insforge_integrations_0_1_0.x402_reservations
   ADD COLUMN nonce_contract insforge_integrations_0_1_0.evm_address,
   ADD COLUMN request_given_at timestamptz,
   ADD COLUMN settled_amount insforge_integrations_0_1_0.evm_amount;
-UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at;
+UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at,
+  settled_amount = CASE state WHEN 'settled' THEN amount END;
 
 DO $$
 DECLARE

@@ -7,7 +7,9 @@ CREATE TABLE insforge_integrations.installed_objects (
   pg_major   integer NOT NULL
 );
 COMMENT ON TABLE insforge_integrations.installed_objects IS
-  'The functions, views and triggers of this extension as they were installed. restore_installed_objects() restores them.';
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
 COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
@@ -108,7 +110,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-  'Restores the functions, views and triggers of this extension that somebody replaced, changed or disabled, and their privileges. Returns their names.';
+'Restores the functions, views and triggers of this extension that somebody changed.
+
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
 
 CREATE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
   LANGUAGE plpgsql

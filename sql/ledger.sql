@@ -37,7 +37,9 @@ CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settle
 CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
 CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
 COMMENT ON TABLE insforge_integrations.x402_settlements IS
-  'The ledger: one row for each transaction that settled an x402 payment. record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
@@ -67,7 +69,9 @@ CREATE TABLE insforge_integrations.x402_corrections (
   UNIQUE (tx_hash, number)
 );
 COMMENT ON TABLE insforge_integrations.x402_corrections IS
-  'Refunds and other events after a settlement. correct_x402_settlement() adds rows. No row is ever changed.';
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
 COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
@@ -273,4 +277,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-  'Adds a correction to a transaction in the ledger. kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note. A refund and a batched payment need other_hash (the transaction that paid it back) or reference (the seller''s own name for it). The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. reservation_id: a refund or note is about this payment of the transaction. A refund of more than the remaining amount raises 22023.';
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';

@@ -8,7 +8,9 @@ CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
   EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
 ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-  'Refuses to drop extension insforge_integrations while its ledger has rows. Otherwise ends its cron job.';
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
 
 CREATE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -141,4 +143,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-  'Puts the rows back that were kept when the extension was dropped while setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+'Puts back the ledger that DROP EXTENSION kept.
+
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';

@@ -3,7 +3,9 @@ CREATE TABLE insforge_integrations.x402_publications (
   scope text COLLATE "C" NOT NULL CHECK (scope IN ('own', 'all'))
 );
 COMMENT ON TABLE insforge_integrations.x402_publications IS
-  'Roles that can read view x402_payments besides project_admin. Write it with publish_x402_payments().';
+'Roles that can read view x402_payments besides project_admin.
+
+Write it with publish_x402_payments().';
 COMMENT ON COLUMN insforge_integrations.x402_publications.role IS 'A role. Its members read the same rows.';
 COMMENT ON COLUMN insforge_integrations.x402_publications.scope IS 'all, or own: payments of the requesting user, and of addresses that are mapped to the user.';
 
@@ -13,7 +15,9 @@ CREATE TABLE insforge_integrations.x402_payers (
 );
 CREATE INDEX x402_payers_user_id ON insforge_integrations.x402_payers (user_id);
 COMMENT ON TABLE insforge_integrations.x402_payers IS
-  'Addresses of payers and their users. Write it with map_x402_payer().';
+'Addresses of payers and their users.
+
+Write it with map_x402_payer().';
 COMMENT ON COLUMN insforge_integrations.x402_payers.payer_address IS 'The address, in lower case.';
 COMMENT ON COLUMN insforge_integrations.x402_payers.user_id IS 'The user, as requesting_user_id() returns it.';
 
@@ -31,6 +35,8 @@ CREATE VIEW insforge_integrations.x402_reader WITH (security_barrier) AS
       WHERE (r.rolname = 'project_admin' AND pg_has_role(r.oid, 'USAGE')) OR (r.rolname = current_user AND r.rolsuper)
   ) scopes;
 COMMENT ON VIEW insforge_integrations.x402_reader IS 'The scope of view x402_payments for the current role.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_all IS 'Whether the role reads all payments.';
+COMMENT ON COLUMN insforge_integrations.x402_reader.sees_own IS 'Whether it reads those of the requesting user.';
 
 -- security_barrier hides the reader's ORDER BY from the planner. With its own ORDER BY, the view is read in the order
 -- that dashboards ask for. There are three parts: scope all, scope own, and payments that share a transaction with
@@ -70,7 +76,24 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
   ) s
   ORDER BY s.created_at DESC;
 COMMENT ON VIEW @extschema@.x402_payments IS
-  'The ledger of x402 payments, with the columns of the guide''s table. Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+'The ledger of x402 payments, with the columns of the guide''s table.
+
+Addresses and hashes are in lower case, amounts in the token''s smallest unit. is_batched: the payment shares its transaction with another payment, which has the row in the ledger. An INSERT records a settlement, as record_x402_settlement() does. UPDATE and DELETE are refused. publish_x402_payments() gives other roles than project_admin access.';
+COMMENT ON COLUMN @extschema@.x402_payments.id IS 'Id of the payment.';
+COMMENT ON COLUMN @extschema@.x402_payments.payer_address IS 'Address of the payer, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN @extschema@.x402_payments.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN @extschema@.x402_payments.tx_hash IS 'Hash of the transaction, in lower case.';
+COMMENT ON COLUMN @extschema@.x402_payments.chain IS 'Name of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.status IS 'Always settled.';
+COMMENT ON COLUMN @extschema@.x402_payments.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN @extschema@.x402_payments.created_at IS 'When the payment was recorded.';
+COMMENT ON COLUMN @extschema@.x402_payments.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN @extschema@.x402_payments.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN @extschema@.x402_payments.explorer_url IS 'Address of the transaction''s page; NULL if the chain has no such page.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+COMMENT ON COLUMN @extschema@.x402_payments.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN @extschema@.x402_payments.is_batched IS 'The payment shares its transaction with another payment, which has the row in the ledger.';
 
 CREATE TRIGGER refuse_change INSTEAD OF UPDATE OR DELETE ON @extschema@.x402_payments
   FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
@@ -81,9 +104,17 @@ CREATE FUNCTION @extschema@.record_x402_settlement(
   RETURNS SETOF @extschema@.x402_payments
   LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-  AS 'MODULE_PATHNAME', 'record_x402_settlement';
+  AS 'MODULE_PATHNAME', 'record_settlement';
 COMMENT ON FUNCTION @extschema@.record_x402_settlement(text, text, text, text, text, text, text, boolean) IS
-  'Records a settled x402 payment and returns its row. tx_hash: 0x and 64 hexadecimal digits; payer_address: 0x and 40; amount: decimal digits, in the token''s smallest unit; chain: name or CAIP-2 identifier. A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. With idempotent => true, an identical call returns the stored row. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
+'Records a settled x402 payment and returns its row.
+
+- tx_hash: 0x and 64 hexadecimal digits
+- payer_address: 0x and 40 hexadecimal digits
+- amount: decimal digits, in the token''s smallest unit
+- chain: name or CAIP-2 identifier
+- idempotent: true: an identical call returns the stored row
+
+A transaction that is already recorded raises 23505, and DETAIL says whether the stored row is identical. The call returns a row or raises an error. After the commit the row is on disk, even if synchronous_commit is off.';
 
 -- With the rights of the role that inserts: it must be allowed to call record_x402_settlement().
 CREATE FUNCTION insforge_integrations_internal.record_inserted_payment() RETURNS trigger
@@ -162,7 +193,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.publish_x402_payments(name, text) IS
-  'Sets which rows of view x402_payments a role can read: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all. x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
+'Sets which rows of view x402_payments a role can read.
+
+- scope: none, own (payments of the requesting user, and of addresses that map_x402_payer() mapped to the user) or all
+
+x402_receipt() gives the role the receipts of these payments. Scope all includes view x402_revenue.';
 
 CREATE FUNCTION insforge_integrations.map_x402_payer(payer_address text, user_id text) RETURNS void
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -186,7 +221,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
-  'Maps a payer''s address to a user. Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address. user_id NULL removes the mapping.';
+'Maps a payer''s address to a user.
+
+- user_id: NULL removes the mapping
+
+Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
 
 -- The ledger is summed before it is joined with anything, so parallel workers can do it.
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
@@ -216,4 +255,16 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
     LEFT JOIN insforge_integrations.x402_networks n ON n.network = t.network
     LEFT JOIN insforge_integrations.x402_assets a ON a.network = t.network AND a.address = t.asset;
 COMMENT ON VIEW insforge_integrations.x402_totals IS
-  'Sums of payments for each asset, in the token''s smallest unit. Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+'Sums of payments for each asset, in the token''s smallest unit.
+
+Mock settlements have their own columns. If a transaction has several payments, each counts once. amount + corrections is the sum after refunds. asset is NULL for settlements that were recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.symbol IS 'Symbol of the token; NULL if x402_assets does not have the token.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.payments IS 'Number of payments.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.amount IS 'Sum of the payments, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.corrections IS 'Sum of the corrections; negative for refunds.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_payments IS 'Number of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_totals.mock_amount IS 'Sum of the mock settlements.';

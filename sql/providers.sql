@@ -32,7 +32,10 @@ CREATE TABLE insforge_integrations.auth_providers (
   updated_at          timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE insforge_integrations.auth_providers IS
-  'Issuers whose tokens are trusted, and the rules for these tokens. Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+'Issuers whose tokens are trusted, and the rules for these tokens.
+
+Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
@@ -41,8 +44,10 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of t
 COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
 COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audiences IS 'Accepted values of "aud".';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.required_claims IS 'Claims that a token must have: names, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
@@ -57,6 +62,9 @@ COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims 
 COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_updated_at IS 'When the keys were stored.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.created_at IS 'When the provider was first registered.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.updated_at IS 'When a registration or a discovery document last changed the rules.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
@@ -67,7 +75,10 @@ CREATE TABLE insforge_integrations.jwt_secrets (
   valid_until timestamptz
 );
 COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-  'The secret that InsForge signs its tokens with, and for a while the previous one. Write it with set_jwt_secret(). pg_dump leaves it out.';
+'The secret that InsForge signs its tokens with, and for a while the previous one.
+
+Write it with set_jwt_secret(). pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.secret IS 'The secret.';
 COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
 
 -- Not dumped, because it holds secrets.
@@ -76,7 +87,9 @@ CREATE TABLE insforge_integrations.session_secrets (
   secret   text NOT NULL CHECK (secret <> '')
 );
 COMMENT ON TABLE insforge_integrations.session_secrets IS
-  'The secrets that Better Auth servers sign their session cookies with. Write it with register_better_auth(); pg_dump leaves it out.';
+'The secrets that Better Auth servers sign their session cookies with.
+
+Write it with register_better_auth(). pg_dump leaves it out.';
 
 COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
 COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
@@ -86,7 +99,9 @@ CREATE TABLE insforge_integrations.stored_secrets (
   name text COLLATE "C" PRIMARY KEY
 );
 COMMENT ON TABLE insforge_integrations.stored_secrets IS
-  'Names of secrets that this database had, without the secrets: jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+'Names of secrets that this database had, without the secrets.
+
+The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
 COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
 
@@ -121,7 +136,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-  'Stores the secret that InsForge signs its tokens with, at least 32 bytes. For the time keep_previous, tokens of the previous secret are accepted too. Superusers only. Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file().';
+'Stores the secret that InsForge signs its tokens with.
+
+- secret: at least 32 bytes
+- keep_previous: for this time, tokens of the previous secret are accepted too
+
+Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
 
 CREATE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -167,4 +187,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-  'Does the same as set_jwt_secret(), with the secret in a file on the server. The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
+'Does the same as set_jwt_secret(), with the secret in a file on the server.
+
+The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';

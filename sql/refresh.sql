@@ -57,7 +57,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-  'Makes pg_cron call refresh_provider_jwks() at an interval of whole minutes or hours, and returns the job''s id. A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
+'Makes pg_cron call refresh_provider_jwks(), and returns the job''s id.
+
+- every: whole minutes or hours
+
+A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
 
 CREATE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
   LANGUAGE plpgsql VOLATILE
@@ -91,4 +95,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
-  'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number. DROP EXTENSION calls it.';
+'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
+
+DROP EXTENSION calls it.';

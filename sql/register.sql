@@ -96,7 +96,13 @@ CREATE FUNCTION insforge_integrations.register_clerk(
     'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
-  'Trusts Clerk''s session tokens. frontend_api: the instance''s Frontend API URL, or its publishable key. authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens. authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them. audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts Clerk''s session tokens.
+
+- frontend_api: the instance''s Frontend API URL, or its publishable key
+- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
+- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
+- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_auth0(
     domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
@@ -108,7 +114,14 @@ CREATE FUNCTION insforge_integrations.register_auth0(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
 COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
-  'Trusts Auth0''s access tokens for users. domain: the tenant''s domain. audience: the identifier of your API in Auth0. audiences: those of several APIs, beside audience or instead of it. custom_domains: other domains at which users sign in to the same tenant. org_id_claim, org_role_claim, permissions_claim: where a token names them. leeway_seconds, passed_claims and these are columns of auth_providers; NULL leaves them as they are.';
+'Trusts Auth0''s access tokens for users.
+
+- domain: the tenant''s domain
+- audience: the identifier of your API in Auth0
+- audiences: those of several APIs, beside audience or instead of it
+- custom_domains: other domains at which users sign in to the same tenant
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_workos(
     client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
@@ -118,7 +131,11 @@ CREATE FUNCTION insforge_integrations.register_workos(
     'client_id', client_id, 'issuers', issuers),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
-  'Trusts WorkOS AuthKit''s session tokens. client_id: "client_...". issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts WorkOS AuthKit''s session tokens.
+
+- client_id: "client_..."
+- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_kinde(
     domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
@@ -129,7 +146,13 @@ CREATE FUNCTION insforge_integrations.register_kinde(
     'authorized_party_rule', authorized_party_rule),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
-  'Trusts Kinde''s access tokens for users. domain: https://<subdomain>.kinde.com or your own. audience: the audience of your API; Kinde''s empty list is accepted too. authorized_parties: the client ids of your applications ("azp"). authorized_party_rule: if_present also accepts tokens without "azp". leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts Kinde''s access tokens for users.
+
+- domain: https://<subdomain>.kinde.com or your own
+- audience: the audience of your API; Kinde''s empty list is accepted too
+- authorized_parties: the client ids of your applications ("azp")
+- authorized_party_rule: if_present also accepts tokens without "azp"
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_stytch(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
@@ -139,7 +162,11 @@ CREATE FUNCTION insforge_integrations.register_stytch(
     'project_id', project_id, 'base_url', base_url),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch consumer project. project_id: "project-...". base_url: the project''s custom base URL, if it has one. leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts session JWTs of a Stytch consumer project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
@@ -149,7 +176,11 @@ CREATE FUNCTION insforge_integrations.register_stytch_b2b(
     'project_id', project_id, 'base_url', base_url),
     jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
 COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
-  'Trusts session JWTs of a Stytch B2B project. The arguments are those of register_stytch(). leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are.';
+'Trusts session JWTs of a Stytch B2B project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
 
 CREATE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
   LANGUAGE plpgsql STABLE
@@ -229,7 +260,18 @@ CREATE FUNCTION insforge_integrations.register_better_auth(
     FROM insforge_integrations_internal.better_auth_names(
       schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
 COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
-  'Trusts Better Auth with its tables in this database: the tokens of its jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions also its sessions, for exchange_provider_token(). base_url: Better Auth''s baseURL. issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url. schema_name: the schema of its tables. session_secret: the secret that signs its session cookies; NULL: no cookies are accepted. allow_bare_sessions: whether a session''s token is accepted without a signature. subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers. names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}. Column better_auth_names of the answer shows which tables were found. leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are.';
+'Trusts Better Auth with its tables in this database.
+
+- base_url: Better Auth''s baseURL
+- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
+- schema_name: the schema of its tables
+- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
+- allow_bare_sessions: whether a session''s token is accepted without a signature
+- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
+- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
+- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
+
+It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
 
 CREATE FUNCTION insforge_integrations.register_auth_provider(
     name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
@@ -249,7 +291,13 @@ CREATE FUNCTION insforge_integrations.register_auth_provider(
     'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
     'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
 COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
-  'Trusts any other issuer of signed tokens. The arguments are the columns of auth_providers. A subject pattern or prefix is required, because it keeps the users apart from those of other providers. An audience or authorized parties are required, too. leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are.';
+'Trusts any other issuer of signed tokens.
+
+- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
+- audiences, authorized_parties: one of them is required
+- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
+
+The arguments are the columns of auth_providers.';
 
 CREATE FUNCTION insforge_integrations.register_oidc_provider(
     issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
@@ -280,4 +328,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
-  'Trusts the access tokens of an issuer that has a discovery document (OpenID Connect Discovery 1.0), such as Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra or Supabase Auth. It fetches the document and then the keys. issuer: "iss" of the tokens. audience, audiences: "aud" of your application''s tokens. authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp"). One of these three is required. required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp. token_types: "typ" of the header; default JWT, at+jwt or none. subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>. For user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects. org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles. leeway_seconds, passed_claims and these: NULL leaves them as they are. All arguments but the first are columns of auth_providers.';
+'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+
+- issuer: "iss" of the tokens
+- audience, audiences: "aud" of your application''s tokens
+- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
+- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
+- token_types: "typ" of the header; default JWT, at+jwt or none
+- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
+- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
+
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';

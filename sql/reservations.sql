@@ -1,7 +1,7 @@
 -- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
   CHECK (VALUE IN ('reserved', 'settled', 'pending', 'failed', 'conflict'));
-COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment.';
+COMMENT ON DOMAIN insforge_integrations.x402_state IS 'The state of a payment: reserved, settled, pending, failed or conflict.';
 
 CREATE TABLE insforge_integrations.x402_reservations (
   id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -50,7 +50,9 @@ CREATE INDEX x402_reservations_batched_tx_hash ON insforge_integrations.x402_res
 CREATE INDEX x402_reservations_batched_settled_at ON insforge_integrations.x402_reservations (settled_at) WHERE is_batched;
 CREATE INDEX x402_reservations_unsettled ON insforge_integrations.x402_reservations (created_at) WHERE state <> 'settled';
 COMMENT ON TABLE insforge_integrations.x402_reservations IS
-  'Payments that are stored before they settle, each with its authorization and its state. reserve_x402_payment() and its family write it.';
+'Payments that are stored before they settle, each with its authorization and its state.
+
+reserve_x402_payment() and its family write it.';
 DO $$
 DECLARE
   described record;
@@ -102,8 +104,32 @@ CREATE TYPE insforge_integrations.x402_reservation AS (
   asset text, nonce text, valid_before timestamptz, idempotency_key text, tx_hash text, reason text, message text,
   is_mock boolean, settled_at timestamptz, delivered_at timestamptz, created_at timestamptz, user_id text,
   scheme text, settled_amount text, facilitator_request jsonb, deliver boolean, response_headers jsonb);
-COMMENT ON TYPE insforge_integrations.x402_reservation IS
-  'The rows of the functions on reservations. is_new: this call reserved the payment, or marked it as delivered. amount: the signed amount. settled_amount: the amount that moved. facilitator_request: {url, body} of the POST request that this call must send; NULL if it must send none. deliver: the payment is settled and not marked as delivered. response_headers: the headers for the buyer, if the payment is settled or failed.';
+COMMENT ON TYPE insforge_integrations.x402_reservation IS 'The rows of the functions on reservations.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_new IS 'This call reserved the payment, or marked it as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.state IS 'reserved, settled, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.amount IS 'The signed amount, in the token''s smallest unit. In scheme upto it is a maximum.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.chain IS 'Name of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.tx_hash IS 'The transaction that settled it, or that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.is_mock IS 'mock_x402_settlement() settled it without money.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_at IS 'Time of the settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.delivered_at IS 'Time of the delivery to the buyer.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.created_at IS 'When the transaction that reserved it began.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.user_id IS 'requesting_user_id() at the time of the reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.settled_amount IS 'The amount that moved. With 0 there is no transaction and no row in the ledger.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS '{url, body} of the POST request that this call must send; NULL if it must send none.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
 -- Without a SET clause, so Postgres can inline it.
 CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
@@ -132,7 +158,9 @@ CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamp
   -- Postgres' times end in the year 294276.
   RETURN CASE WHEN valid_before > timestamptz '294276-12-31 23:54:59+00' THEN 'infinity' ELSE valid_before + interval '5 minutes' END;
 COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
-  'Until when a block may still carry an authorization: 5 minutes after its end. infinity near the end of Postgres'' times.';
+'Until when a block may still carry an authorization: 5 minutes after its end.
+
+infinity near the end of Postgres'' times.';
 
 CREATE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
   RETURNS insforge_integrations.x402_reservations
@@ -240,7 +268,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
-  'Stores a valid payment before a facilitator settles it. Commit, then send facilitator_request unless it is NULL; for a payment of scheme upto, call x402_settlement_request(). payment: header or JSON. requirements: the seller''s offers, short or in full. facilitator: okx, or x402 for any other. If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key (argument, or extension payment-identifier) it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
+'Stores a valid payment before a facilitator settles it.
+
+- payment: header or JSON
+- requirements: the seller''s offers, short or in full
+- idempotency_key: the buyer''s name for the purchase; NULL: extension payment-identifier of the payment, if it has one
+- facilitator: okx, or x402 for any other
+- payer_is_contract: there is code at the payer''s address (Safe, EIP-7702), so a signature that the payer''s key did not make is left to the facilitator
+
+Commit, then send facilitator_request unless it is NULL. For a payment of scheme upto, call x402_settlement_request(). If no answer was entered for two minutes, the same call again returns the request again. The same authorization again raises 23505; with the same endpoint and idempotency key it returns the stored reservation instead. Another authorization under that key raises 23505 while the first may still settle. A payment that does not fit raises 28000 with the x402 reason in DETAIL.';
 
 CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.created_at) THEN clock_timestamp() - r.created_at END AS age, r.state, r.reason, r.message, r.endpoint,
@@ -277,7 +313,30 @@ CREATE VIEW insforge_integrations.unsettled_x402_reservations WITH (security_bar
                  WHERE (s.network, s.nonce_contract, s.payer_address, s.nonce) = (r.network, r.nonce_contract, r.payer_address, r.nonce)
                    AND s.state = 'settled' AND NOT s.is_mock)));
 COMMENT ON VIEW insforge_integrations.unsettled_x402_reservations IS
-  'Payments without a row in the ledger that may have moved money, or still may. check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+'Payments without a row in the ledger that may have moved money, or still may.
+
+check_on_chain says what to look up. authorization_state_call is a JSON-RPC request to the network''s node.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.age IS 'Time since the reservation.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.state IS 'reserved, pending (money may have moved), failed or conflict (the answer is about another payment).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.reason IS 'Why it is not settled: the facilitator''s reason, or this extension''s.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.message IS 'A sentence about the reason.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.pay_to IS 'Address of the recipient.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.amount IS 'The signed amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.nonce IS 'Nonce of the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.tx_hash IS 'The transaction that the facilitator named.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.explorer_url IS 'Address of that transaction''s page.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.valid_before IS 'When the authorization ends.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_land_until IS 'Until when a block may still carry the authorization.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.can_still_land IS 'Whether that time is still to come.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.authorization_state_call IS 'A JSON-RPC request to the network''s node: was the authorization used?';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.check_on_chain IS 'What to look up, and what it means.';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.scheme IS 'exact, or upto (the seller charges at most the signed amount).';
+COMMENT ON COLUMN insforge_integrations.unsettled_x402_reservations.asked_amount IS 'The amount that the facilitator was asked to settle; NULL: the signed one.';
 
 CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_barrier) AS
   SELECT r.id AS reservation_id, CASE WHEN isfinite(r.settled_at) THEN clock_timestamp() - r.settled_at END AS age, r.endpoint, r.payer_address,
@@ -286,3 +345,12 @@ CREATE VIEW insforge_integrations.undelivered_x402_reservations WITH (security_b
   WHERE r.state = 'settled' AND NOT r.is_mock AND r.delivered_at IS NULL;
 COMMENT ON VIEW insforge_integrations.undelivered_x402_reservations IS
   'Payments that are settled and not marked as delivered.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.reservation_id IS 'Id of the reservation.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.age IS 'Time since the settlement.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.payer_address IS 'Address of the payer, who signed.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.amount IS 'The amount that moved, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.asset IS 'The token''s contract.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.tx_hash IS 'The transaction that settled it.';
+COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';

@@ -30,7 +30,13 @@ CREATE VIEW insforge_integrations.better_auth_tables AS
   FROM known k
   WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
 COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-  'Better Auth''s tables in any spelling: known by names and columns, by many columns under any name, or by a registration.';
+'Better Auth''s tables in any spelling.
+
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
 COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
@@ -54,7 +60,14 @@ CREATE VIEW insforge_integrations.better_auth_relations AS
   FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
 COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-  'Tables and views of Better Auth. In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
 COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
 
@@ -166,4 +179,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-  'Revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';

@@ -21,6 +21,8 @@ BEGIN
         CASE WHEN has_function THEN 'The extension creates a function with this name. If you rename the present function, policies and column defaults that use it follow.' END,
         CASE WHEN has_table THEN 'The extension creates view @extschema@.x402_payments over its ledger. The present table of this name keeps its rows, and the import copies them.' END),
       HINT = concat_ws(' ', 'BEGIN;',
+        -- While the rename waits for a long statement, new requests on the table wait behind the rename.
+        CASE WHEN has_table THEN 'SET LOCAL lock_timeout = ''2s'';' END,
         CASE WHEN has_function THEN 'ALTER FUNCTION @extschema@.requesting_user_id() RENAME TO requesting_user_id_guide;' END,
         CASE WHEN has_table THEN 'ALTER TABLE @extschema@.x402_payments RENAME TO x402_payments_guide;' END,
         'CREATE EXTENSION insforge_integrations SCHEMA @extschema@;',

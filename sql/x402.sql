@@ -8,7 +8,9 @@ CREATE TABLE insforge_integrations.x402_network_entries (
   PRIMARY KEY (network, is_builtin)
 );
 COMMENT ON TABLE insforge_integrations.x402_network_entries IS
-  'Behind view x402_networks. Write it with register_x402_network().';
+'Behind view x402_networks.
+
+Write it with register_x402_network().';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
 COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
@@ -32,7 +34,9 @@ CREATE TABLE insforge_integrations.x402_asset_entries (
   CHECK (name IS NOT NULL OR transfer_method = 'permit2')
 );
 COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
-  'Behind view x402_assets. Write it with register_x402_asset().';
+'Behind view x402_assets.
+
+Write it with register_x402_asset().';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
 COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
@@ -116,7 +120,14 @@ CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
   FROM insforge_integrations.x402_network_entries
   ORDER BY network, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_networks IS
-  'Chains for payments. An operator''s row takes precedence over a built-in one.';
+'Chains for payments.
+
+An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
 
 CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
@@ -128,7 +139,20 @@ CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
   FROM insforge_integrations.x402_asset_entries
   ORDER BY network, address, is_builtin;
 COMMENT ON VIEW insforge_integrations.x402_assets IS
-  'Tokens for payments, with the EIP-712 domain under which each contract checks signatures. is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
+
+is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
 
 SELECT insforge_integrations_internal.watch_for_table_caches(watched)
 FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
@@ -173,7 +197,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-  'Adds a chain to x402_networks, or replaces one. network: CAIP-2 identifier, eip155:<chain id>. explorer_url: address with {hash} in place of the hash. v1_network: name in version 1 of x402; NULL: the identifier.';
+'Adds a chain to x402_networks, or replaces one.
+
+- network: CAIP-2 identifier, eip155:<chain id>
+- explorer_url: address with {hash} in place of the hash
+- v1_network: name in version 1 of x402; NULL: the identifier';
 
 CREATE FUNCTION insforge_integrations.register_x402_asset(
     network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
@@ -260,4 +288,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
-  'Adds a token to x402_assets, or replaces one. name and version: its EIP-712 domain; a token without EIP-3009 (transfer_method => permit2) needs none. domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(). A domain that does not hash to it is refused with 22023; if a common name and version do, the HINT names them. NULL: the row is not verified. salt: for a domain that has one; the separator then tells whether the domain has the chain''s id.';
+'Adds a token to x402_assets, or replaces one.
+
+- name, version: its EIP-712 domain; a token without EIP-3009 needs none
+- transfer_method: eip3009; permit2 for a token without EIP-3009
+- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
+- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
+
+A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';

@@ -92,21 +92,21 @@ mod install_script {
         "reservations" = "../sql/reservations.sql" after [
             "ledger",
             "identity",
-            reservations::read_x402_payment,
+            reservations::read_payment,
             reservations::x402_response_headers,
             reservations::x402_settle_request
         ];
         "settle" = "../sql/settle.sql" after [
             "reservations",
-            ledger::insert_x402_settlement,
+            ledger::insert_settlement,
             settings::mock_settlements_are_allowed,
-            x402::x402_facilitator_request,
-            x402::x402_payment_response_header
+            x402::facilitator_request,
+            x402::payment_response_header
         ];
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
         "books" = "../sql/books.sql" after ["payments_view"];
         "status" = "../sql/status.sql" after ["refresh", "reservations", status::session_status];
-        "import" = "../sql/import.sql" after ["ledger", imports::read_x402_settlement];
+        "import" = "../sql/import.sql" after ["ledger", imports::read_settlement];
         "ledger_guard" = "../sql/ledger_guard.sql" after ["reservations"];
         "installed" = "../sql/installed.sql" after ["settings"];
         "advisor_facts" = "../sql/advisor/facts.sql" after ["identity", "settings"];

@@ -326,6 +326,29 @@ mod tests {
         }
     }
 
+    /// In the page for people, the first value of a row is the default. The others are accepted, too.
+    #[test]
+    fn the_reference_has_the_defaults() {
+        let page = include_str!("../docs/reference.md");
+        let (_, settings) = page.split_once("\n## The settings\n").unwrap();
+        let (settings, _) = settings.split_once("\n## ").unwrap();
+        let mut count = 0;
+        for line in settings.lines().filter(|line| line.starts_with("| `")) {
+            let cells: Vec<&str> = line.split(" | ").collect();
+            let name = cells[0].trim_matches(['|', ' ', '`']);
+            let mut values = cells[1].split('`').skip(1).step_by(2).peekable();
+            if let Some(default) = values.peek() {
+                let settings = Settings::from_rows([row(name, default)]).unwrap();
+                assert_eq!(settings, Settings::default(), "{name}");
+            }
+            for value in values {
+                assert_eq!(check(name, Some(value)), Ok(()), "{name}");
+                count += 1;
+            }
+        }
+        assert!(count > 12, "{count}");
+    }
+
     #[test]
     fn check_refuses_unknown_names_and_values() {
         assert!(matches!(

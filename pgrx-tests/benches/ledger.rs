@@ -3,12 +3,14 @@
 //! rows.
 
 mod measure;
+mod plot;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use insforge_integrations_tests::{Cluster, Database, Fixture};
 use measure::{median, ratio, time};
+use plot::{Bar, Plot};
 
 const CLIENTS: u64 = 8;
 const PAIRS: usize = 5;
@@ -51,6 +53,13 @@ fn main() {
         times[4].push(seconds_each(&database, INSERT_RETURNING));
         times[5].push(seconds_each(&database, RECORD_RETURNING));
     }
+    let version = database
+        .connect()
+        .and_then(|mut client| Ok(client.query_one("SHOW server_version", &[])?));
+    println!(
+        "PostgreSQL {}; record_x402_settlement() must reach 0.80 × a plain INSERT\n",
+        version.expect("a version").get::<_, String>(0)
+    );
     println!(
         "{CLIENTS} clients, fsync on, transactions per second, median of {PAIRS} alternated runs of {SECONDS} s\n"
     );
@@ -69,6 +78,18 @@ fn main() {
         &times[5],
         &times[4],
     );
+
+    let [insert, record] = [&times[0], &times[1]].map(|times| 1.0 / median(times));
+    Plot {
+        file: "ledger",
+        title: "Payments recorded per second, 8 clients",
+        bars: vec![
+            Bar::other("INSERT into the guide's table", insert),
+            Bar::ours("record_x402_settlement()", record),
+        ],
+        limit: Some((0.8 * insert, "0.8 × INSERT")),
+    }
+    .write();
 
     let full = with_both_tables(&cluster);
     fill(&full, rows);

@@ -3,10 +3,12 @@
 //! ethers in Node.js.
 
 mod measure;
+mod plot;
 
 use insforge_integrations_tests::{Cluster, Fixture, node};
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use measure::{median, ratio, time};
+use plot::{Bar, Plot};
 use postgres::Client;
 use secp256k1::ecdsa::RecoverableSignature;
 use serde_json::Value;
@@ -77,14 +79,32 @@ fn main() {
 
     let peers: Value =
         serde_json::from_str(&node::run("eip712_speed.mjs", &[]).expect("node")).expect("JSON");
-    for peer in ["viem", "ethers"] {
-        let microseconds = peers[format!("{peer}_us")].as_f64().expect("a number");
+    let mut bars = vec![
+        Bar::other(
+            "recovery of the address in a native loop, k256",
+            micros(&k256),
+        ),
+        Bar::ours("eip712_verify()", micros(&verify)),
+        Bar::ours("verify_x402_payment()", micros(&payment)),
+    ];
+    for (peer, name) in [
+        ("viem_us", "verifyTypedData() of viem in Node.js"),
+        ("ethers_us", "verifyTypedData() of ethers in Node.js"),
+    ] {
+        let microseconds = peers[peer].as_f64().expect("a number");
         println!(
-            "{:58}{microseconds:8.1}   {:.1} × eip712_verify()",
-            format!("verifyTypedData() of {peer} in Node.js"),
+            "{name:58}{microseconds:8.1}   {:.1} × eip712_verify()",
             microseconds / micros(&verify)
         );
+        bars.push(Bar::other(name, microseconds));
     }
+    Plot {
+        file: "payments",
+        title: "Verification of an EIP-3009 authorization, µs",
+        bars,
+        limit: None,
+    }
+    .write();
 }
 
 /// The header of a buyer as in InsForge's guide for each payment, and the requirements.

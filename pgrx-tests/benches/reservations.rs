@@ -4,9 +4,11 @@
 //! each payment, as a seller must.
 
 mod measure;
+mod plot;
 
 use insforge_integrations_tests::{Cluster, Database, Fixture, node::Process};
 use measure::{median, ratio, time};
+use plot::{Bar, Plot};
 use postgres::{Client, Statement};
 use serde_json::{Value, json};
 
@@ -47,6 +49,12 @@ const UPDATE: &str =
 const RECORD: &str =
     "INSERT INTO own_settlements (id, created_at, reservation_id, tx_hash, payer_address, endpoint, amount, network, asset, is_mock)
      VALUES (gen_random_uuid(), now(), $1::text::uuid, $2, $3, '/r', $4::text::numeric, 'eip155:196', $5, false)";
+
+const SIDES: [&str; 3] = [
+    "INSERT; UPDATE and INSERT, by hand",
+    "reserve_x402_payment(); settle_x402_reservation()",
+    "the same by hand, after verify_x402_payment()",
+];
 
 const RESERVE: &str =
     "SELECT reservation_id::text, facilitator_request FROM reserve_x402_payment($1, $2, '/r')";
@@ -95,20 +103,22 @@ fn main() {
     println!(
         "{CLIENTS} clients, fsync on, payments per second, two transactions each, median of {ROUNDS} alternated rounds of {PAYMENTS}\n"
     );
-    let ours = "reserve_x402_payment(); settle_x402_reservation()";
-    for (what, times, base) in [
-        ("INSERT; UPDATE and INSERT, by hand", &times[0], &times[0]),
-        (ours, &times[1], &times[0]),
-        (
-            "the same by hand, after verify_x402_payment()",
-            &times[2],
-            &times[2],
-        ),
-        (ours, &times[1], &times[2]),
-    ] {
-        let rate = PAYMENTS as f64 / median(times);
-        println!("{what:58}{rate:8.0}   {:.2} ×", ratio(base, times));
+    let rate = |times: &[f64]| PAYMENTS as f64 / median(times);
+    for (side, base) in [(0, 0), (1, 0), (2, 2), (1, 2)] {
+        let (name, times, base) = (SIDES[side], &times[side], &times[base]);
+        println!("{name:58}{:8.0}   {:.2} ×", rate(times), ratio(base, times));
     }
+    Plot {
+        file: "reservations",
+        title: "Payments per second, 8 clients, two transactions each",
+        bars: vec![
+            Bar::other(SIDES[0], rate(&times[0])),
+            Bar::other(SIDES[2], rate(&times[2])),
+            Bar::ours(SIDES[1], rate(&times[1])),
+        ],
+        limit: Some((0.6 * rate(&times[0]), "0.6 × by hand")),
+    }
+    .write();
 }
 
 /// Payments for all rounds, and one more.

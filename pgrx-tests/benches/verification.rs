@@ -2,10 +2,12 @@
 //! loop, with HS256 in SQL as in pgjwt, and with npm jose.
 
 mod measure;
+mod plot;
 
 use insforge_integrations_tests::{Cluster, Fixture, node};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use measure::{median, ratio, time};
+use plot::{Bar, Plot};
 use postgres::Client;
 use serde_json::{Value, json};
 
@@ -82,6 +84,17 @@ fn main() {
                 "        npm jose in Node.js: {jose:.1} µs, {:.1} × ours",
                 jose / micros(&ours)
             );
+            Plot {
+                file: "verification",
+                title: "Verification of an RS256 token, µs",
+                bars: vec![
+                    Bar::other("jsonwebtoken::decode() in a native loop", micros(&native)),
+                    Bar::ours("verify_provider_jwt()", micros(&ours)),
+                    Bar::other("npm jose in Node.js", jose),
+                ],
+                limit: None,
+            }
+            .write();
         }
         remembered(&mut client, &key, &tokens[0]);
     }

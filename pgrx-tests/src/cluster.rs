@@ -9,14 +9,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use postgres::{Client, NoTls};
 
 use crate::installation::Installation;
 use crate::server_user::ServerUser;
+use origin::Origin;
 
 mod database;
 mod faults;
+mod origin;
 
 pub use database::{Database, Fixture};
 
@@ -79,7 +81,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_with(configuration: &str) -> Result<Self> {
-        Self::create(configuration, None)
+        Self::create(configuration, &Origin::New)
     }
 
     /// Starts a hot standby of this server.
@@ -87,48 +89,48 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_standby(&self) -> Result<Self> {
-        Self::create("", Some(self))
+        Self::create("", &Origin::StandbyOf(self))
     }
 
-    fn create(configuration: &str, primary: Option<&Self>) -> Result<Self> {
-        let user = ServerUser::find()?;
-        let home = tempfile::Builder::new().prefix("insforge-").tempdir()?;
-        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755))?;
-        let installation = Installation::create(&home.path().join("pg"))?;
-        user.own(home.path())?;
+    /// Starts a server of an older major version. `None` if that, or its package of the extension, is not there.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_older(major: u8) -> Result<Option<Self>> {
+        let home = new_home()?;
+        Installation::of_major(&home.path().join("pg"), major)?
+            .map(|installation| Self::create_in(home, installation, "", &Origin::New))
+            .transpose()
+    }
 
+    /// Ends this server, and starts one of the present major version with its data, after pg_upgrade.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn upgrade(self) -> Result<Self> {
+        self.stop()?;
+        let mut new = Self::create("", &Origin::UpgradeOf(&self))?;
+        // The names of its databases are taken.
+        *new.databases.get_mut() = self.databases.load(Ordering::Relaxed);
+        Ok(new)
+    }
+
+    fn create(configuration: &str, origin: &Origin) -> Result<Self> {
+        let home = new_home()?;
+        let installation = Installation::create(&home.path().join("pg"))?;
+        Self::create_in(home, installation, configuration, origin)
+    }
+
+    fn create_in(
+        home: tempfile::TempDir,
+        installation: Installation,
+        configuration: &str,
+        origin: &Origin,
+    ) -> Result<Self> {
+        let user = ServerUser::find()?;
+        user.own(home.path())?;
         let data = home.path().join("data");
-        let mut make_data = match primary {
-            None => {
-                let mut initdb = user.command(installation.server_program("initdb"));
-                initdb
-                    .args([
-                        "--username",
-                        SUPERUSER,
-                        "--auth",
-                        "trust",
-                        "--encoding",
-                        "UTF8",
-                    ])
-                    .args(["--locale", "C.UTF-8", "--no-sync", "-D"]);
-                initdb
-            }
-            Some(primary) => {
-                let mut basebackup = user.command(installation.client_program("pg_basebackup"));
-                basebackup
-                    .args(["--username", SUPERUSER, "--checkpoint=fast", "--no-sync"])
-                    .args(["--write-recovery-conf", "--host"])
-                    .arg(&primary.home)
-                    .arg("-D");
-                basebackup
-            }
-        };
-        let output = make_data.arg(&data).output()?;
-        ensure!(
-            output.status.success(),
-            "{make_data:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        origin.make_data(user, &installation, &data)?;
         let socket = format!("unix_socket_directories = '{}'\n", home.path().display());
         let mut file = fs::OpenOptions::new()
             .append(true)
@@ -248,6 +250,12 @@ impl Cluster {
     pub(crate) fn maintenance(&self) -> Result<Client> {
         Ok(self.connection("postgres").connect(NoTls)?)
     }
+}
+
+fn new_home() -> Result<tempfile::TempDir> {
+    let home = tempfile::Builder::new().prefix("insforge-").tempdir()?;
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755))?;
+    Ok(home)
 }
 
 impl Drop for Cluster {

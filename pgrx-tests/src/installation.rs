@@ -27,17 +27,37 @@ impl Installation {
     /// # Errors
     /// When a directory is missing or the extension has not been packaged.
     pub fn create(root: &Path) -> Result<Self> {
-        let pg_config = pg_config()?;
+        Self::copy(root, &pg_config()?, &package_dir()?)
+    }
+
+    /// The same with the Postgres of another major version. `None` if that is not there, or the extension has not been
+    /// packaged for it.
+    pub(crate) fn of_major(root: &Path, major: u8) -> Result<Option<Self>> {
+        let pg_config = pg_config_of(&major.to_string())?;
+        let package = package_dir()?.with_file_name(format!("insforge_integrations-pg{major}"));
+        if pg_config.exists() && package.is_dir() {
+            Self::copy(root, &pg_config, &package).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn copy(root: &Path, pg_config: &Path, package: &Path) -> Result<Self> {
         let installation = Self {
             root: root.to_owned(),
-            bindir: path_from(&pg_config, "--bindir")?,
-            pkglibdir: path_from(&pg_config, "--pkglibdir")?,
-            sharedir: path_from(&pg_config, "--sharedir")?,
+            bindir: path_from(pg_config, "--bindir")?,
+            pkglibdir: path_from(pg_config, "--pkglibdir")?,
+            sharedir: path_from(pg_config, "--sharedir")?,
         };
         installation.mirror()?;
-        installation.install(&package_dir()?)?;
+        installation.install(package)?;
         installation.add_older_versions()?;
         Ok(installation)
+    }
+
+    /// The directory of the programs in the copy.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.inside(&self.bindir)
     }
 
     /// The path of a server program in the copy.
@@ -58,8 +78,9 @@ impl Installation {
 
     fn mirror(&self) -> Result<()> {
         let bindir = self.inside(&self.bindir);
-        fs::create_dir_all(&bindir)?;
+        link_entries(&self.bindir, &bindir)?;
         for program in ["postgres", "initdb", "pg_ctl"] {
+            fs::remove_file(bindir.join(program))?;
             fs::copy(self.bindir.join(program), bindir.join(program))
                 .with_context(|| format!("cannot copy {program}"))?;
         }
@@ -96,7 +117,7 @@ impl Installation {
         Ok(())
     }
 
-    /// The install scripts of older versions, which packages do not have, and the upgrade scripts.
+    /// The install scripts of older versions, which only `make package` adds, and the upgrade scripts.
     fn add_older_versions(&self) -> Result<()> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
         let to = self.inside(&self.sharedir).join("extension");
@@ -167,12 +188,15 @@ fn path_from(program: &Path, argument: &str) -> Result<PathBuf> {
 fn pg_config() -> Result<PathBuf> {
     let named = std::env::var_os("PG_CONFIG").filter(|path| !path.is_empty());
     named.map_or_else(
-        || {
-            let major = std::env::var("PG_MAJOR").unwrap_or_else(|_| "15".to_owned());
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("server.sh");
-            path_from(&script, &major)
-        },
+        || pg_config_of(&std::env::var("PG_MAJOR").unwrap_or_else(|_| "15".to_owned())),
         |path| Ok(PathBuf::from(path)),
+    )
+}
+
+fn pg_config_of(major: &str) -> Result<PathBuf> {
+    path_from(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("server.sh"),
+        major,
     )
 }
 

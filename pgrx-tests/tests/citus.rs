@@ -445,11 +445,31 @@ fn a_verified_identity_reaches_the_workers() {
 }
 
 #[test]
+fn claims_that_do_not_count_are_not_handed_on() {
+    let Some(citus) = citus() else { return };
+    let mut client = citus.connect(0);
+    let add = "INSERT INTO notes VALUES ('unverified', 'mine')";
+    client.batch_execute(add).unwrap();
+    let set = "SELECT set_config('role', 'authenticated', true), set_config('request.jwt.claims', '{\"sub\": \"unverified\"}', true)";
+    for (source, seen) in [("claims", &["mine"][..]), ("verified", &[])] {
+        let mut transaction = client.transaction().unwrap();
+        let configure =
+            format!("SELECT insforge_integrations.configure('identity_source', '{source}')");
+        for statement in [configure.as_str(), set, HAND_ON] {
+            transaction.batch_execute(statement).unwrap();
+        }
+        assert_eq!(bodies(&mut transaction), seen, "{source}");
+        // The setting is the other tests', too.
+        transaction.rollback().unwrap();
+    }
+}
+
+#[test]
 fn a_real_postgrest_shows_a_request_its_own_rows() {
     let Some(citus) = citus() else { return };
     citus
         .connect(0)
-        .batch_execute("CREATE OR REPLACE FUNCTION who() RETURNS text LANGUAGE sql STABLE AS 'SELECT requesting_user_id()'")
+        .batch_execute("CREATE FUNCTION who() RETURNS text LANGUAGE sql STABLE AS 'SELECT requesting_user_id()'")
         .unwrap();
     for program in server::programs() {
         let environment = [

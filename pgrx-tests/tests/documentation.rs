@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use insforge_integrations_tests::{Cluster, Fixture, node};
+use insforge_integrations_tests::provider_tokens::{a_token_of, providers, set_keys};
+use insforge_integrations_tests::{Cluster, Fixture, node, shared_cluster};
+use postgres::SimpleQueryMessage;
 
 mod certificates;
 
@@ -11,11 +13,12 @@ const WITHOUT_SQL: [&str; 3] = ["docs/benchmarks.md", "docs/clients.md", "docs/r
 
 /// Each page with SQL in it, and the database its reader has.
 fn pages() -> Vec<(String, Fixture)> {
-    let mut pages = vec![("README.md".to_owned(), Fixture::InsForge)];
+    let mut pages = vec![("README.md".to_owned(), Fixture::Extension)];
     for entry in std::fs::read_dir(repository().join("docs")).unwrap() {
         let page = format!("docs/{}", entry.unwrap().file_name().to_str().unwrap());
         let fixture = match page.as_str() {
             "docs/adoption.md" => Fixture::Guide,
+            "docs/install.md" => Fixture::InsForge,
             _ => Fixture::Extension,
         };
         if page.ends_with(".md") && !WITHOUT_SQL.contains(&page.as_str()) {
@@ -80,6 +83,44 @@ impl Issuer {
     }
 }
 
+/// A user's token of the example's provider, whose keys the database then has.
+fn with_a_real_token(block: &str, client: &mut postgres::Client) -> String {
+    if !block.contains("'eyJ…'") {
+        return block.to_owned();
+    }
+    set_keys(client, "clerk", &providers()["clerk"]["jwks"]);
+    block.replace("eyJ…", a_token_of("clerk")["token"].as_str().unwrap())
+}
+
+/// Two screens, and recipes of at most ten lines, each with the answer that its comments show.
+#[test]
+fn the_readme_is_short_and_its_recipes_answer() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    assert!(readme.lines().count() <= 120);
+    let database = shared_cluster().database(Fixture::Extension).unwrap();
+    let mut client = database.connect().unwrap();
+    let mut rows = Vec::new();
+    for block in sql_blocks("README.md") {
+        assert!(block.lines().count() <= 10, "{block}");
+        let block = with_a_real_token(&block, &mut client);
+        for message in client.simple_query(&block).unwrap() {
+            let SimpleQueryMessage::Row(row) = message else {
+                continue;
+            };
+            let values = (0..row.len()).map(|column| row.get(column).unwrap_or_default());
+            rows.push(values.collect::<Vec<_>>().join(" | "));
+        }
+    }
+    assert!(rows.contains(&"user_2alice | milk".to_owned()), "{rows:?}");
+    assert!(
+        rows.iter()
+            .any(|row| row.ends_with(" | /report | 1 | 10000")),
+        "{rows:?}"
+    );
+    let is_token = |row: &String| row.starts_with("eyJ") && row.split('.').count() == 3;
+    assert!(rows.iter().any(is_token), "{rows:?}");
+}
+
 /// Afterwards the advisor finds no mistake.
 #[test]
 fn every_block_of_every_page_runs() {
@@ -102,6 +143,7 @@ fn every_block_of_every_page_runs() {
         );
         for block in blocks {
             let block = issuer.in_place_of_the_example(&block, &mut client);
+            let block = with_a_real_token(&block, &mut client);
             if let Err(error) = client.batch_execute(&block) {
                 panic!("{page}: {error:?}\n{block}");
             }
@@ -166,4 +208,69 @@ fn no_new_jwt_secret_without_an_encryption_key() {
         }
     }
     assert!(count > 5, "{count}");
+}
+
+/// The anchor of a heading, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+    heading
+        .chars()
+        .filter(kept)
+        .collect::<String>()
+        .replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let mut waiting = vec![repository().to_owned(), repository().join("docs")];
+    let mut count = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let is_read = |path: &std::path::PathBuf| match path.is_dir() {
+                true => {
+                    path.starts_with(repository().join("docs")) && !path.ends_with("node_modules")
+                }
+                false => path.extension().is_some_and(|kind| kind == "md"),
+            };
+            let entries = std::fs::read_dir(&path).unwrap();
+            waiting.extend(entries.map(|entry| entry.unwrap().path()).filter(is_read));
+            continue;
+        }
+        // The links of templates are those of the pages made from them.
+        if path.parent().unwrap().ends_with("docs/templates") {
+            continue;
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        for target in page
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap())
+        {
+            if target.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() {
+                path.clone()
+            } else {
+                path.parent().unwrap().join(file)
+            };
+            assert!(file.exists(), "{}: {target}", path.display());
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let mut headings = text
+                    .lines()
+                    .filter(|line| line.starts_with('#'))
+                    .map(anchor);
+                assert!(
+                    headings.any(|known| known == heading),
+                    "{}: {target}",
+                    path.display()
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
 }

@@ -43,4 +43,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.advise() IS
-  'Finds the mistakes in this database that leak rows, lock users out or lose money: one row each, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. Changes nothing.';
+'Finds the mistakes in this database that leak rows, lock users out or lose money.
+
+One row for each mistake, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. The call changes nothing.';

@@ -2,7 +2,7 @@
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
   SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '@extschema@.requesting_user_id()') AS condition
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
   FROM user_columns u
   ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
            array_position('{user_id,userId}'::name[], u.name), u.attnum

@@ -5,7 +5,10 @@ CREATE TABLE insforge_integrations.advisor_facts (
   meaning  text NOT NULL,
   query    text NOT NULL
 );
-COMMENT ON TABLE insforge_integrations.advisor_facts IS 'Facts that the advisor''s rules read. Each query can use the facts before it.';
+COMMENT ON TABLE insforge_integrations.advisor_facts IS
+'Facts that the advisor''s rules read.
+
+Each query can use the facts before it.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.position IS 'Place in the statement.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.name IS 'Name for later facts and for the rules.';
 COMMENT ON COLUMN insforge_integrations.advisor_facts.meaning IS 'Meaning of the rows.';

@@ -28,7 +28,10 @@ BEGIN
       SELECT d.objid, CASE d.classid
                WHEN 'pg_proc'::regclass THEN 'FUNCTION'
                WHEN 'pg_class'::regclass THEN (SELECT CASE c.relkind WHEN 'r' THEN 'TABLE' WHEN 'v' THEN 'VIEW' END FROM pg_class c WHERE c.oid = d.objid)
-               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END FROM pg_type t WHERE t.oid = d.objid AND t.typelem = 0)
+               -- From 17 on the row type of a table is a member, too.
+               WHEN 'pg_type'::regclass THEN (SELECT CASE t.typtype WHEN 'd' THEN 'DOMAIN' WHEN 'c' THEN 'TYPE' END
+                 FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+                 WHERE t.oid = d.objid AND t.typelem = 0 AND coalesce(r.relkind, 'c') = 'c')
              END AS kind,
              (pg_identify_object(d.classid, d.objid, 0)).identity AS name
       FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid

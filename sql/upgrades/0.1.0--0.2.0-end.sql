@@ -12,7 +12,8 @@ ALTER TABLE insforge_integrations_0_1_0.x402_reservations
   ADD COLUMN nonce_contract insforge_integrations_0_1_0.evm_address,
   ADD COLUMN request_given_at timestamptz,
   ADD COLUMN settled_amount insforge_integrations_0_1_0.evm_amount;
-UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at;
+UPDATE insforge_integrations_0_1_0.x402_reservations SET nonce_contract = asset, request_given_at = created_at,
+  settled_amount = CASE state WHEN 'settled' THEN amount END;
 
 DO $$
 DECLARE

@@ -33,6 +33,16 @@ impl Cluster {
         self.start_again()
     }
 
+    /// Ends the server, and keeps its data.
+    pub(super) fn stop(&self) -> Result<()> {
+        let postmaster = self.postmaster()?;
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(postmaster), Signal::SIGINT)?;
+        while is_running(postmaster) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// Starts the server again once it has ended.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! In a database that followed the guides, existing policies get this extension's implementation.
 
 mod inserts;
+mod measured;
 mod moving;
 
 use insforge_integrations_tests::request::{claims_of, request};

@@ -8,6 +8,7 @@ mod other_users;
 mod own_roles;
 mod server;
 mod shop;
+mod summaries;
 
 use insforge_integrations_tests::provider_tokens::register;
 use insforge_integrations_tests::{Database, Fixture, node, shared_cluster};

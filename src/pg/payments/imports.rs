@@ -7,9 +7,14 @@ use crate::pg::error::reported;
 use crate::x402::settlement::UnreadSettlement;
 
 /// Reads a settlement in the ledger's spelling, or says what is wrong with it.
-#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_unsafe)]
+#[pg_extern(
+    name = "read_x402_settlement",
+    schema = "insforge_integrations_internal",
+    stable,
+    parallel_unsafe
+)]
 #[allow(clippy::type_complexity)]
-fn read_x402_settlement(
+fn read_settlement(
     tx_hash: Option<&str>,
     payer_address: Option<&str>,
     amount: Option<&str>,

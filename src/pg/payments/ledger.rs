@@ -254,9 +254,14 @@ pub(crate) fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Dat
 /// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on
 /// reservations and the import. If the ledger already has the transaction, returns the columns in
 /// which its row differs.
-#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
+#[pg_extern(
+    name = "insert_x402_settlement",
+    schema = "insforge_integrations_internal",
+    volatile,
+    parallel_unsafe
+)]
 #[allow(clippy::too_many_arguments)]
-fn insert_x402_settlement(
+fn insert_settlement(
     tx_hash: Option<&str>,
     payer_address: Option<&str>,
     endpoint: Option<&str>,

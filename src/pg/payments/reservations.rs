@@ -28,9 +28,14 @@ use crate::x402::reservation::{Event, Refused, Reservation, State};
 use crate::x402::{Scheme, Version};
 
 /// Reads the parts of a payment that fits. Raises an error for any other.
-#[pg_extern(schema = "insforge_integrations_internal", volatile, parallel_unsafe)]
+#[pg_extern(
+    name = "read_x402_payment",
+    schema = "insforge_integrations_internal",
+    volatile,
+    parallel_unsafe
+)]
 #[allow(clippy::type_complexity)]
-fn read_x402_payment(
+fn read_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     endpoint: Option<&str>,

@@ -53,9 +53,14 @@ impl CurrentRegistry {
 }
 
 /// The seller's requirements.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
+#[pg_extern(
+    name = "x402_payment_requirements",
+    schema = "insforge_integrations",
+    stable,
+    parallel_safe
+)]
 #[allow(clippy::too_many_arguments)]
-fn x402_payment_requirements(
+fn payment_requirements(
     pay_to: Option<&str>,
     amount: Option<&str>,
     resource: default!(Option<&str>, "NULL"),
@@ -136,8 +141,13 @@ fn x402_challenge_parts(
 }
 
 /// Header PAYMENT-RESPONSE.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
-fn x402_payment_response_header(
+#[pg_extern(
+    name = "x402_payment_response_header",
+    schema = "insforge_integrations",
+    stable,
+    parallel_safe
+)]
+fn payment_response_header(
     tx_hash: Option<&str>,
     network: Option<&str>,
     payer: Option<&str>,
@@ -163,8 +173,13 @@ fn x402_decode_header(header: &str) -> reported::Result<Jsonb> {
 }
 
 /// The body of a request to a facilitator.
-#[pg_extern(schema = "insforge_integrations", stable, parallel_safe)]
-fn x402_facilitator_request(
+#[pg_extern(
+    name = "x402_facilitator_request",
+    schema = "insforge_integrations",
+    stable,
+    parallel_safe
+)]
+fn facilitator_request(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     facilitator: Option<&str>,
@@ -181,9 +196,14 @@ fn x402_facilitator_request(
 }
 
 /// Checks a payment against the requirements. No content of a payment makes it raise an error.
-#[pg_extern(schema = "insforge_integrations", volatile, parallel_safe)]
+#[pg_extern(
+    name = "verify_x402_payment",
+    schema = "insforge_integrations",
+    volatile,
+    parallel_safe
+)]
 #[allow(clippy::type_complexity)]
-fn verify_x402_payment(
+fn verify_payment(
     payment: Option<&str>,
     requirements: Option<Jsonb>,
     payer_is_contract: default!(Option<bool>, "false"),

@@ -64,7 +64,7 @@ function_info!(pg_finfo_pre_request);
 /// Called by Postgres' function manager.
 #[unsafe(no_mangle)]
 #[pg_guard]
-pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -> Datum {
+pub unsafe extern "C-unwind" fn record_settlement(call: FunctionCallInfo) -> Datum {
     // SAFETY: the function is declared to return a set.
     let elements = unsafe { request_body::elements(call) };
     // SAFETY: the declared types of the arguments; the function manager says which function it
@@ -88,7 +88,7 @@ pub unsafe extern "C-unwind" fn record_x402_settlement(call: FunctionCallInfo) -
         _ => ledger::record(&arguments, function),
     }))
 }
-function_info!(pg_finfo_record_x402_settlement);
+function_info!(pg_finfo_record_settlement);
 
 /// SQL function `is_lower_hex(value, digits)`; see sql/ledger.sql.
 ///

@@ -9,7 +9,6 @@ use std::ffi::{CStr, CString, c_char};
 
 use pgrx::pg_sys;
 
-use super::compat;
 use super::encoding::utf8;
 use super::fmgr::unguarded;
 use crate::pg::error::Result;
@@ -40,18 +39,14 @@ pub(crate) fn set_local(name: &CStr, value: &str, context: pg_sys::GucContext::T
     Ok(())
 }
 
-/// A setting that is read often.
+/// A setting that is read often, without pgrx's guard.
 pub(crate) struct Setting {
     name: &'static CStr,
-    place: compat::Place,
 }
 
 impl Setting {
     pub(crate) const fn new(name: &'static CStr) -> Self {
-        Self {
-            name,
-            place: compat::Place::NOWHERE,
-        }
+        Self { name }
     }
 
     /// A copy of the text; "" while it is not set.
@@ -77,7 +72,8 @@ impl Setting {
 
     #[inline(always)]
     fn pointer(&self) -> *const c_char {
-        // SAFETY: the place belongs to this name.
-        unsafe { compat::setting(self.name, &self.place) }
+        // SAFETY: the name ends with NUL. With `missing_ok` and without `restrict_privileged`,
+        // Postgres raises no error.
+        unsafe { unguarded::GetConfigOption(self.name.as_ptr(), true, false) }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use postgres::Client;
 
-use super::stage::{Demo, heading, say, show_statement};
+use super::stage::{Demo, job, say};
 
 const SECRET: &str = "3q2+7wW0hYc9ZtR1uVxKpLmNsEoJiGfB8d6aQyXz";
 
@@ -36,16 +36,18 @@ SELECT insforge_integrations.configure('allow_mock_settlements', 'on')"#;
 
 /// Finds them, does what is recommended, and finds nothing any more.
 pub(crate) fn show(demo: &mut Demo) -> Result<()> {
-    heading("The advisor: a database that ignores the guides' warnings");
-    demo.setup(MISTAKES)?;
-    say("and the JWT secret where everybody can read it:");
-    demo.setup(&format!(
+    job(
+        5,
+        "The advisor: a database that made the mistakes of which the guides warn",
+    );
+    demo.client.batch_execute(MISTAKES)?;
+    // And the JWT secret where everybody can read it.
+    demo.client.batch_execute(&format!(
         "SELECT insforge_integrations.set_jwt_secret('{SECRET}');
 COMMENT ON TABLE orders IS 'signed with {SECRET}';
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.settings.jwt_secret = ''{SECRET}''', current_database()); END $$"
     ))?;
 
-    heading("Its findings, and its recommendations, run unchanged");
     let mut rounds = 0;
     loop {
         let found = findings(&mut demo.client)?;
@@ -60,7 +62,6 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.settings.jwt_secret = ''{S
         );
         for (finding, recommendation) in &found {
             say(finding);
-            show_statement("postgres", recommendation);
             // One by one, as in psql: ALTER SYSTEM is run in no transaction.
             let alone = recommendation.contains("ALTER SYSTEM");
             let separator = if alone { '\n' } else { '\0' };
@@ -68,11 +69,10 @@ DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.settings.jwt_secret = ''{S
                 demo.client.batch_execute(statement)?;
             }
         }
+        say("  (each recommendation was run unchanged)");
         wait_for_configuration(&mut demo.client)?;
     }
-
-    heading("Nothing is left to find");
-    demo.run("SELECT rule_id, affected_object FROM insforge_integrations.advise()")?
+    demo.run("SELECT severity, title, recommendation FROM insforge_integrations.advise()")?
         .shows(&[])
 }
 

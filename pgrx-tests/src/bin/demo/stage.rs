@@ -1,15 +1,39 @@
 //! Statements, shown as they run and checked.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use anyhow::{Result, bail};
-use insforge_integrations_tests::request::request;
+use insforge_integrations_tests::request::{claims_of, request};
 use postgres::{Client, SimpleQueryMessage};
 
 /// A database, and what is done there.
 pub(crate) struct Demo {
     /// A connection as the superuser.
     pub client: Client,
+}
+
+/// Who sends a request.
+pub(crate) struct Who {
+    pub name: Cow<'static, str>,
+    pub role: &'static str,
+    pub claims: Cow<'static, str>,
+}
+
+/// Somebody who has not signed in.
+pub(crate) const ANONYMOUS: Who = Who {
+    name: Cow::Borrowed("somebody who has not signed in"),
+    role: "anon",
+    claims: Cow::Borrowed("{}"),
+};
+
+/// A user who has signed in.
+pub(crate) fn user(id: &'static str) -> Who {
+    Who {
+        name: format!("a request of {id}").into(),
+        role: "authenticated",
+        claims: claims_of(id).into(),
+    }
 }
 
 /// What a statement gave: the rows as text, or SQLSTATE and HINT of an error.
@@ -21,23 +45,20 @@ pub(crate) enum Outcome {
 impl Demo {
     /// Runs statements that are to succeed.
     pub(crate) fn setup(&mut self, statement: &str) -> Result<()> {
-        show_statement("postgres", statement);
+        show_statement("the superuser", statement);
         Ok(self.client.batch_execute(statement)?)
     }
 
     /// Runs statements as the superuser.
     pub(crate) fn run(&mut self, statements: &str) -> Result<Outcome> {
-        show_statement("postgres", statements);
+        show_statement("the superuser", statements);
         outcome(self.client.simple_query(statements))
     }
 
     /// One request as InsForge's backend and PostgREST would run it.
-    pub(crate) fn request(&mut self, role: &str, claims: &str, statement: &str) -> Result<Outcome> {
-        show_statement(
-            &format!("{role}, request.jwt.claims = '{claims}'"),
-            statement,
-        );
-        outcome(request(&mut self.client, role, claims, |tx| {
+    pub(crate) fn request(&mut self, who: &Who, statement: &str) -> Result<Outcome> {
+        show_statement(&who.name, statement);
+        outcome(request(&mut self.client, who.role, &who.claims, |tx| {
             tx.simple_query(statement)
         }))
     }
@@ -51,10 +72,8 @@ fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<O
                 return Err(error.into());
             };
             println!("    ERROR {}: {}", error.code().code(), error.message());
-            for (name, text) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
-                if let Some(text) = text {
-                    println!("    {name}: {text}");
-                }
+            if let Some(detail) = error.detail() {
+                println!("    {}", fitted(&format!("DETAIL: {detail}")));
             }
             return Ok(Outcome::Refused {
                 code: error.code().code().to_owned(),
@@ -72,11 +91,10 @@ fn outcome(result: Result<Vec<SimpleQueryMessage>, postgres::Error>) -> Result<O
     for row in &rows {
         println!("    {}", row.join("  |  "));
     }
-    println!(
-        "    ({} row{})",
-        rows.len(),
-        if rows.len() == 1 { "" } else { "s" }
-    );
+    let is_query = |message| matches!(message, &SimpleQueryMessage::RowDescription(_));
+    if rows.is_empty() && messages.iter().any(is_query) {
+        println!("    (no rows)");
+    }
     Ok(Outcome::Rows(rows))
 }
 
@@ -100,21 +118,30 @@ impl Outcome {
     }
 }
 
-/// Begins a section.
-pub(crate) fn heading(text: &str) {
-    println!("\n{}", styled("1", text));
+/// Begins a job.
+pub(crate) fn job(number: u8, text: &str) {
+    println!("\n{}", styled("1", &format!("{number} of 5. {text}")));
 }
 
 /// Says something about what is shown.
 pub(crate) fn say(text: &str) {
-    println!("    {text}");
+    println!("  {text}");
 }
 
 /// Shows a statement before it is run.
-pub(crate) fn show_statement(as_whom: &str, statement: &str) {
-    println!("  {}", styled("2", &format!("as {as_whom}")));
+fn show_statement(who: &str, statement: &str) {
+    println!("  {}", styled("2", &format!("{who}:")));
     for line in statement.lines() {
-        println!("  {}", styled("36", &format!("> {line}")));
+        println!("  {}", styled("36", &fitted(&format!("> {line}"))));
+    }
+}
+
+/// What fits into a line of a terminal.
+fn fitted(line: &str) -> String {
+    const WIDTH: usize = 115;
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
