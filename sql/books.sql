@@ -66,7 +66,7 @@ CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
     FROM insforge_integrations.x402_settlements s
       LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
     UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash::text, r.is_mock, r.user_id,
            r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched

@@ -174,6 +174,114 @@ SELECT insforge_integrations_internal.watch_for_table_caches('insforge_integrati
 -- requires:
 --   settings
 
+CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
+COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
+'Id of the requesting user, for RLS policies.
+
+It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
+COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
+'Id of the organisation that the requesting user acts in; NULL if none is active.
+
+It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
+COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
+'The requesting user''s role in that organisation, as the provider spells it.
+
+With Clerk, for example, org:admin. NULL if the token names none or several.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
+COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
+'The requesting user''s permissions, as the provider spells them.
+
+With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
+COMMENT ON FUNCTION @extschema@.requesting_claims() IS
+'All claims of the requesting user, for RLS policies.
+
+They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+
+CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
+  function regprocedure,
+  OUT adopted regprocedure,
+  OUT policies bigint,
+  OUT column_defaults bigint
+) LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
+  target pg_proc;
+BEGIN
+  SELECT * INTO target FROM pg_proc WHERE oid = function;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'undefined_function',
+      MESSAGE = format('function with OID %s does not exist', function::oid),
+      DETAIL = 'This database has no such function.',
+      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
+  END IF;
+  IF function = ours OR EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s belongs to an extension', function),
+      DETAIL = 'Only a function of your own can be adopted.',
+      HINT = 'Give the function that your policies used before, by its new name.';
+  END IF;
+  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s cannot be adopted', function),
+      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
+                      pg_get_function_arguments(function), pg_get_function_result(function)),
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
+  END IF;
+
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  EXECUTE format(
+    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+    function, ours);
+  EXECUTE format(
+    'COMMENT ON FUNCTION %s IS %L', function,
+    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
+
+  adopted := function;
+  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
+         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
+    INTO policies, column_defaults
+    FROM pg_depend
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
 CREATE TABLE insforge_integrations.auth_providers (
   name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
   preset              text NOT NULL,
@@ -390,47 +498,6 @@ COMMENT ON FUNCTION insforge_integrations.pre_request() IS
 'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
 
 Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
-COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
-'Id of the requesting user, for RLS policies.
-
-It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
-COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
-'Id of the organisation that the requesting user acts in; NULL if none is active.
-
-It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
-COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
-'The requesting user''s role in that organisation, as the provider spells it.
-
-With Clerk, for example, org:admin. NULL if the token names none or several.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
-COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
-'The requesting user''s permissions, as the provider spells them.
-
-With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
-COMMENT ON FUNCTION @extschema@.requesting_claims() IS
-'All claims of the requesting user, for RLS policies.
-
-They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -746,233 +813,6 @@ $fact$);
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   settings
-
--- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
--- Not dumped, because a restore runs the install script again.
-CREATE TABLE insforge_integrations.installed_objects (
-  identity   text COLLATE "C" PRIMARY KEY,
-  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
-  definition text NOT NULL,
-  pg_major   integer NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.installed_objects IS
-'The functions, views and triggers of this extension as they were installed.
-
-restore_installed_objects() restores them.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
-    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
-  RETURNS SETOF record
-  LANGUAGE sql STABLE
-  SET search_path = pg_catalog, pg_temp
-  -- All settings that decide how Postgres writes a definition.
-  SET quote_all_identifiers = off
-  SET standard_conforming_strings = on
-  SET "IntervalStyle" = postgres
-  SET "DateStyle" = 'ISO, YMD'
-  SET "TimeZone" = 'UTC'
-  SET bytea_output = hex
-  SET extra_float_digits = 1
-AS $$
-  WITH member AS (
-    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-  ), firing(state, name) AS (
-    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
-  ), defined(classid, objid, kind, definition) AS (
-    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, 'view',
-           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
-      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
-    UNION ALL
-    -- A new trigger fires as usual. A view's trigger has no such option.
-    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
-           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
-                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
-      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
-      WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
-      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
-  ), present AS (
-    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
-  )
-  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
-         coalesce(CASE
-           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- The source text is the same in every version.
-           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
-         END AND p.objid IS NOT NULL, false)
-  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
-  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
-  ), gone AS (
-    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
-  )
-  INSERT INTO insforge_integrations.installed_objects
-  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
-  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
-  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
-  -- which Postgres refuses after a NOTIFY.
-  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
-  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed record;
-BEGIN
-  FOR changed IN
-    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
-    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
-  LOOP
-    EXECUTE changed.installed;
-    -- In an upgrade script, created objects belong to the extension without this.
-    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
-      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
-    ) THEN
-      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
-    END IF;
-    RETURN NEXT changed.identity;
-  END LOOP;
-  IF FOUND THEN
-    PERFORM insforge_integrations.grant_to_insforge_roles();
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-'Restores the functions, views and triggers of this extension that somebody changed.
-
-Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed text;
-BEGIN
-  SELECT c.object_identity INTO changed
-  FROM pg_event_trigger_ddl_commands() c
-    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
-                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
-  WHERE NOT c.in_extension;
-  -- Checked only now: statements on other functions and views do not get here.
-  IF changed IS NULL OR NOT EXISTS (
-    SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
-    WHERE NOT o.is_as_installed
-  ) THEN
-    RETURN;
-  END IF;
-  RAISE EXCEPTION USING
-    ERRCODE = 'object_not_in_prerequisite_state',
-    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
-    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that changes a function or view of this extension.';
-
-CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
-  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
-ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses a statement that changes a function or view of extension insforge_integrations.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   identity
-
-CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
-  function regprocedure,
-  OUT adopted regprocedure,
-  OUT policies bigint,
-  OUT column_defaults bigint
-) LANGUAGE plpgsql VOLATILE STRICT
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
-  target pg_proc;
-BEGIN
-  SELECT * INTO target FROM pg_proc WHERE oid = function;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'undefined_function',
-      MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'This database has no such function.',
-      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
-  END IF;
-  IF function = ours OR EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s belongs to an extension', function),
-      DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, by its new name.';
-  END IF;
-  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s cannot be adopted', function),
-      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
-                      pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
-  END IF;
-
-  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
-  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
-  EXECUTE format(
-    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-    function, ours);
-  EXECUTE format(
-    'COMMENT ON FUNCTION %s IS %L', function,
-    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
-
-  adopted := function;
-  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
-         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
-    INTO policies, column_defaults
-    FROM pg_depend
-    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-'Makes a function of yours, which policies use, answer as requesting_user_id() does.
-
-The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   advisor_facts
 
 -- One row for each mistake that the advisor knows. Its query reads the advisor's facts and answers with affected_object, detail and recommendation.
@@ -1023,585 +863,6 @@ COMMENT ON FUNCTION insforge_integrations.advise() IS
 'Finds the mistakes in this database that leak rows, lock users out or lose money.
 
 One row for each mistake, with the columns of system.advisor_findings. recommendation is SQL that can be run. If a person must decide or another program must change, it is steps in SQL comments. The call changes nothing.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
-$rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
-  )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Policies: how they identify the user, and which rows they let through.
-
--- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
-    WITH calls AS (
-      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
-      FROM pg_catalog.unnest(uuid_calls) call
-    ), text_id AS (
-      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
-    ), cast_id AS (
-      -- The id itself, NULLIF of the id, and both inside a SELECT.
-      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
-      FROM text_id t
-    )
-    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
-             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
-             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
-    FROM calls, cast_id);
-COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
-  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
-  SELECT p.oid, p.relation, p.name
-  FROM policies p
-  -- Better Auth can be set to make uuids.
-  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
-    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
-             AND concat(p.using_expression, p.check_expression)
-                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
-$fact$),
-(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
-  SELECT u.relation, u.attnum, u.name
-  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
-  -- The parent's column stands for those of partitions.
-  WHERE a.attinhcount = 0
-    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
-    AND (EXISTS (SELECT FROM pg_attrdef v
-                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
-         OR (u.type = 'uuid'::regtype
-             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
-                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
-                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
-                      AND EXISTS (SELECT FROM policies p
-                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
-                                  JOIN identity_functions i ON i.oid = d.refobjid
-                                  WHERE p.relation = u.relation)))))
-$fact$),
-(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
-  WITH uuid_calls AS (
-    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
-  ), affected AS (
-    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
-  ), converted AS (
-    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
-           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
-                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
-                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
-                      E'\n' ORDER BY u.attnum) AS script
-    FROM uuid_user_columns u, LATERAL (
-      SELECT EXISTS (SELECT FROM pg_attrdef v
-                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                     JOIN identity_functions i ON i.oid = d.refobjid
-                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
-    GROUP BY u.relation
-  ), rewritten AS (
-    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
-           -- The advisor cannot tell how a query on another table compares the user.
-           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
-           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
-           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
-                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                             p.command,
-                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
-                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
-    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
-    GROUP BY p.relation
-  ), referenced AS (
-    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
-  )
-  SELECT c.relation, c.name, c.policies, c.columns,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations_internal.steps(
-                c.obstacle || ' Drop these objects, and keep their definitions.',
-                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
-                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
-  FROM (
-    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
-           CASE
-             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
-                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
-             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
-             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
-                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
-                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
-             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
-           END AS obstacle,
-           concat_ws(E'\n', r.drops,
-             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
-              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
-             u.script, r.creates) AS script
-    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
-  ) c
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
-'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
-$rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
-$rule$),
-('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
-'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
-$rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
-$rule$),
-('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
-'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
-'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
-$rule$
-  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
-  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
-$rule$),
-('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
-'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
-'Makes the policy compare the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
-         format('For %s, to %s.', p.command, p.roles) AS detail,
-         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
-                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
-                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
-  FROM policies p
-    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
-                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
-    JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
-    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
-    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
-    AND (p.command <> 'SELECT'
-         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-         OR EXISTS (SELECT FROM policies o
-                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
-$rule$),
-('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
-'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
-'Adds WITH CHECK on the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
-    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
-    AND (p.using_expression IS NULL
-         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
-$rule$),
-('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
-'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
-'Adds the same condition as WITH CHECK.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
-    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
-    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
-$rule$),
-('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
-'Every request reads the whole table to find the few rows of one user.',
-'Creates the index.',
-$rule$
-  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
-         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
-  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
-  WHERE NOT EXISTS (SELECT FROM pg_index i
-                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
-$rule$),
-('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
-'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
-'Says what to write instead of auth.uid().',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
-           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
-  WHERE EXISTS (SELECT FROM provider_users)
-    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
-    -- A function that only passes the id on is reported with the policies and defaults that use it.
-    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$),
-('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
-'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
-'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
-  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
-  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
-    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
-    AND (p.proname ~ 'requesting_user_id'
-         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
-$rule$),
-('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
-'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
-'Creates a function there that calls the extension''s.',
-$rule$
-  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
-         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
-         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
-  FROM (
-    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
-    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
-         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
-         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
-    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
-      -- An unqualified name is looked up in public, or in the function's own search_path.
-      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
-  ) m
-  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
-  GROUP BY m.schema
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
-    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
-    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
-  'The steps that give InsForge a new JWT secret, for steps().';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
-  SELECT array_agg(DISTINCT w.text) AS texts
-  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
-        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
-       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
-'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
-$rule$
-  SELECT format('extension %I', e.extname) AS affected_object,
-         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
-         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
-                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
-  FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
-    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
-  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
-  GROUP BY e.extname
-$rule$),
-('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH setting(name, value, place, reset) AS (
-    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
-           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
-                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
-                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
-           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
-                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
-    FROM pg_db_role_setting s
-      LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      LEFT JOIN pg_roles r ON r.oid = s.setrole
-      CROSS JOIN unnest(s.setconfig) AS c(item)
-    UNION ALL
-    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
-           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
-    FROM pg_file_settings f
-    UNION ALL
-    -- The server's command line. No view shows a setting that no library has defined.
-    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
-    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
-                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
-  ), told AS (
-    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
-    FROM setting s
-  )
-  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
-         CASE
-           WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations_internal.steps(VARIADIC ARRAY[
-               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations_internal.rotation_steps())
-           WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations_internal.steps(
-               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
-                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
-               'Run: NOTIFY pgrst, ''reload config'';')
-           WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
-           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations_internal.steps(
-             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
-         END AS recommendation
-  FROM told s
-  WHERE s.is_it
-     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
-     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
-$rule$),
-('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
-'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
-'Stores the secret again.',
-$rule$
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
-         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations_internal.steps(
-           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled
-    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-  HAVING count(*) > 0
-$rule$),
-('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
-      FROM pg_proc p WHERE p.oid >= 16384
-    UNION ALL
-    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
-      FROM pg_rewrite r WHERE r.oid >= 16384
-    UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
-    UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
-    UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
-      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
-    UNION ALL
-    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
-    UNION ALL
-    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
-  ), place AS (
-    SELECT c.classid, c.objid, c.objsubid, c.is_comment
-    FROM code c
-    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
-  ), named AS (
-    SELECT p.is_comment, p.objid, o.type, o.identity
-    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
-  )
-  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
-         NULL AS detail,
-         CASE WHEN n.is_comment THEN
-           format('COMMENT ON %s %s IS NULL;',
-             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
-                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
-                  WHEN n.type = 'composite type' THEN 'TYPE'
-                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
-                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
-                  ELSE upper(n.type) END,
-             CASE WHEN n.type = 'domain constraint'
-                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
-                  ELSE n.identity END)
-         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
-           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations_internal.rotation_steps())
-         END AS recommendation
-  FROM named n
-$rule$),
-('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
-'Gives InsForge a random secret.',
-$rule$
-  WITH held AS (
-    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
-  ), stripped AS (
-    -- A word in front of random digits does not weaken them.
-    SELECT h.text AS text, 32 AS enough FROM held h
-    UNION ALL
-    SELECT regexp_replace(regexp_replace(h.text,
-      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
-      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
-      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
-      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
-      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
-      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
-      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
-    FROM held h
-  ), judged AS (
-    SELECT s.text, s.enough, length(s.text) AS length,
-           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
-           (SELECT count(*) FROM generate_series(2, length(s.text)) i
-            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
-           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
-                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
-    FROM stripped s
-  )
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
-  FROM judged j
-  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
-  HAVING count(*) > 0
-$rule$),
-('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
-'Gives Better Auth its own secret. Its users must sign in again.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
-           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
-             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
-                          'session_secret => ''the new BETTER_AUTH_SECRET''',
-                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
-                          'subject_pattern => ' || quote_literal(p.subject_pattern),
-                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
-                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
-                          'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
-                                            AND (s.valid_until IS NULL OR s.valid_until > now())
-$rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2043,133 +1304,6 @@ $rule$);
 -- requires:
 --   advise
 
--- Identity providers: their keys, and which tokens are accepted.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('provider_without_keys', 'warning', 'health', 'A provider has no keys',
-'Every token of this provider is refused.',
-'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
-    -- A failed fetch has another rule.
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
-                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
-  UNION ALL
-  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
-  -- which is right if sessions are exchanged.
-  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations_internal.steps(
-           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
-                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
-           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
-  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
-  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
-    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
-$rule$),
-('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
-'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
-'Fetches the keys now. If pg_cron is installed, also every five minutes.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
-         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
-              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
-         END AS recommendation
-  FROM insforge_integrations.auth_providers p
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
-    -- A failed fetch has another rule. A job that runs once a day is often enough.
-    AND f.error IS NULL
-    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
-$rule$),
-('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
-'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
-'Says what to check, for each kind of error.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-                   -- An address can contain a password, and an error can repeat the address.
-                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations_internal.steps(
-           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
-           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
-           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
-    -- The error is out of date if keys were given or an address was registered since.
-    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
-$rule$),
-('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
-'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
-'Registers the provider again with the values of your application.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations_internal.steps(CASE p.preset
-           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
-                                    p.issuers[1], p.name)
-           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
-                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
-           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
-         END) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
-    -- WorkOS has separate keys for each client.
-    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
-$rule$),
-('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
-'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
-'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
-           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
-$rule$),
-('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
-'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
-'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
-$rule$
-  SELECT format('role %I', c.role) AS affected_object,
-         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
-         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
-                c.role, current_database()) AS recommendation
-  FROM (SELECT role FROM (
-          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
-          UNION ALL
-          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
-          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
-          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
-          UNION ALL
-          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
-          UNION ALL
-          SELECT current_user, 4) AS guess(role, rank)
-        ORDER BY rank, role LIMIT 1) c
-  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
 -- Tables, views and functions that requests can reach.
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
 (11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
@@ -2337,6 +1471,471 @@ $rule$);
 -- requires:
 --   advise
 
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
+  'The steps that give InsForge a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
+  SELECT array_agg(DISTINCT w.text) AS texts
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- The server's command line. No view shows a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
+               || insforge_integrations_internal.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations_internal.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations_internal.steps(
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations_internal.steps(
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
+  ), place AS (
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
+           || insforge_integrations_internal.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits does not weaken them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+$rule$
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+$rule$),
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+$rule$
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
+  FROM (
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity providers: their keys, and which tokens are accepted.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('provider_without_keys', 'warning', 'health', 'A provider has no keys',
+'Every token of this provider is refused.',
+'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
+    -- A failed fetch has another rule.
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
+                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  UNION ALL
+  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
+  -- which is right if sessions are exchanged.
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
+         insforge_integrations_internal.steps(
+           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
+           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
+  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
+  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
+    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+$rule$),
+('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
+'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
+'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
+              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
+         END AS recommendation
+  FROM insforge_integrations.auth_providers p
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
+    -- A failed fetch has another rule. A job that runs once a day is often enough.
+    AND f.error IS NULL
+    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+$rule$),
+('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
+'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
+'Says what to check, for each kind of error.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+                   -- An address can contain a password, and an error can repeat the address.
+                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
+         insforge_integrations_internal.steps(
+           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
+           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
+           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
+           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
+    -- The error is out of date if keys were given or an address was registered since.
+    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+$rule$),
+('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
+'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
+'Registers the provider again with the values of your application.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
+         insforge_integrations_internal.steps(CASE p.preset
+           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
+                                    p.issuers[1], p.name)
+           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
+                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
+           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
+         END) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
+    -- WorkOS has separate keys for each client.
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+$rule$),
+('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
+'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
+'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
+           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
 -- Better Auth's tables: who can reach them, and who will be able to reach the next one.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
@@ -2391,289 +1990,409 @@ $rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:69
-CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
 
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:144
--- insforge_integrations::pg::payments::reservations::x402_response_headers
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"reason" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"is_version_1" bool /* Option < bool > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
-/* </end connected objects> */
+-- Policies: how they identify the user, and which rows they let through.
 
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:66
--- insforge_integrations::pg::tokens::better_auth::better_auth_table
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
-	"name" TEXT, /* & str */
-	"columns" TEXT[] /* Vec < Option < String > > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
+-- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    WITH calls AS (
+      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
+      FROM pg_catalog.unnest(uuid_calls) call
+    ), text_id AS (
+      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
+    ), cast_id AS (
+      -- The id itself, NULLIF of the id, and both inside a SELECT.
+      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
+      FROM text_id t
+    )
+    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
+             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
+             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
+    FROM calls, cast_id);
+COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
+  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
+  SELECT p.oid, p.relation, p.name
+  FROM policies p
+  -- Better Auth can be set to make uuids.
+  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
+    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
+         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+             AND concat(p.using_expression, p.check_expression)
+                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
+$fact$),
+(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
+  SELECT u.relation, u.attnum, u.name
+  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
+  -- The parent's column stands for those of partitions.
+  WHERE a.attinhcount = 0
+    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
+    AND (EXISTS (SELECT FROM pg_attrdef v
+                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
+         OR (u.type = 'uuid'::regtype
+             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
+                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
+                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
+                      AND EXISTS (SELECT FROM policies p
+                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+                                  JOIN identity_functions i ON i.oid = d.refobjid
+                                  WHERE p.relation = u.relation)))))
+$fact$),
+(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
+  WITH uuid_calls AS (
+    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
+  ), affected AS (
+    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
+  ), converted AS (
+    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
+           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
+                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
+                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
+                      E'\n' ORDER BY u.attnum) AS script
+    FROM uuid_user_columns u, LATERAL (
+      SELECT EXISTS (SELECT FROM pg_attrdef v
+                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                     JOIN identity_functions i ON i.oid = d.refobjid
+                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
+    GROUP BY u.relation
+  ), rewritten AS (
+    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
+           -- The advisor cannot tell how a query on another table compares the user.
+           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
+           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
+           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
+                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                             p.command,
+                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
+                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
+    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
+    GROUP BY p.relation
+  ), referenced AS (
+    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
+  )
+  SELECT c.relation, c.name, c.policies, c.columns,
+         CASE WHEN c.obstacle IS NULL THEN c.script
+              ELSE insforge_integrations_internal.steps(
+                c.obstacle || ' Drop these objects, and keep their definitions.',
+                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
+                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
+  FROM (
+    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
+           CASE
+             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
+                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
+             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
+             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
+                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
+             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
+           END AS obstacle,
+           concat_ws(E'\n', r.drops,
+             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
+              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
+             u.script, r.creates) AS script
+    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  ) c
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
+'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
+'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
+$rule$),
+('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
+'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
+'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
+$rule$
+  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
+  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
+'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
+'Makes the policy compare the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
+         format('For %s, to %s.', p.command, p.roles) AS detail,
+         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
+                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
+                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
+  FROM policies p
+    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
+                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
+    JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
+    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
+    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
+    AND (p.command <> 'SELECT'
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+         OR EXISTS (SELECT FROM policies o
+                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
+$rule$),
+('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
+'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
+'Adds WITH CHECK on the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
+    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
+    AND (p.using_expression IS NULL
+         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
+$rule$),
+('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
+'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
+'Adds the same condition as WITH CHECK.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
+    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
+    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
+$rule$),
+('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
+'Every request reads the whole table to find the few rows of one user.',
+'Creates the index.',
+$rule$
+  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
+         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
+  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
+  WHERE NOT EXISTS (SELECT FROM pg_index i
+                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
+$rule$),
+('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
+'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
+'Says what to write instead of auth.uid().',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
+           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+  WHERE EXISTS (SELECT FROM provider_users)
+    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
+    -- A function that only passes the id on is reported with the policies and defaults that use it.
+    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$),
+('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
+'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
+'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
+  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
+  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
+    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
+    AND (p.proname ~ 'requesting_user_id'
+         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
+$rule$),
+('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
+'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
+'Creates a function there that calls the extension''s.',
+$rule$
+  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
+         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
+         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
+  FROM (
+    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
+    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
+         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
+         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
+    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
+      -- An unqualified name is looked up in public, or in the function's own search_path.
+      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
+  ) m
+  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
+  GROUP BY m.schema
+$rule$);
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   providers
---   better_auth::better_auth_table
+--   settings
 
--- Finds the relations that belong to Better Auth.
-CREATE VIEW insforge_integrations.better_auth_tables AS
-  WITH described AS (
-    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
-           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
-  ), given AS (
-    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
-    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
-    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
-    GROUP BY 1, 2
-  ), shaped AS MATERIALIZED (
-    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
-  ), known AS (
-    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
-           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
-           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
-                  OR d.relname = d.shape
-                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
-                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
-                THEN d.shape END AS looks_like
-    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
+CREATE TABLE insforge_integrations.installed_objects (
+  identity   text COLLATE "C" PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
+  definition text NOT NULL,
+  pg_major   integer NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.installed_objects IS
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
+    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  -- All settings that decide how Postgres writes a definition.
+  SET quote_all_identifiers = off
+  SET standard_conforming_strings = on
+  SET "IntervalStyle" = postgres
+  SET "DateStyle" = 'ISO, YMD'
+  SET "TimeZone" = 'UTC'
+  SET bytea_output = hex
+  SET extra_float_digits = 1
+AS $$
+  WITH member AS (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+  ), firing(state, name) AS (
+    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
+  ), defined(classid, objid, kind, definition) AS (
+    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 'view',
+           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
+      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
+    UNION ALL
+    -- A new trigger fires as usual. A view's trigger has no such option.
+    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
+           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
+                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
+      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
+      WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
+      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
+  ), present AS (
+    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
   )
-  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
-         CASE WHEN k.name = k.looks_like THEN 1
-              WHEN k.name = k.looks_like || 's' THEN 2
-              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
-              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
-  FROM known k
-  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
-COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-'Better Auth''s tables in any spelling.
+  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
+         coalesce(CASE
+           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
+           -- The source text is the same in every version.
+           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
+         END AND p.objid IS NOT NULL, false)
+  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
 
-They are known by names and columns, by many columns under any name, or by a registration.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
-
-CREATE VIEW insforge_integrations.better_auth_relations AS
-  WITH known AS MATERIALIZED (
-    SELECT * FROM insforge_integrations.better_auth_tables
-  ), home AS (
-    -- A schema with other tables under policies belongs to the application, too.
-    SELECT n.oid, n.nspname,
-           n.nspname = 'public' OR EXISTS (
-             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
-    FROM pg_namespace n
-      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
-            -- Sessions can be outside the database (secondaryStorage).
-            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH found AS MATERIALIZED (
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
+  ), gone AS (
+    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
   )
-  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
-  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
-COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-'Tables and views of Better Auth.
+  INSERT INTO insforge_integrations.installed_objects
+  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
+  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
+  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
+  -- which Postgres refuses after a NOTIFY.
+  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
+  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
 
-In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
-  RETURNS TABLE (object text, change text)
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
-  is_shared boolean;
-  sealed oid[];
-  target record;
+  changed record;
 BEGIN
-  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
-    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
-  IF is_shared IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
-  END IF;
-
-  -- Everything in the schema; in a shared schema only Better Auth's own relations.
-  FOR target IN
-    WITH relation AS (
-      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
-      WHERE c.relnamespace = schema_oid
-        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
-          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
-    ), held(kind, name, owner, acl, what) AS (
-      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
-        FROM relation r
-      UNION ALL
-      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
-        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
-      UNION ALL
-      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
-             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
-        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
-      UNION ALL
-      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
-        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
-    )
-    SELECT h.kind, h.name, g.grantee,
-           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
-           string_agg(DISTINCT privilege_type, ', ') AS privileges,
-           string_agg(DISTINCT h.what, ', ') AS columns
-      FROM held h, aclexplode(h.acl) x,
-           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
-      WHERE x.grantee <> h.owner
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
-      ORDER BY h.kind, h.name, g.grantee
+  FOR changed IN
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
+    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
   LOOP
-    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
-    -- that role's grant option.
-    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
-                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
-                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
-    object := lower(target.kind) || ' ' || target.name;
-    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
-                     ', with the grant option of ' || target.other_grantor);
-    RETURN NEXT;
+    EXECUTE changed.installed;
+    -- In an upgrade script, created objects belong to the extension without this.
+    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
+      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
+    ) THEN
+      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
+    END IF;
+    RETURN NEXT changed.identity;
   END LOOP;
-
-  -- Default privileges that roles with tables here would give away with their next table.
-  FOR target IN
-    SELECT pg_get_userbyid(d.defaclrole) AS creator,
-           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
-           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
-           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
-      FROM pg_default_acl d, aclexplode(d.defaclacl) x
-      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY 1, 2, 3
-      ORDER BY 1, 2, 3
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
-                   target.creator, schema_name, target.kind, target.grantee);
-    object := format('default privileges of %I in schema %I', target.creator, schema_name);
-    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
-    RETURN NEXT;
-  END LOOP;
-
-  -- REVOKE does not undo membership in another role, or ownership.
-  FOR target IN
-    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
-        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
-        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
-             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
-  LOOP
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
-      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
-      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
-  END LOOP;
-
-  IF is_shared THEN
-    object := format('schema %I', schema_name);
-    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
-    RETURN NEXT;
+  IF FOUND THEN
+    PERFORM insforge_integrations.grant_to_insforge_roles();
   END IF;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-'Hides Better Auth''s tables from requests.
+COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
+'Restores the functions, views and triggers of this extension that somebody changed.
 
-It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed text;
+BEGIN
+  SELECT c.object_identity INTO changed
+  FROM pg_event_trigger_ddl_commands() c
+    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
+                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
+  WHERE NOT c.in_extension;
+  -- Checked only now: statements on other functions and views do not get here.
+  IF changed IS NULL OR NOT EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() c
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+    WHERE NOT o.is_as_installed
+  ) THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
+    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
+
+CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
+  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
+ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:216
--- insforge_integrations::pg::tokens::refresh::discovery_document
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
-	"issuer" TEXT /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+-- src/lib.rs:69
+CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2706,6 +2425,116 @@ CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
 VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:216
+-- insforge_integrations::pg::tokens::refresh::discovery_document
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
+	"issuer" TEXT /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:144
+-- insforge_integrations::pg::payments::reservations::x402_response_headers
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"reason" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"is_version_1" bool /* Option < bool > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:322
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3088,12 +2917,219 @@ Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra an
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:66
+-- insforge_integrations::pg::tokens::better_auth::better_auth_table
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
+	"name" TEXT, /* & str */
+	"columns" TEXT[] /* Vec < Option < String > > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   better_auth::better_auth_table
+
+-- Finds the relations that belong to Better Auth.
+CREATE VIEW insforge_integrations.better_auth_tables AS
+  WITH described AS (
+    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
+           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
+  ), given AS (
+    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
+    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
+    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
+    GROUP BY 1, 2
+  ), shaped AS MATERIALIZED (
+    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
+  ), known AS (
+    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
+           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
+           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
+                  OR d.relname = d.shape
+                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
+                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
+                THEN d.shape END AS looks_like
+    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+  )
+  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
+         CASE WHEN k.name = k.looks_like THEN 1
+              WHEN k.name = k.looks_like || 's' THEN 2
+              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
+              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
+  FROM known k
+  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
+COMMENT ON VIEW insforge_integrations.better_auth_tables IS
+'Better Auth''s tables in any spelling.
+
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
+
+CREATE VIEW insforge_integrations.better_auth_relations AS
+  WITH known AS MATERIALIZED (
+    SELECT * FROM insforge_integrations.better_auth_tables
+  ), home AS (
+    -- A schema with other tables under policies belongs to the application, too.
+    SELECT n.oid, n.nspname,
+           n.nspname = 'public' OR EXISTS (
+             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
+    FROM pg_namespace n
+      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
+            -- Sessions can be outside the database (secondaryStorage).
+            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
+  )
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
+COMMENT ON VIEW insforge_integrations.better_auth_relations IS
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
+  RETURNS TABLE (object text, change text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
+  is_shared boolean;
+  sealed oid[];
+  target record;
+BEGIN
+  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
+    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
+  IF is_shared IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
+      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
+  END IF;
+
+  -- Everything in the schema; in a shared schema only Better Auth's own relations.
+  FOR target IN
+    WITH relation AS (
+      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+      WHERE c.relnamespace = schema_oid
+        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
+    ), held(kind, name, owner, acl, what) AS (
+      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
+        FROM relation r
+      UNION ALL
+      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
+        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
+      UNION ALL
+      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
+             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
+      UNION ALL
+      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
+        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
+    )
+    SELECT h.kind, h.name, g.grantee,
+           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
+           string_agg(DISTINCT privilege_type, ', ') AS privileges,
+           string_agg(DISTINCT h.what, ', ') AS columns
+      FROM held h, aclexplode(h.acl) x,
+           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
+      WHERE x.grantee <> h.owner
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
+      ORDER BY h.kind, h.name, g.grantee
+  LOOP
+    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
+    -- that role's grant option.
+    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
+                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
+                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
+    object := lower(target.kind) || ' ' || target.name;
+    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
+                     ', with the grant option of ' || target.other_grantor);
+    RETURN NEXT;
+  END LOOP;
+
+  -- Default privileges that roles with tables here would give away with their next table.
+  FOR target IN
+    SELECT pg_get_userbyid(d.defaclrole) AS creator,
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
+           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
+      FROM pg_default_acl d, aclexplode(d.defaclacl) x
+      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
+                   target.creator, schema_name, target.kind, target.grantee);
+    object := format('default privileges of %I in schema %I', target.creator, schema_name);
+    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
+    RETURN NEXT;
+  END LOOP;
+
+  -- REVOKE does not undo membership in another role, or ownership.
+  FOR target IN
+    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
+      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
+        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
+        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
+  LOOP
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
+      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
+      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
+  END LOOP;
+
+  IF is_shared THEN
+    object := format('schema %I', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
+    RETURN NEXT;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3123,58 +3159,155 @@ AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:120
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:322
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+-- src/pg/payments/realtime.rs:26
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:67
 CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:181
+-- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* bool */
+	"provider" TEXT,  /* Option < String > */
+	"user_id" TEXT,  /* Option < String > */
+	"org_id" TEXT,  /* Option < String > */
+	"org_role" TEXT,  /* Option < String > */
+	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"claims" jsonb,  /* Option < Jsonb > */
+	"reason" TEXT,  /* Option < String > */
+	"found" jsonb,  /* Option < Jsonb > */
+	"expected" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3193,57 +3326,50 @@ AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
 ) RETURNS TEXT /* reported :: Result < String > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
 ) RETURNS bytea /* reported :: Result < Vec < u8 > > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:20
--- insforge_integrations::pg::payments::evm::to_checksum_address
-CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
-	"address" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3259,29 +3385,40 @@ AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:132
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:176
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3299,23 +3436,51 @@ AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:261
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:20
+-- insforge_integrations::pg::payments::evm::to_checksum_address
+CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
+	"address" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
+AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4364,6 +4529,84 @@ COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotenc
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
 --   reservations
 --   ledger::insert_settlement
 --   settings::mock_settlements_are_allowed
@@ -4618,6 +4861,161 @@ COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
 -- src/lib.rs:80
 -- requires:
 --   reservations
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
+  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
+
+CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
+  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
+ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_x402_ledger IS
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- The functions on reservations lock the tables in this order, too.
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
+  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
+    CREATE SCHEMA insforge_integrations_kept;
+    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
+    -- Columns of the extension's types would be dropped with it.
+    CREATE TABLE insforge_integrations_kept.x402_ledger (
+      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
+    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
+      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
+  ELSE
+    PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  END IF;
+  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
+    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
+    UNION ALL
+    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
+    UNION ALL
+    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
+  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
+    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'there is no kept x402 ledger',
+      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
+      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
+  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
+    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
+  RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  other text;
+BEGIN
+  PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
+  source := 'x402_settlements';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
+  INSERT INTO insforge_integrations.x402_settlements
+    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
+    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  updated := 0;
+  RETURN NEXT;
+
+  source := 'x402_corrections';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
+  INSERT INTO insforge_integrations.x402_corrections
+    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
+    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash, number) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN NEXT;
+
+  -- A row that was not the same payment or correction would be lost.
+  SELECT k.content ->> 'tx_hash' INTO other
+    FROM insforge_integrations_kept.x402_ledger k
+    LEFT JOIN insforge_integrations.x402_settlements s
+      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
+    LEFT JOIN insforge_integrations.x402_corrections c
+      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
+    WHERE (k.source = 'x402_settlements'
+           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
+       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
+    LIMIT 1;
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'unique_violation',
+      MESSAGE = format('transaction %s is recorded with other facts', other),
+      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
+      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
+  END IF;
+
+  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
+  source := 'x402_reservations';
+  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
+    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
+      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
+  DELETE FROM insforge_integrations.x402_reservations o
+    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND o.id = n.id
+      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
+        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  INSERT INTO insforge_integrations.x402_reservations
+    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
+  GET DIAGNOSTICS added = ROW_COUNT;
+  added := added - updated;
+  RETURN NEXT;
+
+  DROP TABLE insforge_integrations_kept.x402_ledger;
+  DROP SCHEMA insforge_integrations_kept;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
+'Puts back the ledger that DROP EXTENSION kept.
+
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
 --   identity
 
 CREATE TABLE insforge_integrations.x402_publications (
@@ -4684,7 +5082,7 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
              WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
     ORDER BY o.created_at DESC)
     UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash::text, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
             r.response_summary, r.is_mock, true
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched
@@ -4965,7 +5363,7 @@ CREATE VIEW insforge_integrations.x402_receipts WITH (security_barrier) AS
     FROM insforge_integrations.x402_settlements s
       LEFT JOIN insforge_integrations.x402_reservations r ON r.id = s.reservation_id AND r.tx_hash = s.tx_hash
     UNION ALL
-    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash, r.is_mock, r.user_id,
+    SELECT r.id, r.settled_at, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.tx_hash::text, r.is_mock, r.user_id,
            r.id, r.id, r.pay_to, r.requirements ->> 'description', r.delivered_at
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched
@@ -5017,239 +5415,6 @@ COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
 'The receipt of a payment, by its transaction, its reservation, or both.
 
 It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-'Numbers to monitor and to alert on, one a row.
-
-docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
-  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
-
-CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
-  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
-ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-'Refuses to drop extension insforge_integrations while its ledger has rows.
-
-If the ledger is empty, it ends the extension''s cron job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  -- The functions on reservations lock the tables in this order, too.
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
-  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
-    CREATE SCHEMA insforge_integrations_kept;
-    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
-    -- Columns of the extension's types would be dropped with it.
-    CREATE TABLE insforge_integrations_kept.x402_ledger (
-      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
-    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
-    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
-      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
-  ELSE
-    PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  END IF;
-  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
-    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
-    UNION ALL
-    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
-    UNION ALL
-    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
-  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
-    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'there is no kept x402 ledger',
-      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
-      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
-  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
-    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
-  RETURNS SETOF record
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  other text;
-BEGIN
-  PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
-  source := 'x402_settlements';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
-  INSERT INTO insforge_integrations.x402_settlements
-    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
-    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  updated := 0;
-  RETURN NEXT;
-
-  source := 'x402_corrections';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
-  INSERT INTO insforge_integrations.x402_corrections
-    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
-    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash, number) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  RETURN NEXT;
-
-  -- A row that was not the same payment or correction would be lost.
-  SELECT k.content ->> 'tx_hash' INTO other
-    FROM insforge_integrations_kept.x402_ledger k
-    LEFT JOIN insforge_integrations.x402_settlements s
-      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
-    LEFT JOIN insforge_integrations.x402_corrections c
-      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
-    WHERE (k.source = 'x402_settlements'
-           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
-       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
-    LIMIT 1;
-  IF other IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'unique_violation',
-      MESSAGE = format('transaction %s is recorded with other facts', other),
-      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
-      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
-  END IF;
-
-  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
-  source := 'x402_reservations';
-  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
-    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
-      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
-  DELETE FROM insforge_integrations.x402_reservations o
-    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND o.id = n.id
-      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
-        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
-  GET DIAGNOSTICS updated = ROW_COUNT;
-  INSERT INTO insforge_integrations.x402_reservations
-    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
-  GET DIAGNOSTICS added = ROW_COUNT;
-  added := added - updated;
-  RETURN NEXT;
-
-  DROP TABLE insforge_integrations_kept.x402_ledger;
-  DROP SCHEMA insforge_integrations_kept;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-'Puts back the ledger that DROP EXTENSION kept.
-
-It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5312,188 +5477,23 @@ Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of versi
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:181
--- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
 	"token" TEXT, /* Option < & str > */
 	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* bool */
-	"provider" TEXT,  /* Option < String > */
-	"user_id" TEXT,  /* Option < String > */
-	"org_id" TEXT,  /* Option < String > */
-	"org_role" TEXT,  /* Option < String > */
-	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"claims" jsonb,  /* Option < Jsonb > */
-	"reason" TEXT,  /* Option < String > */
-	"found" jsonb,  /* Option < Jsonb > */
-	"expected" jsonb  /* Option < Jsonb > */
-)
+) RETURNS jsonb /* reported :: Result < Jsonb > */
 VOLATILE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:199
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:167
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -62,7 +62,7 @@ CREATE VIEW @extschema@.x402_payments WITH (security_barrier) AS
              WHERE p.user_id = (SELECT @extschema@.requesting_user_id()))))
     ORDER BY o.created_at DESC)
     UNION ALL
-    (SELECT r.id, r.settled_at, r.id, r.tx_hash, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
+    (SELECT r.id, r.settled_at, r.id, r.tx_hash::text, r.payer_address, r.endpoint, r.settled_amount, r.network, r.asset, r.user_id,
             r.response_summary, r.is_mock, true
     FROM insforge_integrations.x402_reservations r
     WHERE r.is_batched
