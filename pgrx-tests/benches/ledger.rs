@@ -3,12 +3,14 @@
 //! rows.
 
 mod measure;
+mod plot;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use insforge_integrations_tests::{Cluster, Database, Fixture};
 use measure::{median, ratio, time};
+use plot::{Bar, Plot};
 
 const CLIENTS: u64 = 8;
 const PAIRS: usize = 5;
@@ -76,6 +78,18 @@ fn main() {
         &times[5],
         &times[4],
     );
+
+    let [insert, record] = [&times[0], &times[1]].map(|times| 1.0 / median(times));
+    Plot {
+        file: "ledger",
+        title: "Payments recorded per second, 8 clients",
+        bars: vec![
+            Bar::other("INSERT into the guide's table", insert),
+            Bar::ours("record_x402_settlement()", record),
+        ],
+        limit: Some((0.8 * insert, "0.8 × INSERT")),
+    }
+    .write();
 
     let full = with_both_tables(&cluster);
     fill(&full, rows);

@@ -64,7 +64,8 @@ unsafe fn keep_rows(call: FunctionCallInfo) -> Result<()> {
                 pg_sys::Oid::INVALID,
                 -1,
             );
-            pg_sys::tuplestore_putvalues(kept, columns, &raw mut row, &mut false);
+            let mut is_null = false;
+            pg_sys::tuplestore_putvalues(kept, columns, &raw mut row, &raw mut is_null);
             Ok(())
         };
         Rows::each(table, push)?;
