@@ -1,6 +1,6 @@
 # The commands people type. As root, or as an ordinary user with sudo; each works on a fresh clone.
 #
-#   make demo      a walk through the main job, on a throwaway server
+#   make demo      the five main jobs, a screen each, on a throwaway server
 #   make test      all tests that must pass before a release
 #   make install   build for PG_CONFIG=/path/to/pg_config and install there
 #   make deb       a Debian package in target/deb, for Debian's or postgresql.org's PostgreSQL
