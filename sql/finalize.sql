@@ -2,14 +2,14 @@
 COMMENT ON SCHEMA insforge_integrations IS
 'Extension insforge_integrations: all objects that are not for the data API.
 
-docs/reference.md says who may call which.';
+The reference says who may call which.';
 COMMENT ON SCHEMA insforge_integrations_internal IS
   'Extension insforge_integrations: functions that only its own functions, triggers and constraints call.';
 
 COMMENT ON FUNCTION insforge_integrations.configure(text, text) IS
 'Stores a setting for the whole database.
 
-- name: docs/reference.md lists the settings
+- name: the reference lists the settings
 - value: NULL returns the setting to its default
 
 An unknown name or value raises 22023, and so does a token_role or anon_role that could read every row. identity_source = verified raises a WARNING, because exchanged tokens then identify nobody.';
@@ -309,7 +309,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION insforge_integrations.grant_to_insforge_roles() IS
-'Restores the privileges that docs/reference.md lists.
+'Restores the privileges that the reference lists.
 
 Those for anon, authenticated and project_admin need these roles: if they were created after the extension, call this function again. Call it again after a change of anon_role or token_role, too: both roles may exchange tokens.';
 

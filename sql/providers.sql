@@ -36,7 +36,7 @@ COMMENT ON TABLE insforge_integrations.auth_providers IS
 
 Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The function register_... that made the row.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The kind of provider: clerk, auth0 and so on, or custom for register_auth_provider().';
 COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
 COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';

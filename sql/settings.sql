@@ -11,7 +11,7 @@ COMMENT ON TABLE insforge_integrations.settings IS
 'Settings that differ from their defaults, one row each.
 
 Change them with insforge_integrations.configure(name, value).';
-COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; docs/reference.md lists them with their defaults.';
+COMMENT ON COLUMN insforge_integrations.settings.name IS 'Name of the setting; the reference lists them with their defaults.';
 COMMENT ON COLUMN insforge_integrations.settings.value IS 'Value in every session of this database.';
 
 SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.settings', '');

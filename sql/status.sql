@@ -62,7 +62,7 @@ CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
 COMMENT ON VIEW insforge_integrations.status IS
 'Numbers to monitor and to alert on, one a row.
 
-docs/operations.md lists them. The caches are those of the session that asks. No row has a secret or a token.';
+The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
 COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
 COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
 COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';

@@ -32,7 +32,7 @@ pub(super) fn current() -> Result<Rc<Settings>> {
 }
 
 /// Stores a setting for the whole database. `NULL` returns it to its default. After this
-/// transaction has committed, the setting holds in every session from its next call on.
+/// transaction has committed, the setting holds in every session from its next statement on.
 #[pg_extern(schema = "insforge_integrations", volatile, parallel_unsafe)]
 #[search_path(pg_catalog, pg_temp)]
 fn configure(name: Option<&str>, value: Option<&str>) -> reported::Result<()> {
