@@ -161,16 +161,17 @@ impl<'a, 'r> Offer<'a, 'r> {
     pub(super) fn with_network(&self) -> Result<Box<RawValue>, Error> {
         with_network(self.json, self.terms.as_ref().ok())
     }
+}
 
-    /// The members, unchanged.
-    pub(super) fn members(&self) -> BTreeMap<String, Box<RawValue>> {
-        let members = self.json.members().unwrap_or_default();
-        let unchanged = |json: &Json| RawValue::from_string(json.text().to_owned()).ok();
-        members
-            .iter()
-            .filter_map(|(name, json)| Some((name.to_string(), unchanged(json)?)))
-            .collect()
-    }
+/// The members of a requirement, unchanged.
+pub(super) fn members(requirement: &RawValue) -> BTreeMap<String, Box<RawValue>> {
+    let members = Json::unchecked(requirement.get()).members();
+    let unchanged = |json: &Json| RawValue::from_string(json.text().to_owned()).ok();
+    members
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(name, json)| Some((name.to_string(), unchanged(json)?)))
+        .collect()
 }
 
 /// The unchanged offer, with the network added if it was missing.

@@ -1,10 +1,13 @@
 //! A payment that can be reserved: it fits, or only a facilitator can tell whether it does.
 
+use serde_json::value::RawValue;
+
 use super::Scheme;
 use super::authorization::Authorization;
+use super::facilitator::{Facilitator, Request, Settlement};
 use super::refusal::{InvalidReason, PaymentRefusal};
-use super::registry::{Asset, Network, Registry};
-use super::requirements::with_network;
+use super::registry::Registry;
+use super::requirements::{PaymentTerms, with_network};
 use super::verify::{Payer, Verdict, verify};
 use crate::evm::address::Address;
 use crate::evm::integer::U256;
@@ -19,16 +22,12 @@ const LAST_VALID_BEFORE: u64 = 9_224_318_015_700;
 pub struct Reservable<'r> {
     /// The payment's JSON text.
     pub payment: String,
-    /// The requirement that it is for, with its network, as JSON.
-    pub requirement: String,
-    /// The scheme.
-    pub scheme: Scheme,
+    /// The requirement that it is for, with its network.
+    pub requirement: Box<RawValue>,
+    /// The terms of that requirement.
+    pub terms: PaymentTerms<'r>,
     /// The signed message.
     pub authorization: Authorization,
-    /// The network.
-    pub network: &'r Network,
-    /// The token.
-    pub asset: &'r Asset,
     /// Whether the database verified the signature. It cannot verify a contract wallet's.
     pub is_signature_verified: bool,
     /// The buyer's key for the request (extension `payment-identifier`).
@@ -84,16 +83,31 @@ impl<'r> Reservable<'r> {
             return refused(reason, "from: It is the zero address, which nobody has.");
         }
         Ok(Self {
-            requirement: with_network(judged.offer, Some(&judged.terms))?
-                .get()
-                .to_owned(),
+            requirement: with_network(judged.offer, Some(&judged.terms))?,
             identifier: judged.identifier.map_err(Error::PaymentRejected)?,
             payment: judged.document.into_owned(),
-            scheme: judged.terms.scheme,
+            terms: judged.terms,
             authorization,
-            network: judged.terms.network,
-            asset: judged.terms.asset,
             is_signature_verified,
         })
+    }
+
+    /// The request to settle it. A payment of scheme `upto` has none before the seller says what to
+    /// settle.
+    ///
+    /// # Errors
+    /// [`crate::report::Bug`], which cannot happen.
+    pub fn request(&self, facilitator: Facilitator) -> Result<Option<Request>, Error> {
+        if self.terms.scheme == Scheme::Upto {
+            return Ok(None);
+        }
+        let settlement = Settlement {
+            payment: &self.payment,
+            version: self.terms.version,
+            requirement: &self.requirement,
+            terms: Ok(&self.terms),
+            amount: None,
+        };
+        settlement.request(facilitator).map(Some)
     }
 }

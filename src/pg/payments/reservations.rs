@@ -13,19 +13,18 @@ use crate::evm;
 use crate::evm::address::Address;
 use crate::evm::hexadecimal;
 use crate::evm::integer::{U256, decimal, digits};
-use crate::json::Json;
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::clock;
 use crate::pg::sys::jsonb::Jsonb;
 use crate::x402;
+use crate::x402::Scheme;
 use crate::x402::answer::{Answer, Expected};
 use crate::x402::challenge::in_full;
-use crate::x402::facilitator;
+use crate::x402::facilitator::{self, Facilitator, Request};
 use crate::x402::header::{self, Resource};
 use crate::x402::registry::Networks;
 use crate::x402::reservable::Reservable;
 use crate::x402::reservation::{Event, Refused, Reservation, State};
-use crate::x402::{Scheme, Version};
 
 /// Reads the parts of a payment that fits. Raises an error for any other.
 #[pg_extern(
@@ -79,48 +78,35 @@ fn read_payment(
         u64::try_from(clock::now()).unwrap_or_default(),
         payer(payer_is_contract),
     )?;
-    let facilitator = facilitator.unwrap_or_default();
-    let request = settle_request(&read.payment, &read.requirement, facilitator, None, &loaded)?;
-    // The seller has not said yet what to settle of a payment of scheme upto.
-    let request = (read.scheme == Scheme::Exact).then_some(request);
-    let authorization = &read.authorization;
+    let facilitator = Facilitator::of_name(facilitator.unwrap_or_default())?;
+    let request = read.request(facilitator)?;
+    let (terms, authorization) = (&read.terms, &read.authorization);
     Ok(TableIterator::once((
         read.payment,
-        Jsonb(read.requirement),
-        read.scheme.name().to_owned(),
-        read.network.network.clone(),
-        read.network.name.clone(),
-        read.asset.address.to_string(),
+        Jsonb(read.requirement.get().to_owned()),
+        terms.scheme.name().to_owned(),
+        terms.network.network.clone(),
+        terms.network.name.clone(),
+        terms.asset.address.to_string(),
         authorization.from.to_string(),
         authorization.to.to_string(),
         numeric(&authorization.value)?,
-        authorization.nonce_contract(read.asset.address).to_string(),
+        authorization
+            .nonce_contract(terms.asset.address)
+            .to_string(),
         hexadecimal(&authorization.nonce),
         timestamp(&authorization.valid_after),
         timestamp(&authorization.valid_before),
         read.is_signature_verified,
         read.identifier,
-        request,
+        request.map(|request| as_jsonb(&request)),
     )))
 }
 
-/// The request to a facilitator. Its body is a text, because a server that parsed its numbers could
+/// `{url, body}` of a request. The body is a text, because a server that parsed its numbers could
 /// round them.
-fn settle_request(
-    payment: &str,
-    requirement: &str,
-    facilitator: &str,
-    amount: Option<&str>,
-    loaded: &CurrentRegistry,
-) -> Result<Jsonb> {
-    let members = Json::unchecked(requirement).members().unwrap_or_default();
-    let version = match members.contains_key("maxAmountRequired") {
-        true => Version::V1,
-        false => Version::V2,
-    };
-    let body = facilitator::request(payment, requirement, facilitator, amount, loaded.registry())?;
-    let request = json!({"url": facilitator::url(facilitator, version), "body": body});
-    Ok(Jsonb(request.to_string()))
+fn as_jsonb(request: &Request) -> Jsonb {
+    Jsonb(json!({"url": request.url, "body": request.body}).to_string())
 }
 
 /// The request to a facilitator to settle an amount.
@@ -131,13 +117,14 @@ fn x402_settle_request(
     facilitator: Option<&str>,
     amount: Option<&str>,
 ) -> reported::Result<Jsonb> {
-    Ok(settle_request(
+    let request = facilitator::request(
         payment.unwrap_or_default(),
         &text_of(requirement),
         facilitator.unwrap_or_default(),
         amount,
-        &CurrentRegistry::load()?,
-    )?)
+        CurrentRegistry::load()?.registry(),
+    )?;
+    Ok(as_jsonb(&request))
 }
 
 /// The headers of the answer to a buyer whose payment is settled or failed.

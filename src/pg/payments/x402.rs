@@ -185,14 +185,14 @@ fn facilitator_request(
     facilitator: Option<&str>,
     amount: default!(Option<&str>, "NULL"),
 ) -> reported::Result<Jsonb> {
-    let loaded = CurrentRegistry::load()?;
-    Ok(Jsonb(facilitator::request(
+    let request = facilitator::request(
         payment.unwrap_or_default(),
         &text_of(requirements),
         facilitator.unwrap_or_default(),
         amount,
-        loaded.registry(),
-    )?))
+        CurrentRegistry::load()?.registry(),
+    )?;
+    Ok(Jsonb(request.body))
 }
 
 /// Checks a payment against the requirements. No content of a payment makes it raise an error.

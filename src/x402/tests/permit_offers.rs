@@ -152,14 +152,14 @@ fn a_facilitator_is_asked_for_the_amount_that_was_used() {
     let rows = Rows::new();
     let request = |payment: &Value, amount: Option<&str>| {
         let offer = payment["accepted"].to_string();
-        let body = facilitator::request(
+        let request = facilitator::request(
             &payment.to_string(),
             &offer,
             "x402",
             amount,
             rows.registry(),
         );
-        body.map(|body| serde_json::from_str::<Value>(&body).unwrap())
+        request.map(|request| serde_json::from_str::<Value>(&request.body).unwrap())
     };
     for (amount, expected) in [
         (None, "10000"),

@@ -367,6 +367,6 @@ fn a_payer_with_code_may_sign_in_any_way() {
     for both in [json!([euro, offers]), json!([offers, euro])] {
         let both = both.to_string();
         let kept = Reservable::read(&text, &both, rows.registry(), THEN, Payer::HasCode).unwrap();
-        assert!(kept.is_signature_verified && kept.asset.symbol == "USDC");
+        assert!(kept.is_signature_verified && kept.terms.asset.symbol == "USDC");
     }
 }

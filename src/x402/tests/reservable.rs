@@ -14,7 +14,7 @@ use crate::evm::hexadecimal;
 use crate::evm::integer::digits;
 use crate::json::Json;
 use crate::x402::Error;
-use crate::x402::facilitator;
+use crate::x402::facilitator::{self, Facilitator};
 use crate::x402::reservable::Reservable;
 use crate::x402::verify::Payer;
 
@@ -74,7 +74,7 @@ fn the_payment_of_the_specification_is_kept_as_it_came() {
         for header in [text.clone(), STANDARD.encode(&text)] {
             read(&header, &offer, THEN, |kept| {
                 assert_eq!(kept.payment, text);
-                assert_eq!(parsed(&kept.requirement), offer);
+                assert_eq!(parsed(kept.requirement.get()), offer);
                 assert!(kept.is_signature_verified);
                 assert_eq!(kept.identifier, None);
                 let signed = &kept.authorization;
@@ -92,7 +92,10 @@ fn the_payment_of_the_specification_is_kept_as_it_came() {
                     "0xf3746613c2d920b5fdabc0856f2aeb2d4f88ee6037b8cc5d04a71a4462f13480"
                 );
                 assert_eq!(
-                    (kept.network.network.as_str(), kept.asset.symbol.as_str()),
+                    (
+                        kept.terms.network.network.as_str(),
+                        kept.terms.asset.symbol.as_str()
+                    ),
                     ("eip155:84532", "USDC")
                 );
             })
@@ -116,7 +119,7 @@ fn the_one_requirement_that_is_paid_is_kept_with_its_network() {
         json!([dearer, guides, requirements()]),
         json!({"x402Version": 1, "accepts": [dearer, guides]}),
     ] {
-        let kept = read(&text, &offers, THEN, |kept| parsed(&kept.requirement)).unwrap();
+        let kept = read(&text, &offers, THEN, |kept| parsed(kept.requirement.get())).unwrap();
         assert_eq!(kept, named, "{offers}");
     }
 }
@@ -318,10 +321,13 @@ proptest! {
         let rows = Rows::new();
         let offer = requirements().to_string();
         if let Ok(kept) = Reservable::read(&payment, &offer, rows.registry(), THEN, Payer::Unknown) {
-            for facilitator in ["okx", "x402"] {
-                let body = facilitator::request(&kept.payment, &kept.requirement, facilitator, None, rows.registry());
-                let body = body.unwrap();
-                let sent = Json::parse(&body).and_then(Json::members).unwrap()["paymentPayload"];
+            for name in ["okx", "x402"] {
+                let facilitator = Facilitator::of_name(name).unwrap();
+                let request = kept.request(facilitator).unwrap().unwrap();
+                // Later calls make the same request from the stored texts.
+                let later = facilitator::request(&kept.payment, kept.requirement.get(), name, None, rows.registry());
+                prop_assert_eq!(&later.unwrap(), &request);
+                let sent = Json::parse(&request.body).and_then(Json::members).unwrap()["paymentPayload"];
                 prop_assert_eq!(sent.check_jsonb(), Ok(()));
             }
         }
@@ -342,8 +348,8 @@ proptest! {
         offers.insert(place, own);
         let text = payment().to_string();
         let header = if as_header { STANDARD.encode(&text) } else { text };
-        let first = read(&header, &json!(offers), THEN, |kept| (kept.payment.clone(), kept.requirement.clone())).unwrap();
-        let again = read(&first.0, &parsed(&first.1), THEN, |kept| (kept.payment.clone(), parsed(&kept.requirement)));
+        let first = read(&header, &json!(offers), THEN, |kept| (kept.payment.clone(), kept.requirement.get().to_owned())).unwrap();
+        let again = read(&first.0, &parsed(&first.1), THEN, |kept| (kept.payment.clone(), parsed(kept.requirement.get())));
         prop_assert_eq!(again, Ok((first.0, parsed(&first.1))));
     }
 }

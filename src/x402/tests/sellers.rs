@@ -109,14 +109,14 @@ fn requirements_are_built_for_both_versions() {
 fn facilitators_get_the_payment_unchanged() {
     let rows = Rows::new();
     let request = |payment: &str, requirements: &Value, facilitator| {
-        let text = facilitator::request(
+        let made = facilitator::request(
             payment,
             &requirements.to_string(),
             facilitator,
             None,
             rows.registry(),
         )?;
-        Ok::<Value, Error>(serde_json::from_str(&text).unwrap())
+        Ok::<Value, Error>(serde_json::from_str(&made.body).unwrap())
     };
     // An unknown member, and a number that a float would round.
     let payment = payment()
@@ -133,7 +133,7 @@ fn facilitators_get_the_payment_unchanged() {
         request(&STANDARD.encode(&payment), &without_network, "x402").unwrap(),
         json!({"x402Version": 1, "paymentPayload": payload, "paymentRequirements": requirements()})
     );
-    let text = facilitator::request(
+    let made = facilitator::request(
         &payment,
         &requirements().to_string(),
         "x402",
@@ -141,7 +141,7 @@ fn facilitators_get_the_payment_unchanged() {
         rows.registry(),
     )
     .unwrap();
-    assert!(text.contains("9007199254740993"));
+    assert!(made.body.contains("9007199254740993"));
 
     let mut second = requirements();
     let members = second.as_object_mut().unwrap();
