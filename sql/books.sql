@@ -8,16 +8,16 @@ CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
          round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
          round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
   FROM (
-    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
+    SELECT e.day, e.endpoint, e.network, e.asset, sum(e.payments)::bigint AS payments,
            sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
     FROM (
-      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
-             0::numeric AS refunded, 0::numeric AS dropped
-      FROM insforge_integrations.x402_settlements s
+      SELECT s.day, s.endpoint, s.network, s.asset, s.payments, s.amount, 0::numeric AS refunded, 0::numeric AS dropped
+      FROM insforge_integrations.x402_settled s
       WHERE NOT s.is_mock
       UNION ALL
       -- Another payment of the transaction may be for another endpoint and in another asset.
-      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
+      SELECT (c.created_at AT TIME ZONE 'UTC')::date, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset),
+             (c.kind = 'batched')::integer,
              CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
              CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
       FROM insforge_integrations.x402_corrections c

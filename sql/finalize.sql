@@ -268,6 +268,7 @@ BEGIN
         ('@extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid)', '{project_admin}'),
         ('@extschema@.x402_receipt(text, uuid)', '{project_admin}'),
         ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
+        ('insforge_integrations.refresh_x402_sums()', '{project_admin}'),
         ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),
         ('insforge_integrations.x402_facilitator_request(uuid, text)', '{project_admin}'),
         ('@extschema@.x402_settlement_request(uuid, text, text)', '{project_admin}'),

@@ -373,30 +373,6 @@ The file has one line of at most 4096 bytes; line breaks at its end do not count
 -- requires:
 --   providers
 
-CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
-  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
-COMMENT ON FUNCTION exchange_provider_token(text, text) IS
-'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
-
-- token: the provider''s token, or the session
-- provider: the provider that it must be from; NULL: the provider of its issuer
-
-The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
-
--- Not SECURITY DEFINER: such a function could not set the role.
-CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
-COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
-
-Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
 -- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
 -- few minutes would empty every session's cache.
 CREATE TABLE insforge_integrations.jwks_fetches (
@@ -1030,173 +1006,6 @@ One row for each mistake, with the columns of system.advisor_findings. recommend
 -- requires:
 --   advise
 
--- Tables, views and functions that requests can reach.
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
-  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
-  FROM user_columns u
-  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
-           array_position('{user_id,userId}'::name[], u.name), u.attnum
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reaches the rows of every user.',
-'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
-                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) sent(command)
-            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('ALL', sent.command)))) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
-    -- A table that names its authors and can only be read is taken to be public.
-    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
-  UNION ALL
-  -- A request that names a partition is not held back by the parent's policies.
-  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
-         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
-    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
-  WHERE t.relkind = 'p'
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-  GROUP BY t.oid, t.name
-$rule$),
-('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
-'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
-'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
-         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
-  FROM relations t JOIN credentials k ON k.relation = t.oid
-  WHERE t.granted <> '{}'
-    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
-    AND (NOT t.relrowsecurity
-         OR EXISTS (SELECT FROM policies p
-                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
-$rule$),
-('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
-'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
-'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
-$rule$
-  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
-                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
-                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
-                           'own_rows_' || lower(missing.command), t.name, missing.command,
-                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
-                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
-  WHERE t.relrowsecurity
-    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('ALL', missing.command))
-  GROUP BY t.oid, t.name
-$rule$),
-('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
-'A view reads with the rights of its owner. Row level security does not hold back this owner.',
-'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
-$rule$
-  WITH RECURSIVE reads(view, relation) AS (
-    SELECT v.oid, d.refobjid
-    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
-    UNION
-    SELECT r.view, d.refobjid
-    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
-  )
-  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN
-                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
-                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
-                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
-              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
-  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
-    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
-    JOIN pg_roles o ON o.oid = v.relowner
-  -- If the option is set, either way, somebody has decided.
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
-    -- Rows that the table itself shows are no leak.
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
-                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
-                       OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
-                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
-    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
-    -- A view that compares the user is meant to show these rows.
-    AND NOT EXISTS (SELECT FROM identity_functions i,
-                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
-                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
-                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
-  GROUP BY v.oid, v.name, v.relkind
-$rule$),
-('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
-'Users of a provider have no row in auth.users, so no row can be written for them.',
-'Drops the constraint.',
-$rule$
-  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
-         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
-  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
-  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
-    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
-    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
-    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
-         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
-                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
-$rule$),
-('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
-'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
-'Makes the column text.',
-$rule$
-  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
-         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
-  FROM pg_attribute a
-  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND EXISTS (SELECT FROM provider_users)
-    -- A message needs a channel. A table without a page has no row.
-    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
-$rule$),
-('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
-'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
-'Sets a search_path for the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
-         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
-                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
 -- Better Auth's tables: who can reach them, and who will be able to reach the next one.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
 ('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
@@ -1247,6 +1056,486 @@ $rule$
                 WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
     AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
   GROUP BY n.oid, n.nspname
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+$rule$
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+$rule$),
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+$rule$
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
+  FROM (
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity providers: their keys, and which tokens are accepted.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('provider_without_keys', 'warning', 'health', 'A provider has no keys',
+'Every token of this provider is refused.',
+'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
+    -- A failed fetch has another rule.
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
+                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  UNION ALL
+  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
+  -- which is right if sessions are exchanged.
+  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
+         insforge_integrations_internal.steps(
+           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
+           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
+                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
+           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
+  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
+  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
+    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
+    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+$rule$),
+('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
+'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
+'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
+              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
+         END AS recommendation
+  FROM insforge_integrations.auth_providers p
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
+    -- A failed fetch has another rule. A job that runs once a day is often enough.
+    AND f.error IS NULL
+    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+$rule$),
+('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
+'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
+'Says what to check, for each kind of error.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
+                   -- An address can contain a password, and an error can repeat the address.
+                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
+         insforge_integrations_internal.steps(
+           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
+           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
+           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
+           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
+           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
+    -- The error is out of date if keys were given or an address was registered since.
+    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+$rule$),
+('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
+'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
+'Registers the provider again with the values of your application.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object,
+         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
+         insforge_integrations_internal.steps(CASE p.preset
+           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
+                                    p.issuers[1], p.name)
+           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
+                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
+           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
+         END) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
+    -- WorkOS has separate keys for each client.
+    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
+$rule$),
+('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
+'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
+'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
+                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
+           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
+$rule$),
+('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
+'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
+'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
+$rule$
+  SELECT format('role %I', c.role) AS affected_object,
+         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
+         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
+                c.role, current_database()) AS recommendation
+  FROM (SELECT role FROM (
+          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
+          UNION ALL
+          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
+          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
+          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
+          UNION ALL
+          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
+          UNION ALL
+          SELECT current_user, 4) AS guess(role, rank)
+        ORDER BY rank, role LIMIT 1) c
+  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
+    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Policies: how they identify the user, and which rows they let through.
+
+-- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    WITH calls AS (
+      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
+      FROM pg_catalog.unnest(uuid_calls) call
+    ), text_id AS (
+      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
+    ), cast_id AS (
+      -- The id itself, NULLIF of the id, and both inside a SELECT.
+      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
+      FROM text_id t
+    )
+    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
+             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
+             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
+    FROM calls, cast_id);
+COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
+  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
+  SELECT p.oid, p.relation, p.name
+  FROM policies p
+  -- Better Auth can be set to make uuids.
+  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
+    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
+         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+             AND concat(p.using_expression, p.check_expression)
+                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
+$fact$),
+(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
+  SELECT u.relation, u.attnum, u.name
+  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
+  -- The parent's column stands for those of partitions.
+  WHERE a.attinhcount = 0
+    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
+    AND (EXISTS (SELECT FROM pg_attrdef v
+                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
+         OR (u.type = 'uuid'::regtype
+             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
+                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
+                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
+                      AND EXISTS (SELECT FROM policies p
+                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+                                  JOIN identity_functions i ON i.oid = d.refobjid
+                                  WHERE p.relation = u.relation)))))
+$fact$),
+(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
+  WITH uuid_calls AS (
+    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
+  ), affected AS (
+    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
+  ), converted AS (
+    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
+           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
+                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
+                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
+                      E'\n' ORDER BY u.attnum) AS script
+    FROM uuid_user_columns u, LATERAL (
+      SELECT EXISTS (SELECT FROM pg_attrdef v
+                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                     JOIN identity_functions i ON i.oid = d.refobjid
+                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
+    GROUP BY u.relation
+  ), rewritten AS (
+    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
+           -- The advisor cannot tell how a query on another table compares the user.
+           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
+           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
+           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
+                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                             p.command,
+                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
+                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
+    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
+    GROUP BY p.relation
+  ), referenced AS (
+    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
+  )
+  SELECT c.relation, c.name, c.policies, c.columns,
+         CASE WHEN c.obstacle IS NULL THEN c.script
+              ELSE insforge_integrations_internal.steps(
+                c.obstacle || ' Drop these objects, and keep their definitions.',
+                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
+                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
+  FROM (
+    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
+           CASE
+             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
+                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
+             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
+             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
+                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
+             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
+           END AS obstacle,
+           concat_ws(E'\n', r.drops,
+             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
+              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
+             u.script, r.creates) AS script
+    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  ) c
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
+'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
+'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
+$rule$),
+('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
+'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
+'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
+$rule$
+  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
+  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
+'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
+'Makes the policy compare the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
+         format('For %s, to %s.', p.command, p.roles) AS detail,
+         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
+                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
+                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
+  FROM policies p
+    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
+                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
+    JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
+    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
+    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
+    AND (p.command <> 'SELECT'
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+         OR EXISTS (SELECT FROM policies o
+                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
+$rule$),
+('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
+'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
+'Adds WITH CHECK on the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
+    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
+    AND (p.using_expression IS NULL
+         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
+$rule$),
+('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
+'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
+'Adds the same condition as WITH CHECK.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
+    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
+    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
+$rule$),
+('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
+'Every request reads the whole table to find the few rows of one user.',
+'Creates the index.',
+$rule$
+  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
+         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
+  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
+  WHERE NOT EXISTS (SELECT FROM pg_index i
+                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
+$rule$),
+('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
+'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
+'Says what to write instead of auth.uid().',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
+           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+  WHERE EXISTS (SELECT FROM provider_users)
+    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
+    -- A function that only passes the id on is reported with the policies and defaults that use it.
+    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$),
+('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
+'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
+'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
+  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
+  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
+    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
+    AND (p.proname ~ 'requesting_user_id'
+         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
+$rule$),
+('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
+'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
+'Creates a function there that calls the extension''s.',
+$rule$
+  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
+         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
+         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
+  FROM (
+    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
+    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
+         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
+         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
+    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
+      -- An unqualified name is looked up in public, or in the function's own search_path.
+      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
+  ) m
+  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
+  GROUP BY m.schema
 $rule$);
 /* </end connected objects> */
 
@@ -1584,342 +1873,165 @@ $rule$);
 -- requires:
 --   advise
 
--- Identity providers: their keys, and which tokens are accepted.
+-- Tables, views and functions that requests can reach.
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
+  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
+  FROM user_columns u
+  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
+           array_position('{user_id,userId}'::name[], u.name), u.attnum
+$fact$);
+
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('provider_without_keys', 'warning', 'health', 'A provider has no keys',
-'Every token of this provider is refused.',
-'Fetches the keys. Better Auth''s keys are in its own table: for it, steps that create the table or use session cookies instead.',
+('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
+'Every request reaches the rows of every user.',
+'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
 $rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.key_source NOT LIKE 'better\_auth:%' AND p.jwks IS NULL
-    -- A failed fetch has another rule.
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwks_fetches f
-                    WHERE f.provider = p.name AND f.error IS NOT NULL AND f.fetched_at >= p.updated_at)
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
+            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- A table that names its authors and can only be read is taken to be public.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
   UNION ALL
-  -- An empty table is right: Better Auth makes a key when it first signs. Without the jwt plugin there is no table,
-  -- which is right if sessions are exchanged.
-  SELECT format('provider %I', p.name), format('Schema %I has no table jwks, and sessions are not accepted.', b.schema),
-         insforge_integrations_internal.steps(
-           format('To exchange tokens of the jwt plugin, add jwt() to the plugins of Better Auth and run its migration with schema %I first in the search_path.', b.schema),
-           format('To exchange session cookies, register again: SELECT * FROM insforge_integrations.register_better_auth(%L, schema_name => %L, session_secret => ''BETTER_AUTH_SECRET'', name => %L, names => %L);',
-                  p.issuers[1], b.schema, p.name, coalesce(p.better_auth_names, '{}')),
-           format('If you exchange neither: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name))
-  FROM insforge_integrations.auth_providers p, LATERAL (SELECT substr(p.key_source, 13)) AS b(schema)
-  WHERE p.enabled AND p.key_source LIKE 'better\_auth:%' AND NOT p.allow_bare_sessions
-    AND NOT EXISTS (SELECT FROM insforge_integrations.session_secrets s WHERE s.provider = p.name)
-    AND NOT EXISTS (SELECT FROM insforge_integrations.better_auth_tables t WHERE t.schema_name = b.schema AND t.is_table = 'jwks')
+  -- A request that names a partition is not held back by the parent's policies.
+  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
 $rule$),
-('provider_keys_stale', 'warning', 'health', 'Nobody has looked for a provider''s new keys for more than a day',
-'When the provider signs with its next key, every token is refused until the keys are fetched. Until then, a key that the provider withdrew is trusted.',
-'Fetches the keys now. If pg_cron is installed, also every five minutes.',
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
+'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
 $rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         format('Last checked at %s.', to_char(greatest(p.jwks_updated_at, f.fetched_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS detail,
-         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
-              THEN format(E'SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);\nSELECT insforge_integrations.schedule_jwks_refresh();', p.name)
-              ELSE format(E'-- Let a cron on any machine repeat this every five minutes, without the argument.\nSELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)
-         END AS recommendation
-  FROM insforge_integrations.auth_providers p
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks IS NOT NULL AND p.jwks_url IS NOT NULL
-    -- A failed fetch has another rule. A job that runs once a day is often enough.
-    AND f.error IS NULL
-    AND greatest(p.jwks_updated_at, f.fetched_at) < now() - interval '25 hours'
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
 $rule$),
-('provider_refresh_failing', 'warning', 'health', 'A provider''s keys could not be fetched',
-'Only the keys that were stored before are used, if there are any. When the provider signs with its next key, every token is refused.',
-'Says what to check, for each kind of error.',
+('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
+'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
+'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
 $rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         concat_ws(' ', format('Last tried at %s.', to_char(f.fetched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-                   -- An address can contain a password, and an error can repeat the address.
-                   CASE WHEN p.jwks_url ~ '[@?]' THEN 'The error is in insforge_integrations.jwks_fetches.' ELSE f.error END) AS detail,
-         insforge_integrations_internal.steps(
-           format('Try again: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name),
-           'If there is no answer: check DNS and the firewall, so that this server can reach the address over https. If the certificate is from a private authority: SELECT insforge_integrations.configure(''jwks_ca'', ''-----BEGIN CERTIFICATE-----...'');',
-           format('If the answer is a redirect, 404 or not a key set: register the provider again with the address in its documentation. The present one: SELECT jwks_url FROM insforge_integrations.auth_providers WHERE name = %L;', p.name),
-           format('Until then, give the keys by hand: SELECT insforge_integrations.set_provider_jwks(%L, ''{"keys": [...]}'');', p.name),
-           format('If the provider is not used: UPDATE insforge_integrations.auth_providers SET enabled = false WHERE name = %L;', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-  WHERE p.enabled AND p.jwks_url IS NOT NULL AND f.error IS NOT NULL
-    -- The error is out of date if keys were given or an address was registered since.
-    AND f.fetched_at >= greatest(p.jwks_updated_at, p.updated_at)
+  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+                           'own_rows_' || lower(missing.command), t.name, missing.command,
+                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
+                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
+  WHERE t.relrowsecurity
+    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND p.command IN ('ALL', missing.command))
+  GROUP BY t.oid, t.name
 $rule$),
-('provider_audience_too_wide', 'warning', 'security', 'A provider''s tokens for other applications are accepted',
-'Neither the audience nor the authorized party of a token is checked. Another application or page with the same issuer can use its visitors'' tokens here, in their name.',
-'Registers the provider again with the values of your application.',
+('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
+'A view reads with the rights of its owner. Row level security does not hold back this owner.',
+'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
 $rule$
-  SELECT format('provider %I', p.name) AS affected_object,
-         CASE p.audience_rule WHEN 'if_present' THEN 'A token without an audience is accepted, whichever application it is for.' END AS detail,
-         insforge_integrations_internal.steps(CASE p.preset
-           WHEN 'clerk' THEN format('Run with the origins of your pages: SELECT * FROM insforge_integrations.register_clerk(%L, authorized_parties => ''{https://app.example.com}'', name => %L);',
-                                    p.issuers[1], p.name)
-           WHEN 'kinde' THEN format('Run with the client ids of your applications: SELECT * FROM insforge_integrations.register_kinde(%L, %sauthorized_parties => ''{client id}'', name => %L);',
-                                    p.issuers[1], 'audience => ' || quote_literal(p.audiences[1]) || ', ', p.name)
-           ELSE format('Decode a token of one of your users. Register the provider again by register_auth_provider() under the name %L, with the token''s "aud" in audiences and audience_rule => ''required'', or its "azp" in authorized_parties.', p.name)
-         END) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled AND p.audience_rule <> 'required' AND p.authorized_parties = '{}'
-    -- WorkOS has separate keys for each client.
-    AND NOT (p.preset IN ('workos', 'oidc') AND p.jwks_url LIKE 'https://api.workos.com/sso/jwks/client%')
-$rule$),
-('provider_jwks_over_http', 'critical', 'security', 'A provider''s keys come from an address that is not https',
-'An attacker between this server and that address can replace the keys and sign a token as any user. The refresh refuses such an address, so this server has not fetched keys from it.',
-'Says how to register the https address and to fetch the keys again. They replace keys that somebody fetched over http.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Register the provider again by %s() under the name %L with an https address. On this machine, http://localhost is allowed.',
-                  CASE p.preset WHEN 'custom' THEN 'register_auth_provider' WHEN 'oidc' THEN 'register_oidc_provider' ELSE 'register_' || p.preset END, p.name),
-           format('Run: SELECT * FROM insforge_integrations.refresh_provider_jwks(%L);', p.name)) AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.jwks_url !~ '^https://' AND p.jwks_url !~ '^http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]*)?(/|$)'
-$rule$),
-('pre_request_not_set', 'info', 'health', 'PostgREST''s pre-request is not set for any role',
-'Without it, PostgREST ignores a provider''s token in the header. It answers such a request as one of anon, without an error. The database cannot see PGRST_DB_PRE_REQUEST in PostgREST''s environment. Ignore this finding if it is set there, or if you only use exchanged tokens.',
-'Sets it for the role that PostgREST connects as, and reloads PostgREST''s configuration. Requests without the header stay as they are.',
-$rule$
-  SELECT format('role %I', c.role) AS affected_object,
-         CASE WHEN NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-              THEN 'No JWT secret is stored, so no token can be exchanged either.' END AS detail,
-         format(E'ALTER ROLE %I IN DATABASE %I SET pgrst.db_pre_request = ''insforge_integrations.pre_request'';\nNOTIFY pgrst, ''reload config'';',
-                c.role, current_database()) AS recommendation
-  FROM (SELECT role FROM (
-          SELECT a.usename, 1 FROM pg_stat_activity a WHERE a.datname = current_database() AND a.application_name LIKE 'PostgREST%'
-          UNION ALL
-          -- InsForge keeps the exposed schemas in a setting of PostgREST's role.
-          SELECT r.rolname, 2 FROM pg_db_role_setting d JOIN pg_roles r ON r.oid = d.setrole, unnest(d.setconfig) AS s(setting)
-          WHERE r.rolcanlogin AND s.setting LIKE 'pgrst.%'
-          UNION ALL
-          SELECT r.rolname, 3 FROM pg_roles r WHERE r.rolname = 'authenticator'
-          UNION ALL
-          SELECT current_user, 4) AS guess(role, rank)
-        ORDER BY rank, role LIMIT 1) c
-  WHERE EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled)
-    -- PostgREST reads only settings of its role, not those of the database. Another function may call ours.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
-$rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
+  WITH RECURSIVE reads(view, relation) AS (
+    SELECT v.oid, d.refobjid
+    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
+    UNION
+    SELECT r.view, d.refobjid
+    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
   )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Identity: whether the extension's own functions are intact, and what users' tokens can do.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
-'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
-'Restores the installed objects and their privileges. One call restores all objects.',
-$rule$
-  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
-         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
-         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
-  FROM insforge_integrations_internal.compare_installed_objects() o
-  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
+  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
+              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
+  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
+    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+    JOIN pg_roles o ON o.oid = v.relowner
+  -- If the option is set, either way, somebody has decided.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- Rows that the table itself shows are no leak.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
+    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
+    -- A view that compares the user is meant to show these rows.
+    AND NOT EXISTS (SELECT FROM identity_functions i,
+                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
+                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
+                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
+  GROUP BY v.oid, v.name, v.relkind
 $rule$),
-('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
-'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
-'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
+('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
+'Users of a provider have no row in auth.users, so no row can be written for them.',
+'Drops the constraint.',
 $rule$
-  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
-         CASE
-           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
-             'SELECT insforge_integrations.configure(''token_role'', NULL);'
-           WHEN r.oid IS NULL THEN
-             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
-           ELSE concat_ws(E'\n',
-             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
-             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
-              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
-         END AS recommendation
-  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
-        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
-              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
-    LEFT JOIN pg_roles r ON r.rolname = t.name
-  WHERE t.problem IS NOT NULL
-    -- A missing default role does no harm if no provider is enabled.
-    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
+  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
+         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
+  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
+    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
+    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
+         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
+                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
 $rule$),
-('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
-'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
-'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
+('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
+'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
+'Makes the column text.',
 $rule$
-  SELECT 'setting anon_role' AS affected_object,
-         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
-         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
-           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
-           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
-  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
-               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
-        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
-    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
-                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
-                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                -- PostgREST reads only settings of its role, not those of the database.
-                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
-    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
-  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
-    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
+  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
+         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
+  FROM pg_attribute a
+  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message needs a channel. A table without a page has no row.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
 $rule$),
-('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
-'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
-'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
+'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
+'Sets a search_path for the function.',
 $rule$
-  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
-           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
-           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'identity_source' AND s.value = 'verified'
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    -- PostgREST reads only settings of its role, not those of the database.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
-$rule$),
-('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
-'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
-'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
-$rule$
-  SELECT i.oid::regprocedure::text AS affected_object,
-         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
-  FROM identity_functions i
-    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
-    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
-    JOIN policies p ON p.oid = d.objid
-  WHERE i.kind = 'text'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
-  GROUP BY i.oid
-  UNION ALL
-  SELECT format('%I on %s', p.name, p.table_name), NULL,
-         insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
-           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
-  FROM policies p
-  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
+         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
+                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 $rule$);
 /* </end connected objects> */
 
@@ -2154,386 +2266,771 @@ $rule$);
 -- requires:
 --   advise
 
--- Policies: how they identify the user, and which rows they let through.
-
--- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
-    WITH calls AS (
-      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
-      FROM pg_catalog.unnest(uuid_calls) call
-    ), text_id AS (
-      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
-    ), cast_id AS (
-      -- The id itself, NULLIF of the id, and both inside a SELECT.
-      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
-      FROM text_id t
-    )
-    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
-             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
-             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
-    FROM calls, cast_id);
-COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
-  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
-  SELECT p.oid, p.relation, p.name
-  FROM policies p
-  -- Better Auth can be set to make uuids.
-  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
-    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
-             AND concat(p.using_expression, p.check_expression)
-                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
-$fact$),
-(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
-  SELECT u.relation, u.attnum, u.name
-  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
-  -- The parent's column stands for those of partitions.
-  WHERE a.attinhcount = 0
-    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
-    AND (EXISTS (SELECT FROM pg_attrdef v
-                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
-         OR (u.type = 'uuid'::regtype
-             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
-                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
-                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
-                      AND EXISTS (SELECT FROM policies p
-                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
-                                  JOIN identity_functions i ON i.oid = d.refobjid
-                                  WHERE p.relation = u.relation)))))
-$fact$),
-(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
-  WITH uuid_calls AS (
-    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
-  ), affected AS (
-    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
-  ), converted AS (
-    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
-           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
-                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
-                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
-                      E'\n' ORDER BY u.attnum) AS script
-    FROM uuid_user_columns u, LATERAL (
-      SELECT EXISTS (SELECT FROM pg_attrdef v
-                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                     JOIN identity_functions i ON i.oid = d.refobjid
-                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
-    GROUP BY u.relation
-  ), rewritten AS (
-    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
-           -- The advisor cannot tell how a query on another table compares the user.
-           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
-           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
-           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
-                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                             p.command,
-                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
-                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
-    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
-    GROUP BY p.relation
-  ), referenced AS (
-    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
-  )
-  SELECT c.relation, c.name, c.policies, c.columns,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations_internal.steps(
-                c.obstacle || ' Drop these objects, and keep their definitions.',
-                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
-                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
-  FROM (
-    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
-           CASE
-             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
-                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
-             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
-             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
-                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
-                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
-             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
-           END AS obstacle,
-           concat_ws(E'\n', r.drops,
-             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
-              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
-             u.script, r.creates) AS script
-    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
-  ) c
-$fact$);
-
+-- Identity: whether the extension's own functions are intact, and what users' tokens can do.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
-'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
+'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
+'Restores the installed objects and their privileges. One call restores all objects.',
 $rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
+         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
+  FROM insforge_integrations_internal.compare_installed_objects() o
+  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
 $rule$),
-('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
-'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
+'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
 $rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
+         CASE
+           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
+             'SELECT insforge_integrations.configure(''token_role'', NULL);'
+           WHEN r.oid IS NULL THEN
+             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
+           ELSE concat_ws(E'\n',
+             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
+             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
+              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
+         END AS recommendation
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
+        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
+              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
+    LEFT JOIN pg_roles r ON r.rolname = t.name
+  WHERE t.problem IS NOT NULL
+    -- A missing default role does no harm if no provider is enabled.
+    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
 $rule$),
-('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
-'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
-'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
+('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
+'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
+'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
 $rule$
-  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
-  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+  SELECT 'setting anon_role' AS affected_object,
+         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
+         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
+           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
+           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
+  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
+               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
+        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
+    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
+                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
+                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                -- PostgREST reads only settings of its role, not those of the database.
+                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
+  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
+    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
 $rule$),
-('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
-'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
-'Makes the policy compare the column that holds the user''s id.',
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
+'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
 $rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
-         format('For %s, to %s.', p.command, p.roles) AS detail,
-         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
-                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
-                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
-  FROM policies p
-    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
-                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
-    JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
-    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
-    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
-    AND (p.command <> 'SELECT'
-         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-         OR EXISTS (SELECT FROM policies o
-                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
-$rule$),
-('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
-'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
-'Adds WITH CHECK on the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
-    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
-    AND (p.using_expression IS NULL
-         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
-$rule$),
-('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
-'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
-'Adds the same condition as WITH CHECK.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
-    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
-    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
-$rule$),
-('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
-'Every request reads the whole table to find the few rows of one user.',
-'Creates the index.',
-$rule$
-  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
-         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
-  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
-  WHERE NOT EXISTS (SELECT FROM pg_index i
-                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
-$rule$),
-('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
-'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
-'Says what to write instead of auth.uid().',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
          insforge_integrations_internal.steps(
-           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
-           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
-  WHERE EXISTS (SELECT FROM provider_users)
-    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
-    -- A function that only passes the id on is reported with the policies and defaults that use it.
-    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'identity_source' AND s.value = 'verified'
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    -- PostgREST reads only settings of its role, not those of the database.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
 $rule$),
-('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
-'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
-'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
+('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
+'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
+'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
 $rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
-  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
-  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
-    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
-    AND (p.proname ~ 'requesting_user_id'
-         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
-$rule$),
-('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
-'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
-'Creates a function there that calls the extension''s.',
-$rule$
-  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
-         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
-         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
-  FROM (
-    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
-    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
-         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
-         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
-    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
-      -- An unqualified name is looked up in public, or in the function's own search_path.
-      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
-  ) m
-  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
-  GROUP BY m.schema
+  SELECT i.oid::regprocedure::text AS affected_object,
+         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
+  FROM identity_functions i
+    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
+    JOIN policies p ON p.oid = d.objid
+  WHERE i.kind = 'text'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
+  GROUP BY i.oid
+  UNION ALL
+  SELECT format('%I on %s', p.name, p.table_name), NULL,
+         insforge_integrations_internal.steps(
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+  FROM policies p
+  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
 $rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
+CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
+COMMENT ON FUNCTION exchange_provider_token(text, text) IS
+'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
+
+- token: the provider''s token, or the session
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
+
+-- Not SECURITY DEFINER: such a function could not set the role.
+CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
+COMMENT ON FUNCTION insforge_integrations.pre_request() IS
+'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
+
+Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:67
+CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:181
+-- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* bool */
+	"provider" TEXT,  /* Option < String > */
+	"user_id" TEXT,  /* Option < String > */
+	"org_id" TEXT,  /* Option < String > */
+	"org_role" TEXT,  /* Option < String > */
+	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
+	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"claims" jsonb,  /* Option < Jsonb > */
+	"reason" TEXT,  /* Option < String > */
+	"found" jsonb,  /* Option < Jsonb > */
+	"expected" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:20
+-- insforge_integrations::pg::payments::evm::to_checksum_address
+CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
+	"address" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+--   evm::eip712_domain_separator
+--   evm::to_checksum_address
+
+-- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
+CREATE TABLE insforge_integrations.x402_network_entries (
+  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
+  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
+  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
+  is_builtin   boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, is_builtin)
+);
+COMMENT ON TABLE insforge_integrations.x402_network_entries IS
+'Behind view x402_networks.
+
+Write it with register_x402_network().';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE TABLE insforge_integrations.x402_asset_entries (
+  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
+  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
+  symbol           text NOT NULL CHECK (symbol <> ''),
+  name             text,
+  version          text,
+  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
+  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
+  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
+  has_chain_id     boolean NOT NULL DEFAULT true,
+  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
+  is_builtin       boolean NOT NULL DEFAULT false,
+  PRIMARY KEY (network, address, is_builtin),
+  CHECK ((name IS NULL) = (version IS NULL)),
+  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
+);
+COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
+'Behind view x402_assets.
+
+Write it with register_x402_asset().';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
+COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
+
+INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
+SELECT network, name, coalesce(v1_network, network), explorer_url, true
+FROM (VALUES
+  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
+  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
+  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
+  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
+  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
+  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
+  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
+  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
+  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
+  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
+  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
+  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
+  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
+  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
+  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
+  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
+  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
+  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
+  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
+  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
+  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
+) AS builtin (network, name, v1_network, explorer_url);
+
+-- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
+-- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
+-- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
+-- and the testnets of Sei and Celo, and USAT on Celo.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
+VALUES
+  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
+  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
+  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
+  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
+  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
+  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
+  -- The bridged token. Circle's own contract on X Layer is a different one.
+  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
+  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
+  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
+  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
+  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
+  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
+  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
+  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
+  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
+  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
+  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
+
+-- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
+INSERT INTO insforge_integrations.x402_asset_entries
+  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
+VALUES
+  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
+  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
+  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
+  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
+
+CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
+  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
+  FROM insforge_integrations.x402_network_entries
+  ORDER BY network, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_networks IS
+'Chains for payments.
+
+An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
+COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
+
+CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
+  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
+         CASE WHEN name IS NOT NULL THEN
+           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
+             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
+             'verifyingContract', address, 'salt', salt))),
+             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
+  FROM insforge_integrations.x402_asset_entries
+  ORDER BY network, address, is_builtin;
+COMMENT ON VIEW insforge_integrations.x402_assets IS
+'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
+
+is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
+COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
+
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
+    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_network_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_network_entries := ROW(
+    register_x402_network.network, register_x402_network.name,
+    coalesce(register_x402_network.v1_network, register_x402_network.network),
+    register_x402_network.explorer_url, false);
+  refused text;
+  taken text;
+BEGIN
+  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
+  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
+    WHERE other.network <> wanted.network
+      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
+  refused := CASE
+    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
+    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
+    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
+    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
+    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
+  END;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 network',
+      DETAIL = refused,
+      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
+    ON CONFLICT (network, is_builtin) DO UPDATE SET
+      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
+'Adds a chain to x402_networks, or replaces one.
+
+- network: CAIP-2 identifier, eip155:<chain id>
+- explorer_url: address with {hash} in place of the hash
+- v1_network: name in version 1 of x402; NULL: the identifier';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
+    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
+    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
+    transfer_method text DEFAULT 'eip3009')
+  RETURNS insforge_integrations.x402_asset_entries
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  wanted insforge_integrations.x402_asset_entries := ROW(
+    (SELECT known.network FROM insforge_integrations.x402_networks known
+     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
+    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
+    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
+    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
+    register_x402_asset.transfer_method, false);
+  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
+  refused text;
+  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
+BEGIN
+  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
+  refused := CASE
+    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
+    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
+    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
+    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
+    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
+      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
+    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
+      THEN 'domain_separator and salt: They need name and version.'
+    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
+    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
+    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
+    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
+                 WHERE other.network = wanted.network AND other.address <> wanted.address
+                   AND lower(other.symbol) = lower(wanted.symbol))
+      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
+  END;
+  IF refused IS NULL AND wanted.salt IS NOT NULL
+     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    wanted.has_chain_id := false;
+    domain := domain - 'chainId';
+  END IF;
+  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
+       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
+    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
+      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
+        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
+    -- Names and versions of known tokens.
+    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
+      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
+            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
+                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
+           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
+      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
+        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
+      LIMIT 1;
+    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an x402 asset',
+      DETAIL = refused,
+      HINT = hint;
+  END IF;
+  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
+    RAISE NOTICE USING
+      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
+      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
+      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
+  END IF;
+  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
+    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
+      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
+      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
+      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
+'Adds a token to x402_assets, or replaces one.
+
+- name, version: its EIP-712 domain; a token without EIP-3009 needs none
+- transfer_method: eip3009; permit2 for a token without EIP-3009
+- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
+- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
+
+A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:14
+-- insforge_integrations::pg::payments::evm::keccak256
+CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
+	"data" bytea /* & [u8] */
+) RETURNS bytea /* Vec < u8 > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'keccak256_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:97
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:69
 CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:120
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:127
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:257
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:144
--- insforge_integrations::pg::payments::reservations::x402_response_headers
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"reason" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"is_version_1" bool /* Option < bool > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:328
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2548,60 +3045,6 @@ CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
 STRICT VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:322
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:31
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_payment_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2809,6 +3252,50 @@ It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_ro
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/reservations.rs:30
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
+) RETURNS TABLE (
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/pg/tokens/refresh.rs:216
 -- insforge_integrations::pg::tokens::refresh::discovery_document
 CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
@@ -2818,6 +3305,477 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:322
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   ledger::force_sync_commit
+
+-- A regular expression would take as long as the insertion itself.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
+  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
+COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
+  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
+
+-- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
+-- type, so tx_hash is a plain text, and a trigger checks it.
+-- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
+-- INSERT, which takes longer than the insertion itself.
+CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
+COMMENT ON DOMAIN insforge_integrations.evm_hash IS
+  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
+  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
+COMMENT ON DOMAIN insforge_integrations.evm_address IS
+  'An address: 0x and 40 lower-case hexadecimal digits.';
+CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
+COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_settlements (
+  id               uuid NOT NULL,
+  created_at       timestamptz NOT NULL,
+  reservation_id   uuid,
+  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
+  payer_address    insforge_integrations.evm_address NOT NULL,
+  endpoint         text COLLATE "C" NOT NULL,
+  amount           insforge_integrations.evm_amount NOT NULL,
+  network          text COLLATE "C" NOT NULL,
+  asset            insforge_integrations.evm_address,
+  user_id          text COLLATE "C",
+  response_summary text,
+  is_mock          boolean NOT NULL
+);
+CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
+CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
+CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE insforge_integrations.x402_settlements IS
+'The ledger: one row for each transaction that settled an x402 payment.
+
+record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
+COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
+
+CREATE TABLE insforge_integrations.x402_corrections (
+  id          uuid NOT NULL DEFAULT gen_random_uuid(),
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  tx_hash     insforge_integrations.evm_hash NOT NULL,
+  number      integer NOT NULL,
+  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
+  change      numeric(78,0) NOT NULL DEFAULT 0,
+  other_hash  insforge_integrations.evm_hash,
+  reference   text COLLATE "C" CHECK (reference <> ''),
+  note        text NOT NULL CHECK (note <> ''),
+  recorded_by name NOT NULL DEFAULT session_user,
+  reservation_id uuid,
+  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
+  UNIQUE (tx_hash, number)
+);
+COMMENT ON TABLE insforge_integrations.x402_corrections IS
+'Refunds and other events after a settlement.
+
+correct_x402_settlement() adds rows. No row is ever changed.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
+COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
+
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RAISE EXCEPTION USING
+    ERRCODE = 'insufficient_privilege',
+    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
+    DETAIL = 'The ledger of x402 payments is append-only.',
+    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
+      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
+      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
+COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
+  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
+CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
+
+DO $$
+DECLARE
+  ledger regclass;
+BEGIN
+  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
+         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
+         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
+       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
+      ledger);
+  END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+  SET lock_timeout = '500ms'
+AS $$
+DECLARE
+  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
+  problem text;
+BEGIN
+  IF publish IS NULL THEN
+    problem := 'There is no function realtime.publish(text, text, jsonb).';
+  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
+  ELSIF pg_notification_queue_usage() > 0.9 THEN
+    problem := 'The notification queue is nearly full.';
+  ELSE
+    BEGIN
+      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
+        (SELECT jsonb_build_object('new', jsonb_build_object(
+           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
+           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
+           'response_summary', p.response_summary, 'created_at', p.created_at))
+         FROM @extschema@.x402_payments p
+         WHERE p.tx_hash = publish_x402_settlement.tx_hash
+           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
+    EXCEPTION WHEN OTHERS THEN
+      problem := format('realtime.publish raised: %s', SQLERRM);
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = 'an x402 settlement was recorded and not published',
+      DETAIL = problem,
+      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
+  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
+    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  corrected insforge_integrations.x402_corrections;
+  earlier bigint;
+BEGIN
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  -- With the lock, the count sees the corrections of earlier transactions.
+  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
+  -- A statement of its own, because Citus takes no subquery in VALUES.
+  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
+  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
+    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
+    RETURNING * INTO STRICT corrected;
+  RETURN corrected;
+EXCEPTION WHEN unique_violation THEN
+  RAISE EXCEPTION USING
+    ERRCODE = 'serialization_failure',
+    MESSAGE = 'could not enter a correction of an x402 settlement',
+    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
+    HINT = 'Try again in a new transaction.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
+  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
+
+CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
+    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
+    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
+  RETURNS insforge_integrations.x402_corrections
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
+  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
+  settled insforge_integrations.x402_settlements;
+  known insforge_integrations.x402_corrections;
+  another insforge_integrations.x402_corrections;
+  of_batched uuid;
+  wanted numeric;
+  brought numeric;
+  refused text;
+BEGIN
+  -- With the lock, the queries below see the corrections of earlier transactions.
+  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
+  -- The payment that has the row in the ledger needs no id.
+  of_batched := nullif(reservation_id, settled.reservation_id);
+  refused := CASE
+    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
+    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
+    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
+    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
+    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
+    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
+    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
+    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
+    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
+    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
+    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
+    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
+      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
+  END;
+  IF refused IS NULL THEN
+    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
+    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind = kind
+        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
+          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
+      ORDER BY c.number LIMIT 1;
+    IF known.change <> wanted THEN
+      RAISE EXCEPTION USING
+        ERRCODE = 'unique_violation',
+        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
+        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
+        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
+    END IF;
+    IF known.id IS NOT NULL THEN
+      RETURN known;
+    END IF;
+    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
+      FROM insforge_integrations.x402_corrections c
+      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
+    IF kind = 'refund' AND brought + wanted < 0 THEN
+      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
+                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
+    END IF;
+  END IF;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid correction of an x402 settlement',
+      DETAIL = refused,
+      HINT = 'Nothing was recorded.';
+  END IF;
+  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
+  IF kind = 'reorg' THEN
+    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
+                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
+      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
+    END LOOP;
+  END IF;
+  RETURN known;
+END
+$$;
+COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
+'Adds a correction to a transaction in the ledger.
+
+- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
+- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
+- reservation_id: a refund or note is about this payment of the transaction
+
+The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+
+-- Sums of the days before yesterday, so that views need not read the whole ledger. Not dumped: they can be made again.
+CREATE TABLE insforge_integrations.x402_sums (
+  day      date NOT NULL,
+  endpoint text COLLATE "C" NOT NULL,
+  network  text COLLATE "C" NOT NULL,
+  asset    insforge_integrations.evm_address,
+  is_mock  boolean NOT NULL,
+  payments bigint NOT NULL,
+  amount   numeric NOT NULL
+);
+CREATE INDEX x402_sums_day ON insforge_integrations.x402_sums (day);
+COMMENT ON TABLE insforge_integrations.x402_sums IS
+'Sums of the ledger, one row for each day, endpoint, asset and kind of payment.
+
+refresh_x402_sums() writes it, for the days before x402_summed.before.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.day IS 'Day, in UTC.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.is_mock IS 'The sum of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.payments IS 'Number of settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.amount IS 'Their sum, in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_summed (
+  before  timestamptz NOT NULL,
+  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO insforge_integrations.x402_summed VALUES ('-infinity');
+COMMENT ON TABLE insforge_integrations.x402_summed IS 'Up to when x402_sums has the ledger, in its only row.';
+COMMENT ON COLUMN insforge_integrations.x402_summed.before IS 'Midnight (UTC): all settlements before it are in x402_sums, and none after it.';
+COMMENT ON COLUMN insforge_integrations.x402_summed.is_only IS 'Always true, so there is one row.';
+
+CREATE VIEW insforge_integrations.x402_settled AS
+  SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
+  FROM insforge_integrations.x402_sums s
+  UNION ALL
+  SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*), sum(s.amount::numeric)
+  FROM insforge_integrations.x402_settlements s
+  WHERE s.created_at >= (SELECT d.before FROM insforge_integrations.x402_summed d)
+    -- Always so. With an upper limit the planner expects few rows, and does not compile the query first.
+    AND s.created_at <= 'infinity'
+  GROUP BY 1, 2, 3, 4, 5;
+COMMENT ON VIEW insforge_integrations.x402_settled IS
+'Sums of the ledger: those that x402_sums has, and those of the days since.
+
+x402_totals and x402_revenue read it.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.day IS 'Day, in UTC.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.is_mock IS 'The sum of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.payments IS 'Number of settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.amount IS 'Their sum, in the token''s smallest unit.';
+
+-- A payment's time is the beginning of its transaction. So a row can still come into a day before yesterday: from an
+-- import, a restored dump, or a transaction that has run since then.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_late_settlement() RETURNS trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'note_late_settlement';
+COMMENT ON FUNCTION insforge_integrations_internal.note_late_settlement() IS
+  'Trigger function: calls reopen_x402_days() if a new row is of a day that x402_sums has.';
+CREATE TRIGGER note_late_settlement BEFORE INSERT ON insforge_integrations.x402_settlements
+  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.note_late_settlement();
+ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER note_late_settlement;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.reopen_x402_days(created_at timestamptz) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  UPDATE insforge_integrations.x402_summed d SET before = least(d.before, date_trunc('day', reopen_x402_days.created_at, 'UTC'));
+  DELETE FROM insforge_integrations.x402_sums s WHERE s.day >= (reopen_x402_days.created_at AT TIME ZONE 'UTC')::date;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.reopen_x402_days(timestamptz) IS
+  'Removes the sums of a day and of all later ones. The views then read the ledger for them, until the next refresh_x402_sums().';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.refresh_x402_sums() RETURNS timestamptz
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  summed timestamptz;
+  midnight CONSTANT timestamptz := date_trunc('day', now() - interval '1 day', 'UTC');
+  is_distributed boolean := false;
+  old text[];
+  writer integer;
+BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'active_sql_transaction',
+      MESSAGE = 'the sums of the ledger cannot be refreshed at this isolation level',
+      DETAIL = 'Each statement must see all payments that were committed before it.',
+      HINT = 'Call refresh_x402_sums() in a transaction of isolation level READ COMMITTED.';
+  END IF;
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  IF is_distributed THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'no sums are kept while Citus distributes the ledger',
+      DETAIL = 'The other servers'' unfinished transactions are not visible here.',
+      HINT = 'The views sum the ledger on all servers. Nothing has to be called.';
+  END IF;
+  -- Waits for the transactions that have added late rows. They take the table's ROW SHARE lock.
+  LOCK TABLE insforge_integrations.x402_summed IN EXCLUSIVE MODE;
+  SELECT d.before INTO STRICT summed FROM insforge_integrations.x402_summed d;
+  IF summed >= midnight THEN
+    RETURN summed;
+  END IF;
+  -- A transaction that began earlier and has written to the ledger has added rows that nobody sees yet.
+  PERFORM pg_stat_clear_snapshot();
+  SELECT coalesce(array_agg(l.virtualtransaction), '{}') INTO old
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
+      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+      -- An hour, because note_late_settlement() lets rows of the last hour pass.
+      AND (a.xact_start >= midnight + interval '1 hour') IS NOT TRUE;
+  -- One that ended between the looks at its lock and at its beginning seems to have none.
+  SELECT coalesce(l.pid, 0) INTO writer
+    FROM pg_locks l
+    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
+      AND l.mode = 'RowExclusiveLock' AND l.virtualtransaction = ANY (old)
+    LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_in_use',
+      MESSAGE = 'a transaction that began before yesterday, or nobody knows when, writes to the ledger',
+      DETAIL = CASE writer WHEN 0 THEN 'It is a prepared transaction (pg_prepared_xacts).' ELSE format('It is the one of process %s (pg_stat_activity).', writer) END,
+      HINT = 'End it, then call refresh_x402_sums() again. The views are right without it.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_sums (day, endpoint, network, asset, is_mock, payments, amount)
+    SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
+    FROM (
+      SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount
+      FROM insforge_integrations.x402_settlements s
+      WHERE s.created_at >= summed AND s.created_at < midnight
+      GROUP BY 1, 2, 3, 4, 5) s;
+  UPDATE insforge_integrations.x402_summed d SET before = midnight;
+  RETURN midnight;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.refresh_x402_sums() IS
+'Keeps the sums of the days before yesterday, and returns up to when.
+
+x402_totals and x402_revenue are right without it. With it they read only the payments since then from the ledger, and take as long for an old ledger as for a new one. Call it once a day, by pg_cron or any other cron. Payments are recorded while it runs. A row of an earlier day, as from an import, removes the sums from that day on until the next call. Raises 25001 above READ COMMITTED, 55006 while a transaction that began before yesterday writes to the ledger, and 0A000 while Citus distributes it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3173,848 +4131,33 @@ Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra an
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:67
-CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:261
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:181
--- insforge_integrations::pg::tokens::verification::inspect_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."inspect_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* bool */
-	"provider" TEXT,  /* Option < String > */
-	"user_id" TEXT,  /* Option < String > */
-	"org_id" TEXT,  /* Option < String > */
-	"org_role" TEXT,  /* Option < String > */
-	"permissions" TEXT[],  /* :: std :: option :: Option < Vec < String > > */
-	"expires_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"claims" jsonb,  /* Option < Jsonb > */
-	"reason" TEXT,  /* Option < String > */
-	"found" jsonb,  /* Option < Jsonb > */
-	"expected" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:176
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+-- src/pg/payments/reservations.rs:113
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
 	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
+	"requirement" jsonb, /* Option < Jsonb > */
 	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
 ) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:199
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:249
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:97
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
 STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
+-- src/pg/payments/reservations.rs:131
+-- insforge_integrations::pg::payments::reservations::x402_response_headers
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"reason" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"is_version_1" bool /* Option < bool > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:14
--- insforge_integrations::pg::payments::evm::keccak256
-CREATE OR REPLACE FUNCTION insforge_integrations."keccak256"(
-	"data" bytea /* & [u8] */
-) RETURNS bytea /* Vec < u8 > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'keccak256_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:20
--- insforge_integrations::pg::payments::evm::to_checksum_address
-CREATE OR REPLACE FUNCTION insforge_integrations."to_checksum_address"(
-	"address" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'to_checksum_address_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
---   evm::eip712_domain_separator
---   evm::to_checksum_address
-
--- The extension brings the built-in rows. pg_dump keeps only the operator's rows.
-CREATE TABLE insforge_integrations.x402_network_entries (
-  network      text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  name         text COLLATE "C" NOT NULL CHECK (name ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
-  v1_network   text COLLATE "C" NOT NULL CHECK (v1_network ~ '^[a-z0-9][a-z0-9:-]{0,62}$'),
-  explorer_url text CHECK (explorer_url ~ '^https://.*\{hash\}'),
-  is_builtin   boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, is_builtin)
-);
-COMMENT ON TABLE insforge_integrations.x402_network_entries IS
-'Behind view x402_networks.
-
-Write it with register_x402_network().';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.network IS 'CAIP-2 identifier, eip155:<chain id>.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.name IS 'Short name, as in column chain of the guide''s payment table.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.v1_network IS 'Name in version 1 of x402.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
-COMMENT ON COLUMN insforge_integrations.x402_network_entries.is_builtin IS 'Whether the extension brought the row.';
-
-CREATE TABLE insforge_integrations.x402_asset_entries (
-  network          text COLLATE "C" NOT NULL CHECK (network ~ '^eip155:[1-9][0-9]{0,31}$'),
-  address          text COLLATE "C" NOT NULL CHECK (address ~ '^0x[0-9a-f]{40}$'),
-  symbol           text NOT NULL CHECK (symbol <> ''),
-  name             text,
-  version          text,
-  decimals         integer NOT NULL CHECK (decimals BETWEEN 0 AND 77),
-  domain_separator text COLLATE "C" CHECK (domain_separator ~ '^0x[0-9a-f]{64}$'),
-  salt             text COLLATE "C" CHECK (salt ~ '^0x[0-9a-f]{64}$'),
-  has_chain_id     boolean NOT NULL DEFAULT true,
-  transfer_method  text COLLATE "C" NOT NULL DEFAULT 'eip3009' CHECK (transfer_method IN ('eip3009', 'permit2')),
-  is_builtin       boolean NOT NULL DEFAULT false,
-  PRIMARY KEY (network, address, is_builtin),
-  CHECK ((name IS NULL) = (version IS NULL)),
-  CHECK (name IS NOT NULL OR transfer_method = 'permit2')
-);
-COMMENT ON TABLE insforge_integrations.x402_asset_entries IS
-'Behind view x402_assets.
-
-Write it with register_x402_asset().';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.network IS 'CAIP-2 identifier of its network.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.symbol IS 'Symbol of the token, such as USDC.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol. NULL: not known, and without EIP-3009 not needed.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.version IS 'Version of that domain.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.salt IS 'Salt of the domain; NULL for most domains, which have none.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.has_chain_id IS 'Whether the domain has the chain''s id. Some domains with a salt do not.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.transfer_method IS 'The way to move the token that buyers are offered by default: eip3009, or permit2 for a token without EIP-3009.';
-COMMENT ON COLUMN insforge_integrations.x402_asset_entries.is_builtin IS 'Whether the extension brought the row.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_network_entries', 'WHERE NOT is_builtin');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_asset_entries', 'WHERE NOT is_builtin');
-
-INSERT INTO insforge_integrations.x402_network_entries (network, name, v1_network, explorer_url, is_builtin)
-SELECT network, name, coalesce(v1_network, network), explorer_url, true
-FROM (VALUES
-  ('eip155:1',        'ethereum',       'ethereum',       'https://etherscan.io/tx/{hash}'),
-  ('eip155:10',       'optimism',       NULL,             'https://optimistic.etherscan.io/tx/{hash}'),
-  ('eip155:137',      'polygon',        'polygon',        'https://polygonscan.com/tx/{hash}'),
-  ('eip155:143',      'monad',          'monad',          'https://monadscan.com/tx/{hash}'),
-  -- Version 1 of x402 has no name for X Layer, and the guide uses the identifier.
-  ('eip155:196',      'xlayer',         NULL,             'https://www.okx.com/web3/explorer/xlayer/tx/{hash}'),
-  ('eip155:1329',     'sei',            'sei',            'https://seiscan.io/tx/{hash}'),
-  ('eip155:4326',     'megaeth',        'megaeth',        'https://mega.etherscan.io/tx/{hash}'),
-  ('eip155:8453',     'base',           'base',           'https://basescan.org/tx/{hash}'),
-  ('eip155:31611',    'mezo-testnet',   NULL,             'https://explorer.test.mezo.org/tx/{hash}'),
-  ('eip155:31612',    'mezo',           NULL,             'https://explorer.mezo.org/tx/{hash}'),
-  ('eip155:38833',    'igra',           NULL,             'https://explorer.igralabs.com/tx/{hash}'),
-  ('eip155:42161',    'arbitrum',       NULL,             'https://arbiscan.io/tx/{hash}'),
-  ('eip155:42220',    'celo',           'celo',           'https://celoscan.io/tx/{hash}'),
-  ('eip155:43113',    'avalanche-fuji', 'avalanche-fuji', 'https://testnet.snowtrace.io/tx/{hash}'),
-  ('eip155:43114',    'avalanche',      'avalanche',      'https://snowtrace.io/tx/{hash}'),
-  ('eip155:72344',    'radius-testnet', NULL,             'https://testnet.radiustech.xyz/tx/{hash}'),
-  ('eip155:80002',    'polygon-amoy',   'polygon-amoy',   'https://amoy.polygonscan.com/tx/{hash}'),
-  ('eip155:84532',    'base-sepolia',   'base-sepolia',   'https://sepolia.basescan.org/tx/{hash}'),
-  ('eip155:421614',   'arbitrum-sepolia', NULL,           'https://sepolia.arbiscan.io/tx/{hash}'),
-  ('eip155:723487',   'radius',         NULL,             'https://network.radiustech.xyz/tx/{hash}')
-) AS builtin (network, name, v1_network, explorer_url);
-
--- The default tokens of npm's x402 1.2 and @x402/evm 2.27 that a second source confirms. Each separator was read on
--- chain and published, and a test checks that the domain hashes to it. The SDKs' other tokens are left out, because
--- only the SDKs vouch for their domains: on Stable, ADI, HPP, XDC, Flare, IoTeX, Peaq, Abstract, Story, EduChain, SKALE
--- and the testnets of Sei and Celo, and USAT on Celo.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, is_builtin)
-VALUES
-  ('eip155:1',     '0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48', 'USDC',  'USD Coin',      '2', 6, '0x06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335', true),
-  ('eip155:10',    '0x0b2c639c533813f4aa9d7837caf62653d097ff85', 'USDC',  'USD Coin',      '2', 6, '0x26d9c34bb1a1c312f69c53b2d93b8be20faafba63af2438c6811713c9b1f933f', true),
-  ('eip155:137',   '0x3c499c542cef5e3811e1192ce70d8cc03d5c3359', 'USDC',  'USD Coin',      '2', 6, '0xcaa2ce1a5703ccbe253a34eb3166df60a705c561b44b192061e28f2a985be2ca', true),
-  ('eip155:143',   '0x754704bc059f8c67012fed69bc8a327a5aafb603', 'USDC',  'USDC',          '2', 6, '0xfe22123edc0dd4aeb912eb7948c5f0e531592c2053b3067612f427db342c93c6', true),
-  ('eip155:196',   '0x4ae46a509f6b1d9056937ba4500cb143933d2dc8', 'USDG',  'Global Dollar', '1', 6, '0x415f0706e345fcaf25d5be24c4fd7830d0054fc5742c51a0db9319c759bd3743', true),
-  ('eip155:196',   '0x779ded0c9e1022225f8e0630b35a9b54be713736', 'USDT0', 'USD' || chr(8366) || '0', '1', 6, '0xd591d9baf744328d9400b923cb02c9474d367d591ca1ab24d8c4068be527599d', true),
-  -- The bridged token. Circle's own contract on X Layer is a different one.
-  ('eip155:196',   '0x74b7f16337b8972027f6196a17a631ac6de26d22', 'USDC.e', 'USD Coin',     '2', 6, '0xb1671065a2ea487729c4ff0e2f8beb2105e3ce63315ad07483374a3476b83972', true),
-  ('eip155:1329',  '0xe15fc38f6d8c56af07bbcbe3baf5708a2bf42392', 'USDC',  'USDC',          '2', 6, '0x0a19136106ae98d2c245cbbd451f3cb2bbbb1670e1ee191abacb5a5e255c0255', true),
-  ('eip155:8453',  '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913', 'USDC',  'USD Coin',      '2', 6, '0x02fa7265e7c5d81118673727957699e4d68f74cd74b7db77da710fe8a2c7834f', true),
-  ('eip155:42161', '0xaf88d065e77c8cc2239327c5edb3a432268e5831', 'USDC',  'USD Coin',      '2', 6, '0x08d11903f8419e68b1b8721bcbe2e9fc68569122a77ef18c216f10b3b5112c78', true),
-  ('eip155:42220', '0x48065fbbe25f71c9282ddf5e1cd6d6a887483d5e', 'USDT',  'Tether USD',    '1', 6, '0xbcb4d62e4834b598d0eacecd84c0b397a0254e077c41cf2143e394d5701d1088', true),
-  ('eip155:42220', '0xceba9300f2b948710d2653dd7b07f33a8b32118c', 'USDC',  'USDC',          '2', 6, '0xb2ce31d2838445fa765a491f550e7c78ac7280ab0f3bc9d6063a86df9c3fb578', true),
-  ('eip155:43113', '0x5425890298aed601595a70ab815c96711a31bc65', 'USDC',  'USD Coin',      '2', 6, '0xfe9fa105a0e9629446730e544caa6b8d05d8d4fc93451750dc50e2ddd6d374b3', true),
-  ('eip155:43114', '0xb97ef9ef8734c71904d8002f8b6bc66dd9c48a6e', 'USDC',  'USD Coin',      '2', 6, '0xbbea200329a938bc3438984a49cb0732e66d66d7bd59c127abacc1710e77f7b3', true),
-  ('eip155:80002', '0x41e94eb019c0762f9bfcf9fb1e58725bfb0e7582', 'USDC',  'USDC',          '2', 6, '0x5cddc98319864e897e4469bd1d13c2288c677047b54b8cca12bd342adb6be9eb', true),
-  ('eip155:84532', '0x036cbd53842c5426634e7929541ec2318f3dcf7e', 'USDC',  'USDC',          '2', 6, '0x71f17a3b2ff373b803d70a5a07c046c1a2bc8e89c09ef722fcb047abe94c9818', true),
-  ('eip155:421614', '0x75faf114eafb1bdbe2f0316df893fd58ce46aa4d', 'USDC', 'USD Coin',      '2', 6, '0x85944e1292d007732838d6eadfa67589b78ffcededbd4df60488d0af251308bb', true);
-
--- Tokens without EIP-3009. Only a sponsored approval (EIP-2612) signs under their domain.
-INSERT INTO insforge_integrations.x402_asset_entries
-  (network, address, symbol, name, version, decimals, domain_separator, transfer_method, is_builtin)
-VALUES
-  ('eip155:4326',   '0xfafddbb3fc7688494971a79cc65dca3ef82079e7', 'MegaUSD', 'MegaUSD', '1', 18, '0x26e1aa8b35bf8653b60726926f670a6ec590674f00b149826914c480d0e798bd', 'permit2', true),
-  ('eip155:31611',  '0x118917a40faf1cd7a13db0ef56c86de7973ac503', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:31612',  '0xdd468a1ddc392dcdbef6db6e34e89aa338f9f186', 'mUSD',    NULL, NULL, 18, NULL, 'permit2', true),
-  ('eip155:38833',  '0xa5b8bf902b2844da17d4506cc827f7f1681735e7', 'USDC',    NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:72344',  '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true),
-  ('eip155:723487', '0x33ad9e4bd16b69b5bfded37d8b5d9ff9aba014fb', 'SBC',     NULL, NULL, 6,  NULL, 'permit2', true);
-
-CREATE VIEW insforge_integrations.x402_networks WITH (security_barrier) AS
-  SELECT DISTINCT ON (network) network, name, v1_network, explorer_url, is_builtin
-  FROM insforge_integrations.x402_network_entries
-  ORDER BY network, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_networks IS
-'Chains for payments.
-
-An operator''s row takes precedence over a built-in one.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.network IS 'CAIP-2 identifier, eip155:<chain id>.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.name IS 'Short name, as in column chain of x402_payments.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.v1_network IS 'Name in version 1 of x402.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.explorer_url IS 'Address of a transaction''s page, with {hash} in place of the hash.';
-COMMENT ON COLUMN insforge_integrations.x402_networks.is_builtin IS 'Whether the extension brought the row.';
-
-CREATE VIEW insforge_integrations.x402_assets WITH (security_barrier) AS
-  SELECT DISTINCT ON (network, address) network, address, symbol, name, version, decimals, domain_separator,
-         CASE WHEN name IS NOT NULL THEN
-           coalesce(domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(jsonb_strip_nulls(jsonb_build_object(
-             'name', name, 'version', version, 'chainId', CASE WHEN has_chain_id THEN substring(network FROM 8)::numeric END,
-             'verifyingContract', address, 'salt', salt))),
-             'hex'), false) END AS is_verified, is_builtin, salt, transfer_method
-  FROM insforge_integrations.x402_asset_entries
-  ORDER BY network, address, is_builtin;
-COMMENT ON VIEW insforge_integrations.x402_assets IS
-'Tokens for payments, and the EIP-712 domain under which each contract checks signatures.
-
-is_verified: the domain hashes to the separator that was read on chain; NULL for a token without EIP-3009 whose domain is not known. transfer_method: eip3009, or permit2 for a token without EIP-3009. An operator''s row takes precedence over a built-in one.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.network IS 'CAIP-2 identifier of its network.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.address IS 'The token''s contract, in lower case.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.symbol IS 'Symbol of the token, such as USDC.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.name IS 'Name of the EIP-712 domain that the contract checks signatures under; often not the symbol.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.version IS 'Version of that domain.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.decimals IS 'Digits after the point: an amount of 1 is 10^-decimals.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.domain_separator IS 'DOMAIN_SEPARATOR() as read on chain; NULL if nobody has read it.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.is_verified IS 'Whether the domain hashes to that separator; NULL for a token without EIP-3009 whose domain is not known.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.is_builtin IS 'Whether the extension brought the row.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.salt IS 'Salt of the domain; NULL for most domains, which have none.';
-COMMENT ON COLUMN insforge_integrations.x402_assets.transfer_method IS 'eip3009, or permit2 for a token without EIP-3009.';
-
-SELECT insforge_integrations_internal.watch_for_table_caches(watched)
-FROM unnest('{insforge_integrations.x402_network_entries, insforge_integrations.x402_asset_entries}'::regclass[]) watched;
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_network(
-    network text, name text, explorer_url text DEFAULT NULL, v1_network text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_network_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_network_entries := ROW(
-    register_x402_network.network, register_x402_network.name,
-    coalesce(register_x402_network.v1_network, register_x402_network.network),
-    register_x402_network.explorer_url, false);
-  refused text;
-  taken text;
-BEGIN
-  LOCK TABLE insforge_integrations.x402_network_entries IN SHARE ROW EXCLUSIVE MODE;
-  SELECT other.network INTO taken FROM insforge_integrations.x402_networks other
-    WHERE other.network <> wanted.network
-      AND ARRAY[other.network, other.name, other.v1_network] && ARRAY[wanted.network, wanted.name, wanted.v1_network];
-  refused := CASE
-    WHEN wanted.network ~ '^eip155:[1-9][0-9]{0,31}$' IS NOT TRUE THEN 'network: It must be a CAIP-2 identifier of an EVM chain, such as eip155:196.'
-    WHEN wanted.name ~ '^[a-z0-9][a-z0-9-]{0,62}$' IS NOT TRUE THEN 'name: It must have only lower-case letters, digits and hyphens.'
-    WHEN wanted.v1_network !~ '^[a-z0-9][a-z0-9:-]{0,62}$' THEN 'v1_network: It must have only lower-case letters, digits and hyphens, or be the identifier.'
-    WHEN wanted.explorer_url !~ '^https://.*\{hash\}' THEN 'explorer_url: It must begin with https:// and have {hash} in place of the transaction hash.'
-    WHEN taken IS NOT NULL THEN format('%s already has one of these names, and a name must belong to only one network.', taken)
-  END;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 network',
-      DETAIL = refused,
-      HINT = 'Nothing was changed. View insforge_integrations.x402_networks has examples.';
-  END IF;
-  INSERT INTO insforge_integrations.x402_network_entries VALUES (wanted.*)
-    ON CONFLICT (network, is_builtin) DO UPDATE SET
-      name = excluded.name, v1_network = excluded.v1_network, explorer_url = excluded.explorer_url;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_network(text, text, text, text) IS
-'Adds a chain to x402_networks, or replaces one.
-
-- network: CAIP-2 identifier, eip155:<chain id>
-- explorer_url: address with {hash} in place of the hash
-- v1_network: name in version 1 of x402; NULL: the identifier';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_x402_asset(
-    network text, address text, symbol text, name text DEFAULT NULL, version text DEFAULT NULL,
-    decimals integer DEFAULT 6, domain_separator text DEFAULT NULL, salt text DEFAULT NULL,
-    transfer_method text DEFAULT 'eip3009')
-  RETURNS insforge_integrations.x402_asset_entries
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  wanted insforge_integrations.x402_asset_entries := ROW(
-    (SELECT known.network FROM insforge_integrations.x402_networks known
-     WHERE register_x402_asset.network IN (known.network, known.name, known.v1_network)),
-    lower(insforge_integrations.to_checksum_address(register_x402_asset.address)),
-    register_x402_asset.symbol, register_x402_asset.name, register_x402_asset.version,
-    register_x402_asset.decimals, lower(register_x402_asset.domain_separator), lower(register_x402_asset.salt), true,
-    register_x402_asset.transfer_method, false);
-  domain jsonb := jsonb_strip_nulls(jsonb_build_object(
-    'chainId', substring(wanted.network FROM 8)::numeric, 'verifyingContract', wanted.address, 'salt', wanted.salt));
-  refused text;
-  hint text := 'Nothing was changed. View insforge_integrations.x402_assets has examples.';
-BEGIN
-  LOCK TABLE insforge_integrations.x402_asset_entries IN SHARE ROW EXCLUSIVE MODE;
-  refused := CASE
-    WHEN wanted.network IS NULL THEN 'network: No network has this identifier or name. register_x402_network() adds one.'
-    WHEN wanted.address IS NULL THEN 'address: The address of the token''s contract is missing.'
-    WHEN char_length(wanted.symbol) BETWEEN 1 AND 20 IS NOT TRUE THEN 'symbol: It must have 1 to 20 characters.'
-    WHEN wanted.transfer_method IN ('eip3009', 'permit2') IS NOT TRUE THEN 'transfer_method: It must be eip3009, or permit2 for a token without EIP-3009.'
-    WHEN wanted.name IS NULL AND wanted.transfer_method = 'eip3009' OR (wanted.name IS NULL) <> (wanted.version IS NULL)
-      THEN 'name and version: Give those of the EIP-712 domain under which the contract checks signatures.'
-    WHEN wanted.name IS NULL AND (wanted.domain_separator IS NOT NULL OR wanted.salt IS NOT NULL)
-      THEN 'domain_separator and salt: They need name and version.'
-    WHEN wanted.decimals BETWEEN 0 AND 77 IS NOT TRUE THEN 'decimals: Give the answer of the contract''s decimals(), 0 to 77.'
-    WHEN wanted.domain_separator !~ '^0x[0-9a-f]{64}$' THEN 'domain_separator: Give the answer of the contract''s DOMAIN_SEPARATOR(), 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt !~ '^0x[0-9a-f]{64}$' THEN 'salt: It must be 0x and 64 hexadecimal digits.'
-    WHEN wanted.salt IS NOT NULL AND wanted.domain_separator IS NULL THEN 'domain_separator: It is missing. With a salt, only the separator tells whether the domain has the chain''s id.'
-    WHEN EXISTS (SELECT FROM insforge_integrations.x402_assets other
-                 WHERE other.network = wanted.network AND other.address <> wanted.address
-                   AND lower(other.symbol) = lower(wanted.symbol))
-      THEN format('symbol: Another asset on %s already has it, and a symbol must belong to only one contract.', wanted.network)
-  END;
-  IF refused IS NULL AND wanted.salt IS NOT NULL
-     AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    wanted.has_chain_id := false;
-    domain := domain - 'chainId';
-  END IF;
-  IF refused IS NULL AND wanted.name IS NOT NULL AND wanted.domain_separator <> '0x' || encode(insforge_integrations.eip712_domain_separator(
-       domain || jsonb_build_object('name', wanted.name, 'version', wanted.version)), 'hex') THEN
-    refused := format('name and version: The domain of %s does not hash to the separator. Payments that buyers sign under it could not be settled.',
-      CASE WHEN greatest(char_length(wanted.name), char_length(wanted.version)) <= 20
-        THEN format('name "%s" and version "%s"', wanted.name, wanted.version) ELSE 'these (not shown: they are too long)' END);
-    -- Names and versions of known tokens.
-    SELECT format('Nothing was changed. Name "%s" and version "%s" hash to it.', candidate, number) INTO hint
-      FROM (SELECT wanted.name UNION SELECT wanted.symbol UNION SELECT known.name FROM insforge_integrations.x402_assets known WHERE known.name IS NOT NULL
-            UNION SELECT unnest(ARRAY['USD Coin', 'USDC', 'Bridged USDC', 'USDC.e', 'Tether USD', 'USDT', 'USDT0', 'USD' || chr(8366) || '0',
-                                      'Global Dollar', 'USDG', 'PayPal USD', 'EURC', 'Euro Coin'])) AS names (candidate),
-           (SELECT wanted.version UNION SELECT unnest(ARRAY['1', '2', '3'])) AS versions (number)
-      WHERE wanted.domain_separator = '0x' || encode(insforge_integrations.eip712_domain_separator(
-        domain || jsonb_build_object('name', candidate, 'version', number)), 'hex')
-      LIMIT 1;
-    hint := coalesce(hint, 'Nothing was changed. No common name and version hash to it either. Read name() and version() of the contract, and check network and address.');
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an x402 asset',
-      DETAIL = refused,
-      HINT = hint;
-  END IF;
-  IF wanted.domain_separator IS NULL AND wanted.name IS NOT NULL THEN
-    RAISE NOTICE USING
-      MESSAGE = format('the domain of %s was not verified', wanted.symbol),
-      DETAIL = 'The name and version were not compared with the chain, so is_verified is false.',
-      HINT = 'Register the token again with domain_separator, the answer of the contract''s DOMAIN_SEPARATOR().';
-  END IF;
-  INSERT INTO insforge_integrations.x402_asset_entries VALUES (wanted.*)
-    ON CONFLICT (network, address, is_builtin) DO UPDATE SET
-      symbol = excluded.symbol, name = excluded.name, version = excluded.version,
-      decimals = excluded.decimals, domain_separator = excluded.domain_separator,
-      salt = excluded.salt, has_chain_id = excluded.has_chain_id, transfer_method = excluded.transfer_method;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, text, text, integer, text, text, text) IS
-'Adds a token to x402_assets, or replaces one.
-
-- name, version: its EIP-712 domain; a token without EIP-3009 needs none
-- transfer_method: eip3009; permit2 for a token without EIP-3009
-- domain_separator: the answer of the contract''s DOMAIN_SEPARATOR(); NULL: the row is not verified
-- salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
-
-A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   ledger::force_sync_commit
-
--- A regular expression would take as long as the insertion itself.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.is_lower_hex(value text, digits integer) RETURNS boolean
-  LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'is_lower_hex';
-COMMENT ON FUNCTION insforge_integrations_internal.is_lower_hex(text, integer) IS
-  'Whether a text is 0x and this number of lower-case hexadecimal digits.';
-
--- tx_hash is the only unique key, so Citus can distribute the table by it. Citus finds no row by a column of a domain's
--- type, so tx_hash is a plain text, and a trigger checks it.
--- The other checks are in domains and not in the tables. Postgres parses and plans the constraints of a table for every
--- INSERT, which takes longer than the insertion itself.
-CREATE DOMAIN insforge_integrations.evm_hash AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 64));
-COMMENT ON DOMAIN insforge_integrations.evm_hash IS
-  '32 bytes, such as a transaction''s hash or a nonce: 0x and 64 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_address AS text COLLATE "C"
-  CHECK (insforge_integrations_internal.is_lower_hex(VALUE, 40));
-COMMENT ON DOMAIN insforge_integrations.evm_address IS
-  'An address: 0x and 40 lower-case hexadecimal digits.';
-CREATE DOMAIN insforge_integrations.evm_amount AS numeric(78,0) CHECK (VALUE >= 0);
-COMMENT ON DOMAIN insforge_integrations.evm_amount IS 'An amount in the token''s smallest unit.';
-
-CREATE TABLE insforge_integrations.x402_settlements (
-  id               uuid NOT NULL,
-  created_at       timestamptz NOT NULL,
-  reservation_id   uuid,
-  tx_hash          text COLLATE "C" NOT NULL UNIQUE,
-  payer_address    insforge_integrations.evm_address NOT NULL,
-  endpoint         text COLLATE "C" NOT NULL,
-  amount           insforge_integrations.evm_amount NOT NULL,
-  network          text COLLATE "C" NOT NULL,
-  asset            insforge_integrations.evm_address,
-  user_id          text COLLATE "C",
-  response_summary text,
-  is_mock          boolean NOT NULL
-);
-CREATE INDEX x402_settlements_payer_address ON insforge_integrations.x402_settlements (payer_address);
-CREATE INDEX x402_settlements_created_at ON insforge_integrations.x402_settlements (created_at);
-CREATE INDEX x402_settlements_user_id ON insforge_integrations.x402_settlements (user_id) WHERE user_id IS NOT NULL;
-COMMENT ON TABLE insforge_integrations.x402_settlements IS
-'The ledger: one row for each transaction that settled an x402 payment.
-
-record_x402_settlement() and settle_x402_reservation() add rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.id IS 'Id of the row, as in the guide''s table: a UUID of version 8, made from tx_hash. Imported rows keep their ids.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.reservation_id IS 'The reservation that the transaction settles; NULL: recorded without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.tx_hash IS 'Hash of the transaction, 0x and 64 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.payer_address IS 'Address of the payer, 0x and 40 lower-case hexadecimal digits.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.amount IS 'Amount, in the token''s smallest unit.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.user_id IS 'requesting_user_id() at the time of the reservation, or of the record without a reservation.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.response_summary IS 'The app''s note on its answer.';
-COMMENT ON COLUMN insforge_integrations.x402_settlements.is_mock IS 'No money moved: mock_x402_settlement() made it.';
-
-CREATE TABLE insforge_integrations.x402_corrections (
-  id          uuid NOT NULL DEFAULT gen_random_uuid(),
-  created_at  timestamptz NOT NULL DEFAULT now(),
-  tx_hash     insforge_integrations.evm_hash NOT NULL,
-  number      integer NOT NULL,
-  kind        text COLLATE "C" NOT NULL CHECK (kind IN ('refund', 'reorg', 'batched', 'note')),
-  change      numeric(78,0) NOT NULL DEFAULT 0,
-  other_hash  insforge_integrations.evm_hash,
-  reference   text COLLATE "C" CHECK (reference <> ''),
-  note        text NOT NULL CHECK (note <> ''),
-  recorded_by name NOT NULL DEFAULT session_user,
-  reservation_id uuid,
-  -- At every isolation level, a transaction that adds a correction knows all earlier ones.
-  UNIQUE (tx_hash, number)
-);
-COMMENT ON TABLE insforge_integrations.x402_corrections IS
-'Refunds and other events after a settlement.
-
-correct_x402_settlement() adds rows. No row is ever changed.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.id IS 'Id of the row.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.created_at IS 'When the transaction that recorded it began.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.tx_hash IS 'The settlement.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.number IS 'Number of the correction within its settlement, from 1.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.kind IS 'refund, reorg (the chain dropped the transaction), batched (the transaction carried another payment too), or note.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.change IS 'Amount that is added to the total, in the token''s smallest unit; negative for a refund.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.other_hash IS 'The transaction of the refund, if there is one.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reference IS 'The seller''s own name for the refund or the batched payment, such as its number in the books.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.note IS 'The reason.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.recorded_by IS 'The role that had logged in.';
-COMMENT ON COLUMN insforge_integrations.x402_corrections.reservation_id IS 'The other payment in the transaction that the correction is about, if it was reserved; NULL: the payment that has the row in the ledger.';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_settlements', '');
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.x402_corrections', '');
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.refuse_ledger_change() RETURNS trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RAISE EXCEPTION USING
-    ERRCODE = 'insufficient_privilege',
-    MESSAGE = format('%s on %s is refused', TG_OP, TG_TABLE_NAME),
-    DETAIL = 'The ledger of x402 payments is append-only.',
-    HINT = CASE TG_TABLE_NAME WHEN 'x402_payments'
-      THEN 'Record a settlement with record_x402_settlement(), or reserve the payment before it settles with reserve_x402_payment().'
-      ELSE 'To enter a refund, a reorganisation of the chain or a note, call correct_x402_settlement().' END;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.refuse_ledger_change() IS 'Trigger function: raises 42501.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.check_tx_hash() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'check_tx_hash';
-COMMENT ON FUNCTION insforge_integrations_internal.check_tx_hash() IS
-  'Trigger function: raises 22P02 if tx_hash is not 0x and 64 lower-case hexadecimal digits.';
-CREATE TRIGGER check_tx_hash BEFORE INSERT ON insforge_integrations.x402_settlements
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.check_tx_hash();
-ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER check_tx_hash;
-
-DO $$
-DECLARE
-  ledger regclass;
-BEGIN
-  FOREACH ledger IN ARRAY '{insforge_integrations.x402_settlements, insforge_integrations.x402_corrections}'::regclass[] LOOP
-    EXECUTE format(
-      'CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON %1$s
-         FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON %1$s
-         FOR EACH STATEMENT EXECUTE FUNCTION insforge_integrations_internal.refuse_ledger_change();
-       ALTER TABLE %1$s ENABLE ALWAYS TRIGGER refuse_change, ENABLE ALWAYS TRIGGER refuse_truncate',
-      ledger);
-  END LOOP;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-  SET lock_timeout = '500ms'
-AS $$
-DECLARE
-  publish CONSTANT oid := to_regprocedure('realtime.publish(text, text, jsonb)');
-  problem text;
-BEGIN
-  IF publish IS NULL THEN
-    problem := 'There is no function realtime.publish(text, text, jsonb).';
-  -- If the queue is full, NOTIFY fails at commit, and nobody can catch that error.
-  ELSIF pg_notification_queue_usage() > 0.9 THEN
-    problem := 'The notification queue is nearly full.';
-  ELSE
-    BEGIN
-      PERFORM insforge_integrations_internal.call_as_its_owner(publish, 'x402_payments', 'INSERT_x402_payments',
-        (SELECT jsonb_build_object('new', jsonb_build_object(
-           'id', p.id, 'payer_address', p.payer_address, 'endpoint', p.endpoint, 'amount', p.amount,
-           'tx_hash', p.tx_hash, 'chain', p.chain, 'status', p.status,
-           'response_summary', p.response_summary, 'created_at', p.created_at))
-         FROM @extschema@.x402_payments p
-         WHERE p.tx_hash = publish_x402_settlement.tx_hash
-           AND p.is_batched = (batched_id IS NOT NULL) AND p.id = coalesce(batched_id, p.id)));
-    EXCEPTION WHEN OTHERS THEN
-      problem := format('realtime.publish raised: %s', SQLERRM);
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = 'an x402 settlement was recorded and not published',
-      DETAIL = problem,
-      HINT = 'The record is safe. insforge_integrations.configure(''realtime'', ''off'') stops publishing.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.publish_x402_settlement(text, uuid) IS
-  'Publishes a recorded settlement on channel x402_payments, or the payment batched_id of the same transaction. If that fails, it raises a WARNING. The functions that record call it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_x402_correction(
-    tx_hash text, kind text, change numeric, other_hash text, note text, reservation_id uuid, reference text DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  corrected insforge_integrations.x402_corrections;
-  earlier bigint;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  -- With the lock, the count sees the corrections of earlier transactions.
-  PERFORM FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = $1 FOR UPDATE;
-  -- A statement of its own, because Citus takes no subquery in VALUES.
-  SELECT count(*) INTO earlier FROM insforge_integrations.x402_corrections c WHERE c.tx_hash = $1;
-  INSERT INTO insforge_integrations.x402_corrections (tx_hash, number, kind, change, other_hash, note, reservation_id, reference)
-    VALUES ($1, 1 + earlier, $2, $3, $4, $5, $6, $7)
-    RETURNING * INTO STRICT corrected;
-  RETURN corrected;
-EXCEPTION WHEN unique_violation THEN
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not enter a correction of an x402 settlement',
-    DETAIL = 'Another transaction has just entered a correction of the same settlement.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_correction(text, text, numeric, text, text, uuid, text) IS
-  'Adds a row to x402_corrections. Raises 40001 if another transaction adds one for the same settlement at the same time.';
-
-CREATE OR REPLACE FUNCTION @extschema@.correct_x402_settlement(
-    tx_hash text, kind text, note text, amount text DEFAULT NULL, other_hash text DEFAULT NULL,
-    reference text DEFAULT NULL, reservation_id uuid DEFAULT NULL)
-  RETURNS insforge_integrations.x402_corrections
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  hash text := insforge_integrations_internal.x402_transaction_hash(tx_hash);
-  other text := insforge_integrations_internal.x402_transaction_hash(other_hash);
-  settled insforge_integrations.x402_settlements;
-  known insforge_integrations.x402_corrections;
-  another insforge_integrations.x402_corrections;
-  of_batched uuid;
-  wanted numeric;
-  brought numeric;
-  refused text;
-BEGIN
-  -- With the lock, the queries below see the corrections of earlier transactions.
-  SELECT s.* INTO settled FROM insforge_integrations.x402_settlements s WHERE s.tx_hash = hash FOR UPDATE;
-  -- The payment that has the row in the ledger needs no id.
-  of_batched := nullif(reservation_id, settled.reservation_id);
-  refused := CASE
-    WHEN settled.id IS NULL THEN 'tx_hash: The ledger has no such transaction.'
-    WHEN kind IN ('refund', 'reorg', 'batched', 'note') IS NOT TRUE THEN 'kind: It must be refund, reorg, batched or note.'
-    WHEN coalesce(note, '') = '' THEN 'note: Give the reason.'
-    WHEN amount !~ '^0{0,78}[1-9][0-9]{0,77}$' OR amount::numeric >= 2::numeric ^ 256 THEN 'amount: It must be a text of decimal digits, in the token''s smallest unit, above zero and below 2^256.'
-    WHEN kind IN ('refund', 'batched') AND amount IS NULL THEN 'amount: A refund and a batched payment need one.'
-    WHEN kind IN ('reorg', 'note') AND amount IS NOT NULL THEN 'amount: Give none. A reorganisation subtracts the whole amount, and a note changes nothing.'
-    WHEN other_hash IS NOT NULL AND other IS NULL THEN 'other_hash: It must be 0x and 64 hexadecimal digits, and not all zeros.'
-    WHEN other = hash THEN 'other_hash: It must differ from the transaction that is corrected.'
-    WHEN reference = '' OR octet_length(reference) > 255 THEN 'reference: It must have 1 to 255 bytes.'
-    WHEN kind IN ('refund', 'batched') AND other IS NULL AND reference IS NULL THEN 'reference: A refund and a batched payment need one, or other_hash. Otherwise the same entry twice would count twice.'
-    WHEN kind IN ('batched', 'reorg') AND reservation_id IS NOT NULL THEN 'reservation_id: Give none. A reorganisation is about all payments, and resolve_x402_reservation() enters a reserved payment of the transaction.'
-    WHEN NOT EXISTS (SELECT FROM insforge_integrations.x402_reservations r WHERE r.id = of_batched AND r.tx_hash = hash AND r.is_batched)
-      AND of_batched IS NOT NULL THEN 'reservation_id: The transaction has no such payment.'
-  END;
-  IF refused IS NULL THEN
-    wanted := CASE kind WHEN 'refund' THEN -amount::numeric WHEN 'batched' THEN amount::numeric WHEN 'reorg' THEN -settled.amount ELSE 0 END;
-    SELECT c.* INTO known FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind = kind
-        AND (kind = 'reorg' OR (c.reservation_id IS NOT DISTINCT FROM of_batched
-          AND (c.other_hash = other OR c.reference = reference) AND (kind <> 'note' OR c.note = note)))
-      ORDER BY c.number LIMIT 1;
-    IF known.change <> wanted THEN
-      RAISE EXCEPTION USING
-        ERRCODE = 'unique_violation',
-        MESSAGE = format('the %s of transaction %s by %s is recorded already', kind, hash, coalesce(other, reference)),
-        DETAIL = format('It was recorded at %s with amount %s.', known.created_at, abs(known.change)),
-        HINT = 'Nothing was recorded. Rows of x402_corrections are never changed. Add a note instead.';
-    END IF;
-    IF known.id IS NOT NULL THEN
-      RETURN known;
-    END IF;
-    SELECT CASE WHEN of_batched IS NULL THEN settled.amount ELSE 0 END + coalesce(sum(c.change), 0) INTO brought
-      FROM insforge_integrations.x402_corrections c
-      WHERE c.tx_hash = hash AND c.kind IN ('batched', 'refund') AND c.reservation_id IS NOT DISTINCT FROM of_batched;
-    IF kind = 'refund' AND brought + wanted < 0 THEN
-      refused := format('amount: Only %s of the %s''s amount is left to pay back.', brought,
-                        CASE WHEN of_batched IS NULL THEN 'transaction' ELSE 'payment' END);
-    END IF;
-  END IF;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid correction of an x402 settlement',
-      DETAIL = refused,
-      HINT = 'Nothing was recorded.';
-  END IF;
-  known := insforge_integrations_internal.insert_x402_correction(hash, kind, wanted, other, note, of_batched, reference);
-  IF kind = 'reorg' THEN
-    FOR another IN SELECT c.* FROM insforge_integrations.x402_corrections c
-                   WHERE c.tx_hash = hash AND c.kind = 'batched' ORDER BY c.number LOOP
-      PERFORM insforge_integrations_internal.insert_x402_correction(hash, kind, -another.change, other, note, another.reservation_id);
-    END LOOP;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid) IS
-'Adds a correction to a transaction in the ledger.
-
-- kind: refund (amount), reorg (the chain dropped the transaction, with all its payments), batched (amount of another payment in the same transaction, which was not reserved), note
-- other_hash, reference: the transaction that paid it back, or the seller''s own name for it; a refund and a batched payment need one of them
-- reservation_id: a refund or note is about this payment of the transaction
-
-The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
+AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4542,86 +4685,9 @@ It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-'Numbers to monitor and to alert on, one a row.
-
-The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   reservations
 --   identity
+--   sums
 
 CREATE TABLE insforge_integrations.x402_publications (
   role  text COLLATE "C" PRIMARY KEY,
@@ -4852,7 +4918,6 @@ COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
 
 Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
 
--- The ledger is summed before it is joined with anything, so parallel workers can do it.
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
   SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
   FROM (
@@ -4863,9 +4928,8 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
            coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
            coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
     FROM (
-      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
-      FROM insforge_integrations.x402_settlements s
-      GROUP BY s.network, s.asset, s.is_mock
+      SELECT s.network, s.asset, s.is_mock, s.payments, s.amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settled s
       UNION ALL
       -- A batched payment may be in another asset.
       SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,
@@ -4910,16 +4974,16 @@ CREATE VIEW @extschema@.x402_revenue WITH (security_barrier) AS
          round(round(t.amount, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS amount_in_units,
          round(round(t.amount - t.refunded - t.dropped, a.decimals) / 10::numeric ^ a.decimals, a.decimals) AS net_in_units
   FROM (
-    SELECT (e.at AT TIME ZONE 'UTC')::date AS day, e.endpoint, e.network, e.asset, sum(e.payments) AS payments,
+    SELECT e.day, e.endpoint, e.network, e.asset, sum(e.payments)::bigint AS payments,
            sum(e.amount) AS amount, sum(e.refunded) AS refunded, sum(e.dropped) AS dropped
     FROM (
-      SELECT s.created_at AS at, s.endpoint, s.network, s.asset, 1 AS payments, s.amount::numeric AS amount,
-             0::numeric AS refunded, 0::numeric AS dropped
-      FROM insforge_integrations.x402_settlements s
+      SELECT s.day, s.endpoint, s.network, s.asset, s.payments, s.amount, 0::numeric AS refunded, 0::numeric AS dropped
+      FROM insforge_integrations.x402_settled s
       WHERE NOT s.is_mock
       UNION ALL
       -- Another payment of the transaction may be for another endpoint and in another asset.
-      SELECT c.created_at, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset), (c.kind = 'batched')::integer,
+      SELECT (c.created_at AT TIME ZONE 'UTC')::date, coalesce(r.endpoint, s.endpoint), s.network, coalesce(r.asset, s.asset),
+             (c.kind = 'batched')::integer,
              CASE c.kind WHEN 'batched' THEN c.change ELSE 0 END, CASE c.kind WHEN 'refund' THEN -c.change ELSE 0 END,
              CASE c.kind WHEN 'reorg' THEN -c.change ELSE 0 END
       FROM insforge_integrations.x402_corrections c
@@ -5023,7 +5087,7 @@ It says who paid whom how much, for what, when and in which transaction, and wha
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:170
+-- src/pg/payments/reservations.rs:157
 -- insforge_integrations::pg::payments::reservations::x402_reservation_after
 -- requires:
 --   reservations
@@ -5054,6 +5118,52 @@ AllocatedByRust > > */
 VOLATILE PARALLEL UNSAFE  
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:257
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5132,42 +5242,12 @@ Returns each row that it refused, with the reason; no row means that all were co
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-'Status, headers and body of the answer to a request without a payment.
-
-- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
-- resource: address of what is sold
-- error: why an earlier payment was refused
-
-Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:144
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE  
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5424,80 +5504,154 @@ COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:132
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   x402::x402_challenge_parts
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
+$$;
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+'Status, headers and body of the answer to a request without a payment.
+
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
+
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+-- src/pg/payments/ledger.rs:328
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:167
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:123
+-- src/lib.rs:124
 -- finalize
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
@@ -5769,6 +5923,7 @@ BEGIN
         ('@extschema@.correct_x402_settlement(text, text, text, text, text, text, uuid)', '{project_admin}'),
         ('@extschema@.x402_receipt(text, uuid)', '{project_admin}'),
         ('insforge_integrations.map_x402_payer(text, text)', '{project_admin}'),
+        ('insforge_integrations.refresh_x402_sums()', '{project_admin}'),
         ('insforge_integrations.x402_can_land_until(timestamptz)', '{project_admin}'),
         ('insforge_integrations.x402_facilitator_request(uuid, text)', '{project_admin}'),
         ('@extschema@.x402_settlement_request(uuid, text, text)', '{project_admin}'),

@@ -227,7 +227,6 @@ COMMENT ON FUNCTION insforge_integrations.map_x402_payer(text, text) IS
 
 Scope own of x402_payments then shows the user its payments. Call it after the user has proved to own the address.';
 
--- The ledger is summed before it is joined with anything, so parallel workers can do it.
 CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
   SELECT t.network, n.name AS chain, t.asset, a.symbol, a.decimals, t.payments, t.amount, t.corrections, t.mock_payments, t.mock_amount
   FROM (
@@ -238,9 +237,8 @@ CREATE VIEW insforge_integrations.x402_totals WITH (security_barrier) AS
            coalesce(sum(e.payments) FILTER (WHERE e.is_mock), 0)::bigint AS mock_payments,
            coalesce(sum(e.amount) FILTER (WHERE e.is_mock), 0) AS mock_amount
     FROM (
-      SELECT s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount, 0::numeric AS corrections
-      FROM insforge_integrations.x402_settlements s
-      GROUP BY s.network, s.asset, s.is_mock
+      SELECT s.network, s.asset, s.is_mock, s.payments, s.amount, 0::numeric AS corrections
+      FROM insforge_integrations.x402_settled s
       UNION ALL
       -- A batched payment may be in another asset.
       SELECT s.network, coalesce(r.asset, s.asset), s.is_mock, (c.kind = 'batched')::integer,

@@ -103,7 +103,8 @@ mod install_script {
             x402::facilitator_request,
             x402::payment_response_header
         ];
-        "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity"];
+        "sums" = "../sql/sums.sql" after ["ledger"];
+        "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity", "sums"];
         "books" = "../sql/books.sql" after ["payments_view"];
         "status" = "../sql/status.sql" after ["refresh", "reservations", status::session_status];
         "import" = "../sql/import.sql" after ["ledger", imports::read_settlement];

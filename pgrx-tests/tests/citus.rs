@@ -228,6 +228,15 @@ fn views_totals_and_the_advisor_answer_on_every_server() {
         ] {
             count(&mut client, &format!("insforge_integrations.{view}"));
         }
+        // A server does not see what the others have not yet committed.
+        let error = client
+            .batch_execute("SELECT insforge_integrations.refresh_x402_sums()")
+            .unwrap_err();
+        assert_eq!(
+            refused(&error).code(),
+            &SqlState::FEATURE_NOT_SUPPORTED,
+            "{role} on {server}"
+        );
     }
 }
 

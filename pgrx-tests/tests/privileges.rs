@@ -22,6 +22,7 @@ const GRANTED: &[&str] = &[
     "EXECUTE ON function insforge_integrations.map_x402_payer(pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.pre_request() TO PUBLIC",
     "EXECUTE ON function insforge_integrations.recover_signer(pg_catalog.bytea,pg_catalog.text) TO PUBLIC",
+    "EXECUTE ON function insforge_integrations.refresh_x402_sums() TO project_admin",
     "EXECUTE ON function insforge_integrations.resolve_x402_reservation(pg_catalog.uuid,pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text) TO project_admin",
     "EXECUTE ON function insforge_integrations.to_checksum_address(pg_catalog.text) TO PUBLIC",
     "EXECUTE ON function insforge_integrations.verify_provider_jwt(pg_catalog.text,pg_catalog.text) TO PUBLIC",

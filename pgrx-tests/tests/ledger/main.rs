@@ -17,6 +17,7 @@ mod races;
 mod requests;
 mod reservations;
 mod shop;
+mod sums;
 
 use insforge_integrations_tests::node::Process;
 use insforge_integrations_tests::{Database, Fixture, shared_cluster};

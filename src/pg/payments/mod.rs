@@ -8,4 +8,5 @@ pub(crate) mod ledger;
 pub(crate) mod ledger_guard;
 pub(crate) mod realtime;
 pub(crate) mod reservations;
+pub(crate) mod sums;
 pub(crate) mod x402;

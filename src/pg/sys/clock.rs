@@ -20,6 +20,11 @@ pub(crate) fn microseconds(seconds: f64) -> pg_sys::TimestampTz {
     ((seconds - POSTGRES_EPOCH as f64) * 1e6) as i64
 }
 
+/// How long ago a time was. Negative for one to come.
+pub(crate) fn age_in_seconds(time: TimestampWithTimeZone) -> i64 {
+    now().saturating_sub(seconds(time.into()))
+}
+
 /// Converts microseconds since 2000 into seconds since 1970.
 pub(crate) const fn seconds(microseconds: pg_sys::TimestampTz) -> i64 {
     microseconds.div_euclid(1_000_000) + POSTGRES_EPOCH

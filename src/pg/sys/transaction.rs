@@ -4,6 +4,8 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::heap_scan::relation_in_schema;
+
 /// Makes the commit of this transaction wait for the disk, even if `synchronous_commit` is off.
 pub(crate) fn force_sync_commit() {
     // SAFETY: sets a variable of the transaction.
@@ -21,4 +23,13 @@ pub(crate) fn sees_what_others_commit() -> bool {
 pub(crate) fn refuse_if_read_only(function: &'static CStr) {
     // SAFETY: raises an error or does nothing.
     unsafe { pg_sys::PreventCommandIfReadOnly(function.as_ptr()) };
+}
+
+/// Takes a table's ROW SHARE lock until the transaction ends.
+pub(crate) fn lock_in_row_share(schema: &CStr, table: &CStr) {
+    // SAFETY: called in a transaction. Waits, and raises an error if it may not.
+    unsafe {
+        let table = relation_in_schema(schema, table);
+        pg_sys::LockRelationOid(table, pg_sys::RowShareLock as pg_sys::LOCKMODE);
+    }
 }
