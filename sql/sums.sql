@@ -53,15 +53,7 @@ COMMENT ON COLUMN insforge_integrations.x402_settled.payments IS 'Number of sett
 COMMENT ON COLUMN insforge_integrations.x402_settled.amount IS 'Their sum, in the token''s smallest unit.';
 
 -- A payment's time is the beginning of its transaction. So a row can still come into a day before yesterday: from an
--- import, a restored dump, or a transaction that has run since then.
-CREATE FUNCTION insforge_integrations_internal.note_late_settlement() RETURNS trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'note_late_settlement';
-COMMENT ON FUNCTION insforge_integrations_internal.note_late_settlement() IS
-  'Trigger function: calls reopen_x402_days() if a new row is of a day that x402_sums has.';
-CREATE TRIGGER note_late_settlement BEFORE INSERT ON insforge_integrations.x402_settlements
-  FOR EACH ROW EXECUTE FUNCTION insforge_integrations_internal.note_late_settlement();
-ALTER TABLE insforge_integrations.x402_settlements ENABLE ALWAYS TRIGGER note_late_settlement;
-
+-- import, a restored dump, or a transaction that has run since then. Trigger admit_settlement then calls this function.
 CREATE FUNCTION insforge_integrations_internal.reopen_x402_days(created_at timestamptz) RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
@@ -116,7 +108,7 @@ BEGIN
     WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
       AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-      -- An hour, because note_late_settlement() lets rows of the last hour pass.
+      -- An hour, because admit_settlement() lets rows of the last hour pass.
       AND (a.xact_start >= midnight + interval '1 hour') IS NOT TRUE;
   -- One that ended between the looks at its lock and at its beginning seems to have none.
   SELECT coalesce(l.pid, 0) INTO writer

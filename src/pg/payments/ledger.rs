@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::realtime::publish;
+use super::sums;
 use super::x402::NETWORKS;
 use crate::error::Error;
 use crate::evm;
@@ -328,6 +329,18 @@ fn force_sync_commit() {
 #[pg_extern(schema = "insforge_integrations_internal", immutable, parallel_safe)]
 fn x402_transaction_hash(hash: &str) -> Option<String> {
     transaction_hash(hash).map(|hash| hexadecimal(&hash))
+}
+
+/// Checks a new row of the ledger, and takes note of its time. A column is `None` if it is NULL:
+/// then Postgres refuses the row.
+pub(crate) fn admit(
+    tx_hash: Option<&[u8]>,
+    created_at: Option<TimestampWithTimeZone>,
+) -> Result<()> {
+    if tx_hash.is_some_and(|hash| !is_lower_hex(hash, 64)) {
+        return Err(evm::Error::InvalidTransactionHash.into());
+    }
+    created_at.map_or(Ok(()), sums::note)
 }
 
 /// Whether a text is `0x` and so many lower-case hexadecimal digits.

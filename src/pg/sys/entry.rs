@@ -12,9 +12,8 @@ use super::jsonb::Jsonb;
 use super::request_body;
 use super::status_error::answer;
 use super::transaction;
-use crate::evm;
 use crate::pg::error::Result;
-use crate::pg::payments::{ledger, ledger_guard, sums};
+use crate::pg::payments::{ledger, ledger_guard};
 use crate::pg::tokens::{exchange, pre_request};
 use crate::x402;
 
@@ -110,67 +109,42 @@ pub unsafe extern "C-unwind" fn is_lower_hex(call: FunctionCallInfo) -> Datum {
 }
 function_info!(pg_finfo_is_lower_hex);
 
-/// The new row of a trigger for each row, and its value in a column.
-///
-/// # Safety
-/// Called by Postgres' function manager. `T` is Rust's type for the column.
-unsafe fn new_row<T: FromDatum>(
-    call: FunctionCallInfo,
-    function: &'static str,
-    column: &CStr,
-) -> Result<(pg_sys::HeapTuple, Option<T>)> {
-    // SAFETY: a trigger manager's call has TriggerData for its context, with an open relation and,
-    // in a trigger for each row, the row.
-    unsafe {
-        if !pgrx::trigger_support::called_as_trigger(call) {
-            return Err(crate::error::Error::NotATrigger { function });
-        }
-        let data: *mut pg_sys::TriggerData = (*call).context.cast();
-        let (row, columns) = ((*data).tg_trigtuple, (*(*data).tg_relation).rd_att);
-        let column = pg_sys::SPI_fnumber(columns, column.as_ptr());
-        let mut is_null = true;
-        let value = pg_sys::SPI_getbinval(row, columns, column, &raw mut is_null);
-        Ok((row, T::from_datum(value, is_null)))
-    }
-}
-
 /// Trigger function of the ledger, before each new row; see sql/ledger.sql.
 ///
 /// # Safety
 /// Called by Postgres' function manager.
 #[unsafe(no_mangle)]
 #[pg_guard]
-pub unsafe extern "C-unwind" fn check_tx_hash(call: FunctionCallInfo) -> Datum {
-    // Under Citus, the row is on another server than the caller's transaction, and its commit
-    // there must be on disk, too.
-    transaction::force_sync_commit();
-    // SAFETY: the column is a text.
-    let new = unsafe { new_row::<&[u8]>(call, "check_tx_hash", c"tx_hash") };
-    or_raise(new.and_then(|(row, hash)| match hash {
-        Some(hash) if !ledger::is_lower_hex(hash, 64) => {
-            Err(evm::Error::InvalidTransactionHash.into())
+pub unsafe extern "C-unwind" fn admit_settlement(call: FunctionCallInfo) -> Datum {
+    // SAFETY: a trigger manager's call has TriggerData for its context, with an open relation and,
+    // in a trigger for each row, the row. Each value is read as its column's type.
+    let admitted = unsafe {
+        // Under Citus, the row is on another server than the caller's transaction, and its commit
+        // there must be on disk, too.
+        transaction::force_sync_commit();
+        if pgrx::trigger_support::called_as_trigger(call) {
+            let data: *mut pg_sys::TriggerData = (*call).context.cast();
+            let (row, columns) = ((*data).tg_trigtuple, (*(*data).tg_relation).rd_att);
+            let value = |column: &CStr| {
+                let column = pg_sys::SPI_fnumber(columns, column.as_ptr());
+                let mut is_null = true;
+                let value = pg_sys::SPI_getbinval(row, columns, column, &raw mut is_null);
+                (value, is_null)
+            };
+            let ((hash, hash_is_null), (time, time_is_null)) =
+                (value(c"tx_hash"), value(c"created_at"));
+            let hash = <&[u8]>::from_datum(hash, hash_is_null);
+            let time = TimestampWithTimeZone::from_datum(time, time_is_null);
+            ledger::admit(hash, time).map(|()| Datum::from(row))
+        } else {
+            Err(crate::error::Error::NotATrigger {
+                function: "admit_settlement",
+            })
         }
-        _ => Ok(Datum::from(row)),
-    }))
+    };
+    or_raise(admitted)
 }
-function_info!(pg_finfo_check_tx_hash);
-
-/// Trigger function of the ledger, before each new row; see sql/sums.sql.
-///
-/// # Safety
-/// Called by Postgres' function manager.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn note_late_settlement(call: FunctionCallInfo) -> Datum {
-    // SAFETY: the column is a timestamptz.
-    let new =
-        unsafe { new_row::<TimestampWithTimeZone>(call, "note_late_settlement", c"created_at") };
-    or_raise(new.and_then(|(row, created_at)| {
-        created_at.map_or(Ok(()), sums::note)?;
-        Ok(Datum::from(row))
-    }))
-}
-function_info!(pg_finfo_note_late_settlement);
+function_info!(pg_finfo_admit_settlement);
 
 /// Event trigger function (`ddl_command_start`); see sql/ledger_guard.sql.
 ///
