@@ -319,4 +319,18 @@ $rule$
          'SELECT insforge_integrations.configure(''allow_ledger_drop'', NULL);' AS recommendation
   FROM insforge_integrations.settings s
   WHERE s.name = 'allow_ledger_drop' AND s.value = 'on'
+$rule$),
+('sums_not_kept', 'info', 'performance', 'The views of sums read the whole ledger',
+'x402_totals and x402_revenue take seconds for a ledger of this size. Kept sums of past days make them as fast as for a new one.',
+'Keeps the sums now. If pg_cron is installed, also each night.',
+$rule$
+  SELECT 'insforge_integrations.x402_settlements' AS affected_object,
+         format('The ledger has about %s rows.', c.reltuples::bigint) AS detail,
+         CASE WHEN EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron')
+              THEN E'SELECT insforge_integrations.refresh_x402_sums();\nSELECT cron.schedule(''x402_sums'', ''17 3 * * *'', ''SELECT insforge_integrations.refresh_x402_sums()'');'
+              ELSE E'-- Let a cron on any machine repeat this each night.\nSELECT insforge_integrations.refresh_x402_sums();'
+         END AS recommendation
+  FROM pg_class c, insforge_integrations.x402_summed d
+  WHERE c.oid = 'insforge_integrations.x402_settlements'::regclass AND c.reltuples >= 500000
+    AND d.before < now() - interval '7 days'
 $rule$);

@@ -170,3 +170,29 @@ fn payments_look_duplicated() {
     }
     assert!(findings(&mut superuser, "payments_look_duplicated").is_empty());
 }
+
+#[test]
+fn sums_not_kept() {
+    // The planner's number of rows, as after an ANALYZE.
+    let rows = |number: u32| {
+        format!(
+            "UPDATE pg_class SET reltuples = {number} WHERE oid = 'insforge_integrations.x402_settlements'::regclass;"
+        )
+    };
+    let mut superuser = Mistake {
+        rule: "sums_not_kept",
+        near_miss: &rows(499_999),
+        broken: &rows(500_000),
+        affected: &["insforge_integrations.x402_settlements"],
+    }
+    .is_found_and_mended();
+    for (age, is_found) in [("6 days", false), ("8 days", true)] {
+        superuser
+            .batch_execute(&format!(
+                "UPDATE insforge_integrations.x402_summed SET before = now() - interval '{age}'"
+            ))
+            .unwrap();
+        let found = findings(&mut superuser, "sums_not_kept");
+        assert_eq!(!found.is_empty(), is_found, "{age}");
+    }
+}
