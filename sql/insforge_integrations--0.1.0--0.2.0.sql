@@ -174,6 +174,114 @@ SELECT insforge_integrations_internal.watch_for_table_caches('insforge_integrati
 -- requires:
 --   settings
 
+CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
+COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
+'Id of the requesting user, for RLS policies.
+
+It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
+COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
+'Id of the organisation that the requesting user acts in; NULL if none is active.
+
+It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
+COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
+'The requesting user''s role in that organisation, as the provider spells it.
+
+With Clerk, for example, org:admin. NULL if the token names none or several.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
+COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
+'The requesting user''s permissions, as the provider spells them.
+
+With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
+
+CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
+  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
+COMMENT ON FUNCTION @extschema@.requesting_claims() IS
+'All claims of the requesting user, for RLS policies.
+
+They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   identity
+
+CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
+  function regprocedure,
+  OUT adopted regprocedure,
+  OUT policies bigint,
+  OUT column_defaults bigint
+) LANGUAGE plpgsql VOLATILE STRICT
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
+  target pg_proc;
+BEGIN
+  SELECT * INTO target FROM pg_proc WHERE oid = function;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'undefined_function',
+      MESSAGE = format('function with OID %s does not exist', function::oid),
+      DETAIL = 'This database has no such function.',
+      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
+  END IF;
+  IF function = ours OR EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s belongs to an extension', function),
+      DETAIL = 'Only a function of your own can be adopted.',
+      HINT = 'Give the function that your policies used before, by its new name.';
+  END IF;
+  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('function %s cannot be adopted', function),
+      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
+                      pg_get_function_arguments(function), pg_get_function_result(function)),
+      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
+  END IF;
+
+  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
+  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
+  EXECUTE format(
+    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
+    function, ours);
+  EXECUTE format(
+    'COMMENT ON FUNCTION %s IS %L', function,
+    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
+
+  adopted := function;
+  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
+         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
+    INTO policies, column_defaults
+    FROM pg_depend
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
+'Makes a function of yours, which policies use, answer as requesting_user_id() does.
+
+The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
 -- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
 -- Not dumped, because a restore runs the install script again.
 CREATE TABLE insforge_integrations.installed_objects (
@@ -327,444 +435,6 @@ CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
 ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
   'Refuses a statement that changes a function or view of extension insforge_integrations.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
-CREATE TABLE insforge_integrations.auth_providers (
-  name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
-  preset              text NOT NULL,
-  enabled             boolean NOT NULL DEFAULT true,
-  issuers             text[] NOT NULL,
-  key_source          text NOT NULL,
-  jwks_url            text,
-  discovery_url       text,
-  algorithms          text[] NOT NULL,
-  audience_rule       text NOT NULL,
-  audiences           text[] NOT NULL,
-  authorized_parties  text[] NOT NULL,
-  authorized_party_rule text NOT NULL DEFAULT 'required',
-  required_claims     text[] NOT NULL,
-  forbidden_claims    text[] NOT NULL,
-  token_types         text[] NOT NULL,
-  token_categories    text[] NOT NULL,
-  max_age_seconds     integer,
-  leeway_seconds      integer NOT NULL,
-  subject_pattern     text,
-  subject_prefix      text,
-  allow_uuid_subjects boolean NOT NULL,
-  allow_bare_sessions boolean NOT NULL,
-  better_auth_names   jsonb,
-  passed_claims       text[] NOT NULL DEFAULT '{}',
-  org_id_claim        text,
-  org_role_claim      text,
-  permissions_claim   text,
-  jwks                jsonb,
-  jwks_updated_at     timestamptz,
-  created_at          timestamptz NOT NULL DEFAULT now(),
-  updated_at          timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE insforge_integrations.auth_providers IS
-'Issuers whose tokens are trusted, and the rules for these tokens.
-
-Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The kind of provider: clerk, auth0 and so on, or custom for register_auth_provider().';
-COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
-COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
-COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
-COMMENT ON COLUMN insforge_integrations.auth_providers.audiences IS 'Accepted values of "aud".';
-COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.required_claims IS 'Claims that a token must have: names, or name=value.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression that the whole "sub" must match.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text before "sub" in the user id.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_updated_at IS 'When the keys were stored.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.created_at IS 'When the provider was first registered.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.updated_at IS 'When a registration or a discovery document last changed the rules.';
-COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
-
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
-
--- Not dumped, because it holds a secret.
-CREATE TABLE insforge_integrations.jwt_secrets (
-  secret      text NOT NULL CHECK (octet_length(secret) >= 32),
-  valid_until timestamptz
-);
-COMMENT ON TABLE insforge_integrations.jwt_secrets IS
-'The secret that InsForge signs its tokens with, and for a while the previous one.
-
-Write it with set_jwt_secret(). pg_dump leaves it out.';
-COMMENT ON COLUMN insforge_integrations.jwt_secrets.secret IS 'The secret.';
-COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
-
--- Not dumped, because it holds secrets.
-CREATE TABLE insforge_integrations.session_secrets (
-  provider text COLLATE "C" PRIMARY KEY,
-  secret   text NOT NULL CHECK (secret <> '')
-);
-COMMENT ON TABLE insforge_integrations.session_secrets IS
-'The secrets that Better Auth servers sign their session cookies with.
-
-Write it with register_better_auth(). pg_dump leaves it out.';
-
-COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
-COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
-
--- Dumped, so that a restored database knows what it has lost.
-CREATE TABLE insforge_integrations.stored_secrets (
-  name text COLLATE "C" PRIMARY KEY
-);
-COMMENT ON TABLE insforge_integrations.stored_secrets IS
-'Names of secrets that this database had, without the secrets.
-
-The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
-COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
-SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
-
-SELECT insforge_integrations_internal.watch_for_table_caches(watched)
-FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
-
-CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  -- Secrets are compared by digest: the time of the comparison does not tell how much of them is equal.
-  digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
-BEGIN
-  IF secret IS NULL OR octet_length(secret) < 32 THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'the JWT secret is too short',
-      DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
-      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, set ENCRYPTION_KEY to it in InsForge''s environment, and then give InsForge a new JWT_SECRET of 32 random bytes.';
-  END IF;
-  LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
-  IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
-             WHERE sha256(convert_to(s.secret, 'UTF8')) = digest AND s.valid_until IS NULL) THEN
-    RETURN;
-  END IF;
-  DELETE FROM insforge_integrations.jwt_secrets s
-    WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
-  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
-  INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
-  INSERT INTO insforge_integrations.stored_secrets VALUES ('jwt_secret') ON CONFLICT DO NOTHING;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
-'Stores the secret that InsForge signs its tokens with.
-
-- secret: at least 32 bytes
-- keep_previous: for this time, tokens of the previous secret are accepted too
-
-Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  max_bytes CONSTANT integer := 4096;
-  content bytea;
-  secret text;
-  problem text;
-BEGIN
-  BEGIN
-    content := pg_read_binary_file(path, 0, max_bytes + 1, true);
-  EXCEPTION WHEN internal_error OR SQLSTATE '58P03' THEN
-    -- A path that is too long or has a circle of links. Postgres 18 raises 58P03 for the first.
-    NULL;
-  END;
-  IF content IS NULL THEN
-    problem := 'The server does not find this file.';
-  ELSIF length(content) > max_bytes THEN
-    problem := format('It has more than %s bytes.', max_bytes);
-  ELSE
-    BEGIN
-      -- InsForge reads its environment. Shells and Docker leave the line break at the end out.
-      secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
-      IF secret ~ '[\r\n]' THEN
-        problem := 'It has more than one line.';
-      END IF;
-    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
-      -- The conversion's own error would show some bytes of the file.
-      problem := 'It is not text in UTF-8.';
-    END;
-  END IF;
-  IF problem IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      -- Without the path: somebody may have given the secret in place of the path.
-      MESSAGE = 'the JWT secret cannot be read from the file',
-      DETAIL = concat(problem, ' Nothing was changed.'),
-      HINT = 'Name a file that contains only the JWT_SECRET of InsForge''s environment, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
-  END IF;
-  PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
-'Does the same as set_jwt_secret(), with the secret in a file on the server.
-
-The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
--- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
--- few minutes would empty every session's cache.
-CREATE TABLE insforge_integrations.jwks_fetches (
-  provider   text COLLATE "C" PRIMARY KEY,
-  fetched_at timestamptz NOT NULL,
-  error      text
-);
-COMMENT ON TABLE insforge_integrations.jwks_fetches IS
-  'The result of the last refresh_provider_jwks() of each provider.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'Time of the last attempt.';
-COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
-  'Why the published keys were not stored; NULL if they were.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  seconds numeric := extract(epoch FROM every);
-  minutes integer := CASE WHEN seconds BETWEEN 60 AND 86400 AND seconds % 60 = 0 THEN seconds / 60 END;
-  schedule text := CASE
-    WHEN minutes = 1 THEN '* * * * *'
-    WHEN 60 % minutes = 0 AND minutes < 60 THEN format('*/%s * * * *', minutes)
-    WHEN minutes = 60 THEN '0 * * * *'
-    WHEN minutes % 60 = 0 AND 1440 % minutes = 0 AND minutes < 1440 THEN format('0 */%s * * *', minutes / 60)
-    WHEN minutes = 1440 THEN '0 0 * * *'
-  END;
-  command constant text := 'SELECT insforge_integrations.refresh_provider_jwks()';
-  cron_schedule regprocedure;
-  job bigint;
-BEGIN
-  IF schedule IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'cron cannot run a job at this interval',
-      DETAIL = 'The interval must be minutes that divide an hour, or hours that divide a day.',
-      HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
-  END IF;
-  -- Only a function that belongs to the extension. Anybody may own a schema named cron.
-  SELECT p.oid INTO cron_schedule
-    FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    WHERE e.extname = 'pg_cron' AND p.proname = 'schedule' AND p.pronargs = 3;
-  IF cron_schedule IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'extension pg_cron is not installed in this database',
-      DETAIL = 'pg_cron runs jobs only in the database that its setting cron.database_name names.',
-      HINT = format('Install it here, or add this line to any cron on any machine: %s psql -d %s -c ''%s''',
-                    schedule, current_database(), command);
-  END IF;
-  EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
-    INTO job USING 'insforge_integrations refresh_provider_jwks', schedule, command;
-  RETURN job;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
-'Makes pg_cron call refresh_provider_jwks(), and returns the job''s id.
-
-- every: whole minutes or hours
-
-A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  jobs regclass;
-  cron_unschedule regprocedure;
-  job bigint;
-  ended bigint := 0;
-BEGIN
-  -- Only objects that belong to the extension, as above.
-  SELECT c.oid, p.oid INTO jobs, cron_unschedule
-    FROM pg_extension e
-    JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
-    JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relname = 'job' AND c.relkind = 'r'
-    JOIN pg_depend f ON f.refclassid = 'pg_extension'::regclass AND f.refobjid = e.oid AND f.deptype = 'e'
-    JOIN pg_proc p ON f.classid = 'pg_proc'::regclass AND p.oid = f.objid AND p.proname = 'unschedule'
-                  AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
-    WHERE e.extname = 'pg_cron';
-  IF jobs IS NOT NULL THEN
-    -- Another superuser may have scheduled the job. pg_cron then ends it only by its id.
-    FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
-      USING 'insforge_integrations refresh_provider_jwks'
-    LOOP
-      EXECUTE format('SELECT %s($1)', cron_unschedule::regproc) USING job;
-      ended := ended + 1;
-    END LOOP;
-  END IF;
-  RETURN ended;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
-'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
-
-DROP EXTENSION calls it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
-
-CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
-  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
-COMMENT ON FUNCTION exchange_provider_token(text, text) IS
-'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
-
-- token: the provider''s token, or the session
-- provider: the provider that it must be from; NULL: the provider of its issuer
-
-The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
-
--- Not SECURITY DEFINER: such a function could not set the role.
-CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
-  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
-COMMENT ON FUNCTION insforge_integrations.pre_request() IS
-'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
-
-Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   settings
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_user_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_user_id';
-COMMENT ON FUNCTION @extschema@.requesting_user_id() IS
-'Id of the requesting user, for RLS policies.
-
-It is "sub" (RFC 7519) of request.jwt.claims. A string is returned unchanged, an integer as its digits. Anything else, and no claims, give NULL. Claims that are not JSON raise 22P02.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_id() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_id';
-COMMENT ON FUNCTION @extschema@.requesting_org_id() IS
-'Id of the organisation that the requesting user acts in; NULL if none is active.
-
-It comes from the claims of Clerk, Auth0, WorkOS, Kinde, Stytch B2B or an InsForge token.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_org_role() RETURNS text
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_org_role';
-COMMENT ON FUNCTION @extschema@.requesting_org_role() IS
-'The requesting user''s role in that organisation, as the provider spells it.
-
-With Clerk, for example, org:admin. NULL if the token names none or several.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_permissions() RETURNS text[]
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_permissions';
-COMMENT ON FUNCTION @extschema@.requesting_permissions() IS
-'The requesting user''s permissions, as the provider spells them.
-
-With Clerk, for example, org:feature:permission. NULL if the token says nothing about permissions, empty if it grants none.';
-
-CREATE OR REPLACE FUNCTION @extschema@.requesting_claims() RETURNS jsonb
-  STABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'requesting_claims';
-COMMENT ON FUNCTION @extschema@.requesting_claims() IS
-'All claims of the requesting user, for RLS policies.
-
-They are those of the token that authenticate() or pre_request() verified, otherwise those of request.jwt.claims. NULL if there are none. Raises 22P02 if request.jwt.claims is not JSON or does not fit into jsonb.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   identity
-
-CREATE OR REPLACE FUNCTION insforge_integrations.adopt_requesting_user_id(
-  function regprocedure,
-  OUT adopted regprocedure,
-  OUT policies bigint,
-  OUT column_defaults bigint
-) LANGUAGE plpgsql VOLATILE STRICT
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  ours CONSTANT regprocedure := '@extschema@.requesting_user_id()'::regprocedure;
-  target pg_proc;
-BEGIN
-  SELECT * INTO target FROM pg_proc WHERE oid = function;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'undefined_function',
-      MESSAGE = format('function with OID %s does not exist', function::oid),
-      DETAIL = 'This database has no such function.',
-      HINT = 'Give the function''s signature, as in adopt_requesting_user_id(''public.requesting_user_id_guide()'').';
-  END IF;
-  IF function = ours OR EXISTS (
-    SELECT FROM pg_depend
-    WHERE classid = 'pg_proc'::regclass AND objid = function AND deptype = 'e'
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s belongs to an extension', function),
-      DETAIL = 'Only a function of your own can be adopted.',
-      HINT = 'Give the function that your policies used before, by its new name.';
-  END IF;
-  IF target.prokind <> 'f' OR target.pronargs <> 0 OR target.proretset OR target.prorettype <> 'text'::regtype THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('function %s cannot be adopted', function),
-      DETAIL = format('It is declared as %s(%s) returning %s.', function::oid::regproc,
-                      pg_get_function_arguments(function), pg_get_function_result(function)),
-      HINT = 'Only a function without arguments that returns text can be adopted. If your ids have another type, change the columns to text first.';
-  END IF;
-
-  -- The planner inlines a body in the SQL standard's form, so the call costs nothing. Postgres also tracks it:
-  -- DROP EXTENSION then names the policies that need it. Owner and privileges stay.
-  EXECUTE format(
-    'CREATE OR REPLACE FUNCTION %s RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN %s',
-    function, ours);
-  EXECUTE format(
-    'COMMENT ON FUNCTION %s IS %L', function,
-    format('Adopted by extension insforge_integrations: answers as %s does.', ours));
-
-  adopted := function;
-  SELECT count(DISTINCT objid) FILTER (WHERE classid = 'pg_policy'::regclass),
-         count(DISTINCT objid) FILTER (WHERE classid = 'pg_attrdef'::regclass)
-    INTO policies, column_defaults
-    FROM pg_depend
-    WHERE refclassid = 'pg_proc'::regclass AND refobjid = function;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.adopt_requesting_user_id(regprocedure) IS
-'Makes a function of yours, which policies use, answer as requesting_user_id() does.
-
-The function keeps its name, owner and privileges. It loses its old body. The answer counts the policies and column defaults that use it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -1030,103 +700,277 @@ One row for each mistake, with the columns of system.advisor_findings. recommend
 -- requires:
 --   advise
 
--- Identity: whether the extension's own functions are intact, and what users' tokens can do.
+-- Tables, views and functions that requests can reach.
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
+  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
+  FROM user_columns u
+  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
+           array_position('{user_id,userId}'::name[], u.name), u.attnum
+$fact$);
+
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
-'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
-'Restores the installed objects and their privileges. One call restores all objects.',
+('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
+'Every request reaches the rows of every user.',
+'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
 $rule$
-  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
-         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
-         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
-  FROM insforge_integrations_internal.compare_installed_objects() o
-  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
-$rule$),
-('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
-'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
-'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
-$rule$
-  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
-         CASE
-           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
-             'SELECT insforge_integrations.configure(''token_role'', NULL);'
-           WHEN r.oid IS NULL THEN
-             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
-           ELSE concat_ws(E'\n',
-             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
-             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
-              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
-         END AS recommendation
-  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
-        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
-              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
-    LEFT JOIN pg_roles r ON r.rolname = t.name
-  WHERE t.problem IS NOT NULL
-    -- A missing default role does no harm if no provider is enabled.
-    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
-$rule$),
-('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
-'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
-'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
-$rule$
-  SELECT 'setting anon_role' AS affected_object,
-         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
-         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
-           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
-           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
-  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
-               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
-        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
-    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
-                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
-                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                -- PostgREST reads only settings of its role, not those of the database.
-                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
-    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
-  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
-    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
-$rule$),
-('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
-'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
-'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
-$rule$
-  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
-           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
-           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'identity_source' AND s.value = 'verified'
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    -- PostgREST reads only settings of its role, not those of the database.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
-$rule$),
-('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
-'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
-'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
-$rule$
-  SELECT i.oid::regprocedure::text AS affected_object,
-         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
-  FROM identity_functions i
-    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
-    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
-    JOIN policies p ON p.oid = d.objid
-  WHERE i.kind = 'text'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
-  GROUP BY i.oid
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
+            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- A table that names its authors and can only be read is taken to be public.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
   UNION ALL
-  SELECT format('%I on %s', p.name, p.table_name), NULL,
-         insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
-           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
-  FROM policies p
-  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+  -- A request that names a partition is not held back by the parent's policies.
+  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
+$rule$),
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
+'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
+$rule$),
+('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
+'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
+'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
+$rule$
+  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+                           'own_rows_' || lower(missing.command), t.name, missing.command,
+                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
+                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
+  WHERE t.relrowsecurity
+    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND p.command IN ('ALL', missing.command))
+  GROUP BY t.oid, t.name
+$rule$),
+('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
+'A view reads with the rights of its owner. Row level security does not hold back this owner.',
+'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
+$rule$
+  WITH RECURSIVE reads(view, relation) AS (
+    SELECT v.oid, d.refobjid
+    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
+    UNION
+    SELECT r.view, d.refobjid
+    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
+  )
+  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
+              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
+  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
+    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+    JOIN pg_roles o ON o.oid = v.relowner
+  -- If the option is set, either way, somebody has decided.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- Rows that the table itself shows are no leak.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
+    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
+    -- A view that compares the user is meant to show these rows.
+    AND NOT EXISTS (SELECT FROM identity_functions i,
+                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
+                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
+                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
+  GROUP BY v.oid, v.name, v.relkind
+$rule$),
+('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
+'Users of a provider have no row in auth.users, so no row can be written for them.',
+'Drops the constraint.',
+$rule$
+  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
+         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
+  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
+    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
+    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
+         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
+                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
+$rule$),
+('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
+'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
+'Makes the column text.',
+$rule$
+  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
+         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
+  FROM pg_attribute a
+  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message needs a channel. A table without a page has no row.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
+$rule$),
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
+'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
+'Sets a search_path for the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
+         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
+                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+$rule$
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+$rule$),
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
+$rule$
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
+  FROM (
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
 $rule$);
 /* </end connected objects> */
 
@@ -1361,110 +1205,161 @@ $rule$);
 -- requires:
 --   advise
 
+-- Better Auth's tables: who can reach them, and who will be able to reach the next one.
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
+('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
+'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
+'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
 $rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
+  WITH grantee(name) AS (
+    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
+  ), reached AS (
+    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
+    FROM better_auth t
+      CROSS JOIN grantee g
+    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
+      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
+           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
+                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
+               -- With row level security and no policy for them, they see no row.
+               AND (NOT t.row_security
+                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
+                               WHERE p.polrelid = t.relation AND p.polpermissive
+                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
   )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+  SELECT format('schema %I', r.schema_name) AS affected_object,
+         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
+                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
+  FROM reached r
+  GROUP BY r.schema, r.schema_name
+$rule$),
+('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
+'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
+'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
+-- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
+-- privileges, and better_auth_exposed finds a table once it exists.
+$rule$
+  SELECT format('schema %I', n.nspname) AS affected_object,
+         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
+                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
+  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
+    JOIN pg_namespace n ON n.oid = own.schema
+    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
+      -- Default privileges of the roles that create tables there.
+      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
+    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
+  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
+                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
+    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  GROUP BY n.oid, n.nspname
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity: whether the extension's own functions are intact, and what users' tokens can do.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
+'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
+'Restores the installed objects and their privileges. One call restores all objects.',
+$rule$
+  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
+         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
+  FROM insforge_integrations_internal.compare_installed_objects() o
+  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
+$rule$),
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
+'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
+$rule$
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
+         CASE
+           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
+             'SELECT insforge_integrations.configure(''token_role'', NULL);'
+           WHEN r.oid IS NULL THEN
+             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
+           ELSE concat_ws(E'\n',
+             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
+             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
+              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
          END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
+        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
+              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
+    LEFT JOIN pg_roles r ON r.rolname = t.name
+  WHERE t.problem IS NOT NULL
+    -- A missing default role does no harm if no provider is enabled.
+    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
+$rule$),
+('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
+'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
+'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
+$rule$
+  SELECT 'setting anon_role' AS affected_object,
+         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
+         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
+           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
+           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
+  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
+               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
+        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
+    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
+                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
+                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                -- PostgREST reads only settings of its role, not those of the database.
+                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
+  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
+    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
+$rule$),
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
+'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
+$rule$
+  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'identity_source' AND s.value = 'verified'
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    -- PostgREST reads only settings of its role, not those of the database.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+$rule$),
+('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
+'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
+'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
+$rule$
+  SELECT i.oid::regprocedure::text AS affected_object,
+         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
+  FROM identity_functions i
+    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
+    JOIN policies p ON p.oid = d.objid
+  WHERE i.kind = 'text'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
+  GROUP BY i.oid
+  UNION ALL
+  SELECT format('%I on %s', p.name, p.table_name), NULL,
+         insforge_integrations_internal.steps(
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+  FROM policies p
+  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
 $rule$);
 /* </end connected objects> */
 
@@ -1808,64 +1703,6 @@ $rule$
   FROM pg_class c, insforge_integrations.x402_summed d
   WHERE c.oid = 'insforge_integrations.x402_settlements'::regclass AND c.reltuples >= 500000
     AND d.before < now() - interval '7 days'
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Better Auth's tables: who can reach them, and who will be able to reach the next one.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
-'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
-'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
-$rule$
-  WITH grantee(name) AS (
-    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
-  ), reached AS (
-    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
-    FROM better_auth t
-      CROSS JOIN grantee g
-    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
-      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
-           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
-                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
-               -- With row level security and no policy for them, they see no row.
-               AND (NOT t.row_security
-                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
-                               WHERE p.polrelid = t.relation AND p.polpermissive
-                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
-  )
-  SELECT format('schema %I', r.schema_name) AS affected_object,
-         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
-                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
-  FROM reached r
-  GROUP BY r.schema, r.schema_name
-$rule$),
-('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
-'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
-'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
--- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
--- privileges, and better_auth_exposed finds a table once it exists.
-$rule$
-  SELECT format('schema %I', n.nspname) AS affected_object,
-         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
-                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
-  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
-    JOIN pg_namespace n ON n.oid = own.schema
-    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
-      -- Default privileges of the roles that create tables there.
-      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
-    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
-    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
-  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
-                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
-    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-  GROUP BY n.oid, n.nspname
 $rule$);
 /* </end connected objects> */
 
@@ -2240,968 +2077,336 @@ $rule$);
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   advise
+--   settings
 
--- Tables, views and functions that requests can reach.
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
-  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
-  FROM user_columns u
-  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
-           array_position('{user_id,userId}'::name[], u.name), u.attnum
-$fact$);
+CREATE TABLE insforge_integrations.auth_providers (
+  name                text COLLATE "C" PRIMARY KEY CHECK (name NOT IN ('', 'insforge')),
+  preset              text NOT NULL,
+  enabled             boolean NOT NULL DEFAULT true,
+  issuers             text[] NOT NULL,
+  key_source          text NOT NULL,
+  jwks_url            text,
+  discovery_url       text,
+  algorithms          text[] NOT NULL,
+  audience_rule       text NOT NULL,
+  audiences           text[] NOT NULL,
+  authorized_parties  text[] NOT NULL,
+  authorized_party_rule text NOT NULL DEFAULT 'required',
+  required_claims     text[] NOT NULL,
+  forbidden_claims    text[] NOT NULL,
+  token_types         text[] NOT NULL,
+  token_categories    text[] NOT NULL,
+  max_age_seconds     integer,
+  leeway_seconds      integer NOT NULL,
+  subject_pattern     text,
+  subject_prefix      text,
+  allow_uuid_subjects boolean NOT NULL,
+  allow_bare_sessions boolean NOT NULL,
+  better_auth_names   jsonb,
+  passed_claims       text[] NOT NULL DEFAULT '{}',
+  org_id_claim        text,
+  org_role_claim      text,
+  permissions_claim   text,
+  jwks                jsonb,
+  jwks_updated_at     timestamptz,
+  created_at          timestamptz NOT NULL DEFAULT now(),
+  updated_at          timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE insforge_integrations.auth_providers IS
+'Issuers whose tokens are trusted, and the rules for these tokens.
 
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reaches the rows of every user.',
-'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
-                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) sent(command)
-            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('ALL', sent.command)))) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
-    -- A table that names its authors and can only be read is taken to be public.
-    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
-  UNION ALL
-  -- A request that names a partition is not held back by the parent's policies.
-  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
-         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
-    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
-  WHERE t.relkind = 'p'
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-  GROUP BY t.oid, t.name
-$rule$),
-('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
-'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
-'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
-         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
-  FROM relations t JOIN credentials k ON k.relation = t.oid
-  WHERE t.granted <> '{}'
-    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
-    AND (NOT t.relrowsecurity
-         OR EXISTS (SELECT FROM policies p
-                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
-$rule$),
-('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
-'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
-'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
-$rule$
-  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
-                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
-                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
-                           'own_rows_' || lower(missing.command), t.name, missing.command,
-                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
-                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
-  WHERE t.relrowsecurity
-    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('ALL', missing.command))
-  GROUP BY t.oid, t.name
-$rule$),
-('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
-'A view reads with the rights of its owner. Row level security does not hold back this owner.',
-'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
-$rule$
-  WITH RECURSIVE reads(view, relation) AS (
-    SELECT v.oid, d.refobjid
-    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
-    UNION
-    SELECT r.view, d.refobjid
-    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
-  )
-  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN
-                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
-                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
-                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
-              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
-  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
-    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
-    JOIN pg_roles o ON o.oid = v.relowner
-  -- If the option is set, either way, somebody has decided.
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
-    -- Rows that the table itself shows are no leak.
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
-                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
-                       OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
-                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
-    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
-    -- A view that compares the user is meant to show these rows.
-    AND NOT EXISTS (SELECT FROM identity_functions i,
-                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
-                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
-                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
-  GROUP BY v.oid, v.name, v.relkind
-$rule$),
-('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
-'Users of a provider have no row in auth.users, so no row can be written for them.',
-'Drops the constraint.',
-$rule$
-  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
-         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
-  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
-  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
-    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
-    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
-    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
-         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
-                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
-$rule$),
-('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
-'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
-'Makes the column text.',
-$rule$
-  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
-         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
-  FROM pg_attribute a
-  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND EXISTS (SELECT FROM provider_users)
-    -- A message needs a channel. A table without a page has no row.
-    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
-$rule$),
-('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
-'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
-'Sets a search_path for the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
-         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
-                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$);
-/* </end connected objects> */
+Write it with the functions register_.... To stop trusting a provider, set enabled to false.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.name IS 'Name of the provider, for the functions that take one.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.preset IS 'The kind of provider: clerk, auth0 and so on, or custom for register_auth_provider().';
+COMMENT ON COLUMN insforge_integrations.auth_providers.enabled IS 'Whether tokens of this provider are accepted.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.issuers IS 'Accepted values of "iss", compared byte by byte.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.key_source IS 'Where the keys come from: an address, or better_auth:<schema>.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_url IS 'Address of the provider''s JWK set (RFC 7517).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.discovery_url IS 'Address of the issuer''s discovery document (OpenID Connect Discovery 1.0). Each refresh of the keys takes jwks_url and algorithms from the document.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.algorithms IS 'Accepted values of the header''s "alg" (RFC 7518).';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audience_rule IS 'required: "aud" names one of the audiences. if_present: it names one of them, or none. ignored: any "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.audiences IS 'Accepted values of "aud".';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_parties IS 'Accepted values of "azp"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.authorized_party_rule IS 'required: "azp" is one of the authorized parties. if_present: it is one of them, or missing.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.required_claims IS 'Claims that a token must have: names, or name=value.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.forbidden_claims IS 'Claims that make a token another kind of token: a name, or name=value.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_types IS 'Accepted values of the header''s "typ"; an empty string stands for a header without it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.token_categories IS 'Accepted values of Clerk''s header "cat"; empty: any.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.max_age_seconds IS 'Seconds after "iat" at which a token is too old; NULL: any age.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.leeway_seconds IS 'Seconds by which clocks may differ.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_pattern IS 'Regular expression that the whole "sub" must match.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.subject_prefix IS 'Text before "sub" in the user id.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_uuid_subjects IS 'Whether "sub" may look like the id of one of InsForge''s own users.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.allow_bare_sessions IS 'Whether the bare token of a Better Auth session can be exchanged.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.better_auth_names IS 'Names of Better Auth''s tables, and of columns as table.column, as given or found at registration. Other tables are looked up at each use.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.passed_claims IS 'Claims of a token that exchange_provider_token() and pre_request() copy into their own claims.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_id_claim IS 'Claim that names the organisation, or a path of names joined by dots; NULL: as the preset reads it.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.org_role_claim IS 'Claim that names the role in the organisation, in the same notation. A list counts if it has one element.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.permissions_claim IS 'Claim that lists the permissions, in the same notation: a list of texts, or a text of names separated by blanks.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks_updated_at IS 'When the keys were stored.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.created_at IS 'When the provider was first registered.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.updated_at IS 'When a registration or a discovery document last changed the rules.';
+COMMENT ON COLUMN insforge_integrations.auth_providers.jwks IS 'The provider''s public keys, as given to set_provider_jwks().';
 
-/* <begin connected objects> */
--- src/lib.rs:69
-CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.auth_providers', '');
 
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:329
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
-/* </end connected objects> */
+-- Not dumped, because it holds a secret.
+CREATE TABLE insforge_integrations.jwt_secrets (
+  secret      text NOT NULL CHECK (octet_length(secret) >= 32),
+  valid_until timestamptz
+);
+COMMENT ON TABLE insforge_integrations.jwt_secrets IS
+'The secret that InsForge signs its tokens with, and for a while the previous one.
 
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
-/* </end connected objects> */
+Write it with set_jwt_secret(). pg_dump leaves it out.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.secret IS 'The secret.';
+COMMENT ON COLUMN insforge_integrations.jwt_secrets.valid_until IS 'Until when tokens signed with it are accepted; NULL for the present secret.';
 
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
-/* </end connected objects> */
+-- Not dumped, because it holds secrets.
+CREATE TABLE insforge_integrations.session_secrets (
+  provider text COLLATE "C" PRIMARY KEY,
+  secret   text NOT NULL CHECK (secret <> '')
+);
+COMMENT ON TABLE insforge_integrations.session_secrets IS
+'The secrets that Better Auth servers sign their session cookies with.
 
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:30
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_payment_wrapper';
-/* </end connected objects> */
+Write it with register_better_auth(). pg_dump leaves it out.';
 
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:258
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
-/* </end connected objects> */
+COMMENT ON COLUMN insforge_integrations.session_secrets.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.session_secrets.secret IS 'BETTER_AUTH_SECRET of the server, the key of its cookies'' HMAC-SHA256.';
 
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:113
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
-/* </end connected objects> */
+-- Dumped, so that a restored database knows what it has lost.
+CREATE TABLE insforge_integrations.stored_secrets (
+  name text COLLATE "C" PRIMARY KEY
+);
+COMMENT ON TABLE insforge_integrations.stored_secrets IS
+'Names of secrets that this database had, without the secrets.
 
-/* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
+The only name is jwt_secret. A dump has the names, so advise() finds what a restored database lacks.';
+COMMENT ON COLUMN insforge_integrations.stored_secrets.name IS 'jwt_secret: what set_jwt_secret() stores.';
+SELECT pg_catalog.pg_extension_config_dump('insforge_integrations.stored_secrets', '');
 
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:323
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
-/* </end connected objects> */
+SELECT insforge_integrations_internal.watch_for_table_caches(watched)
+FROM unnest('{insforge_integrations.auth_providers, insforge_integrations.jwt_secrets, insforge_integrations.session_secrets}'::regclass[]) watched;
 
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:66
--- insforge_integrations::pg::tokens::better_auth::better_auth_table
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
-	"name" TEXT, /* & str */
-	"columns" TEXT[] /* Vec < Option < String > > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
---   better_auth::better_auth_table
-
--- Finds the relations that belong to Better Auth.
-CREATE VIEW insforge_integrations.better_auth_tables AS
-  WITH described AS (
-    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
-           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
-  ), given AS (
-    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
-    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
-    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
-    GROUP BY 1, 2
-  ), shaped AS MATERIALIZED (
-    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
-  ), known AS (
-    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
-           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
-           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
-                  OR d.relname = d.shape
-                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
-                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
-                THEN d.shape END AS looks_like
-    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
-  )
-  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
-         CASE WHEN k.name = k.looks_like THEN 1
-              WHEN k.name = k.looks_like || 's' THEN 2
-              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
-              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
-  FROM known k
-  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
-COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-'Better Auth''s tables in any spelling.
-
-They are known by names and columns, by many columns under any name, or by a registration.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
-
-CREATE VIEW insforge_integrations.better_auth_relations AS
-  WITH known AS MATERIALIZED (
-    SELECT * FROM insforge_integrations.better_auth_tables
-  ), home AS (
-    -- A schema with other tables under policies belongs to the application, too.
-    SELECT n.oid, n.nspname,
-           n.nspname = 'public' OR EXISTS (
-             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
-    FROM pg_namespace n
-      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
-            -- Sessions can be outside the database (secondaryStorage).
-            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
-  )
-  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
-  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
-COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-'Tables and views of Better Auth.
-
-In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
-  RETURNS TABLE (object text, change text)
+CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret(secret text, keep_previous interval DEFAULT '1 hour') RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
-  is_shared boolean;
-  sealed oid[];
-  target record;
+  -- Secrets are compared by digest: the time of the comparison does not tell how much of them is equal.
+  digest CONSTANT bytea := sha256(convert_to(secret, 'UTF8'));
 BEGIN
-  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
-    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
-  IF is_shared IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
-  END IF;
-
-  -- Everything in the schema; in a shared schema only Better Auth's own relations.
-  FOR target IN
-    WITH relation AS (
-      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
-      WHERE c.relnamespace = schema_oid
-        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
-          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
-    ), held(kind, name, owner, acl, what) AS (
-      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
-        FROM relation r
-      UNION ALL
-      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
-        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
-      UNION ALL
-      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
-             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
-        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
-      UNION ALL
-      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
-        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
-    )
-    SELECT h.kind, h.name, g.grantee,
-           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
-           string_agg(DISTINCT privilege_type, ', ') AS privileges,
-           string_agg(DISTINCT h.what, ', ') AS columns
-      FROM held h, aclexplode(h.acl) x,
-           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
-      WHERE x.grantee <> h.owner
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
-      ORDER BY h.kind, h.name, g.grantee
-  LOOP
-    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
-    -- that role's grant option.
-    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
-                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
-                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
-    object := lower(target.kind) || ' ' || target.name;
-    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
-                     ', with the grant option of ' || target.other_grantor);
-    RETURN NEXT;
-  END LOOP;
-
-  -- Default privileges that roles with tables here would give away with their next table.
-  FOR target IN
-    SELECT pg_get_userbyid(d.defaclrole) AS creator,
-           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
-           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
-           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
-      FROM pg_default_acl d, aclexplode(d.defaclacl) x
-      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY 1, 2, 3
-      ORDER BY 1, 2, 3
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
-                   target.creator, schema_name, target.kind, target.grantee);
-    object := format('default privileges of %I in schema %I', target.creator, schema_name);
-    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
-    RETURN NEXT;
-  END LOOP;
-
-  -- REVOKE does not undo membership in another role, or ownership.
-  FOR target IN
-    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
-        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
-        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
-             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
-  LOOP
+  IF secret IS NULL OR octet_length(secret) < 32 THEN
     RAISE EXCEPTION USING
       ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
-      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
-      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
-  END LOOP;
-
-  IF is_shared THEN
-    object := format('schema %I', schema_name);
-    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
-    RETURN NEXT;
+      MESSAGE = 'the JWT secret is too short',
+      DETAIL = 'HS256 needs a secret of at least 32 bytes (RFC 7518 section 3.2). Nothing was changed.',
+      HINT = 'Use the JWT_SECRET of InsForge''s environment. If it is shorter, set ENCRYPTION_KEY to it in InsForge''s environment, and then give InsForge a new JWT_SECRET of 32 random bytes.';
   END IF;
+  LOCK TABLE insforge_integrations.jwt_secrets IN SHARE ROW EXCLUSIVE MODE;
+  IF EXISTS (SELECT FROM insforge_integrations.jwt_secrets s
+             WHERE sha256(convert_to(s.secret, 'UTF8')) = digest AND s.valid_until IS NULL) THEN
+    RETURN;
+  END IF;
+  DELETE FROM insforge_integrations.jwt_secrets s
+    WHERE s.valid_until IS NOT NULL OR sha256(convert_to(s.secret, 'UTF8')) = digest;
+  UPDATE insforge_integrations.jwt_secrets s SET valid_until = now() + coalesce(keep_previous, '0');
+  INSERT INTO insforge_integrations.jwt_secrets VALUES (set_jwt_secret.secret, NULL);
+  INSERT INTO insforge_integrations.stored_secrets VALUES ('jwt_secret') ON CONFLICT DO NOTHING;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-'Hides Better Auth''s tables from requests.
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret(text, interval) IS
+'Stores the secret that InsForge signs its tokens with.
 
-It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
-/* </end connected objects> */
+- secret: at least 32 bytes
+- keep_previous: for this time, tokens of the previous secret are accepted too
 
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
+Statements are logged, so give the secret as a parameter, or call set_jwt_secret_from_file(). Superusers only.';
 
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:120
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
+CREATE OR REPLACE FUNCTION insforge_integrations.set_jwt_secret_from_file(path text, keep_previous interval DEFAULT '1 hour') RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  max_bytes CONSTANT integer := 4096;
+  content bytea;
+  secret text;
+  problem text;
+BEGIN
+  BEGIN
+    content := pg_read_binary_file(path, 0, max_bytes + 1, true);
+  EXCEPTION WHEN internal_error OR SQLSTATE '58P03' THEN
+    -- A path that is too long or has a circle of links. Postgres 18 raises 58P03 for the first.
+    NULL;
+  END;
+  IF content IS NULL THEN
+    problem := 'The server does not find this file.';
+  ELSIF length(content) > max_bytes THEN
+    problem := format('It has more than %s bytes.', max_bytes);
+  ELSE
+    BEGIN
+      -- InsForge reads its environment. Shells and Docker leave the line break at the end out.
+      secret := rtrim(convert_from(content, 'UTF8'), E'\r\n');
+      IF secret ~ '[\r\n]' THEN
+        problem := 'It has more than one line.';
+      END IF;
+    EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
+      -- The conversion's own error would show some bytes of the file.
+      problem := 'It is not text in UTF-8.';
+    END;
+  END IF;
+  IF problem IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      -- Without the path: somebody may have given the secret in place of the path.
+      MESSAGE = 'the JWT secret cannot be read from the file',
+      DETAIL = concat(problem, ' Nothing was changed.'),
+      HINT = 'Name a file that contains only the JWT_SECRET of InsForge''s environment, such as /run/secrets/jwt_secret. The operating system''s user of the server must be able to read it.';
+  END IF;
+  PERFORM insforge_integrations.set_jwt_secret(secret, keep_previous);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.set_jwt_secret_from_file(text, interval) IS
+'Does the same as set_jwt_secret(), with the secret in a file on the server.
 
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:131
--- insforge_integrations::pg::payments::reservations::x402_response_headers
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"reason" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"is_version_1" bool /* Option < bool > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:216
--- insforge_integrations::pg::tokens::refresh::discovery_document
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
-	"issuer" TEXT /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+The file has one line of at most 4096 bytes; line breaks at its end do not count. The secret is in no statement, so a restore can repeat the call. Superusers only.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
 --   providers
---   providers::provider_registration
---   refresh::discovery_document
 
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
-    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
+CREATE OR REPLACE FUNCTION exchange_provider_token(token text, provider text DEFAULT NULL) RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'exchange_provider_token';
+COMMENT ON FUNCTION exchange_provider_token(text, text) IS
+'Exchanges a provider''s token, or a Better Auth session, for an InsForge token.
+
+- token: the provider''s token, or the session
+- provider: the provider that it must be from; NULL: the provider of its issuer
+
+The answer has the names of RFC 8693: access_token, token_type, expires_in (seconds), issued_token_type, and also user_id and provider. As an RPC only by POST. A refused token raises 28000 (HTTP 401 under PostgREST) with the reason code in DETAIL. A missing secret raises 55000.';
+
+-- Not SECURITY DEFINER: such a function could not set the role.
+CREATE OR REPLACE FUNCTION insforge_integrations.pre_request() RETURNS void
+  LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pre_request';
+COMMENT ON FUNCTION insforge_integrations.pre_request() IS
+'For PostgREST''s db-pre-request: the user of a token in a header becomes the request''s user.
+
+Setting provider_token_header names the header. A request of the role that setting anon_role names becomes the token''s user''s. A request of the same user gets the token''s claims. A refused token, or another user''s token, ends the request with HTTP 401. Without the header, and for other roles, nothing changes. In every case an identity that was bound before is removed first.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+
+-- This is state, not configuration, so it is not dumped. It is not in auth_providers, because a write there every
+-- few minutes would empty every session's cache.
+CREATE TABLE insforge_integrations.jwks_fetches (
+  provider   text COLLATE "C" PRIMARY KEY,
+  fetched_at timestamptz NOT NULL,
+  error      text
+);
+COMMENT ON TABLE insforge_integrations.jwks_fetches IS
+  'The result of the last refresh_provider_jwks() of each provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.provider IS 'Name of the provider.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.fetched_at IS 'Time of the last attempt.';
+COMMENT ON COLUMN insforge_integrations.jwks_fetches.error IS
+  'Why the published keys were not stored; NULL if they were.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.schedule_jwks_refresh(every interval DEFAULT '5 minutes') RETURNS bigint
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  wanted insforge_integrations.auth_providers;
-  present jsonb;
-  other text;
-  refused text;
+  seconds numeric := extract(epoch FROM every);
+  minutes integer := CASE WHEN seconds BETWEEN 60 AND 86400 AND seconds % 60 = 0 THEN seconds / 60 END;
+  schedule text := CASE
+    WHEN minutes = 1 THEN '* * * * *'
+    WHEN 60 % minutes = 0 AND minutes < 60 THEN format('*/%s * * * *', minutes)
+    WHEN minutes = 60 THEN '0 * * * *'
+    WHEN minutes % 60 = 0 AND 1440 % minutes = 0 AND minutes < 1440 THEN format('0 */%s * * *', minutes / 60)
+    WHEN minutes = 1440 THEN '0 0 * * *'
+  END;
+  command constant text := 'SELECT insforge_integrations.refresh_provider_jwks()';
+  cron_schedule regprocedure;
+  job bigint;
 BEGIN
-  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
-  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
-  -- NULL leaves what the provider's row has.
-  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
-  wanted := jsonb_populate_record(
-    NULL::insforge_integrations.auth_providers,
-    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
-  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
-  refused := coalesce(CASE
-    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
-    WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
-    -- Messages repeat names. A token or a payment is longer.
-    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
-  END, (
-    -- register_better_auth() makes this pattern for users with integer ids.
-    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
-      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
-    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
-      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
-  IF refused IS NOT NULL THEN
+  IF schedule IS NULL THEN
     RAISE EXCEPTION USING
       ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
+      MESSAGE = 'cron cannot run a job at this interval',
+      DETAIL = 'The interval must be minutes that divide an hour, or hours that divide a day.',
+      HINT = 'Try 5 minutes, 30 minutes or 1 hour.';
   END IF;
-
-  INSERT INTO insforge_integrations.auth_providers AS stored (
-      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
-      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
-      passed_claims, org_id_claim, org_role_claim, permissions_claim)
-    VALUES (
-      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
-      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
-      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
-      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
-      wanted.allow_bare_sessions, wanted.better_auth_names,
-      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
-    ON CONFLICT (name) DO UPDATE SET
-      -- The keys stay only if they are from the same source.
-      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
-      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
-      updated_at = now(),
-      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
-      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
-      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
-      authorized_party_rule = excluded.authorized_party_rule,
-      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
-      token_types = excluded.token_types, token_categories = excluded.token_categories,
-      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
-      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
-      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
-      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
-      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
-      permissions_claim = excluded.permissions_claim
-    RETURNING * INTO wanted;
-  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
-  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
-  -- register_oidc_provider() fetches them itself.
-  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
-    -- Without the name: somebody may have given a secret in its place.
-    RAISE NOTICE 'the registered provider has no keys yet'
-      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
+  -- Only a function that belongs to the extension. Anybody may own a schema named cron.
+  SELECT p.oid INTO cron_schedule
+    FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    WHERE e.extname = 'pg_cron' AND p.proname = 'schedule' AND p.pronargs = 3;
+  IF cron_schedule IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'extension pg_cron is not installed in this database',
+      DETAIL = 'pg_cron runs jobs only in the database that its setting cron.database_name names.',
+      HINT = format('Install it here, or add this line to any cron on any machine: %s psql -d %s -c ''%s''',
+                    schedule, current_database(), command);
   END IF;
-  RETURN wanted;
+  EXECUTE format('SELECT %s($1, $2, $3)', cron_schedule::regproc)
+    INTO job USING 'insforge_integrations refresh_provider_jwks', schedule, command;
+  RETURN job;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
-  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
+COMMENT ON FUNCTION insforge_integrations.schedule_jwks_refresh(interval) IS
+'Makes pg_cron call refresh_provider_jwks(), and returns the job''s id.
 
-CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
-    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
-    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
-'Trusts Clerk''s session tokens.
+- every: whole minutes or hours
 
-- frontend_api: the instance''s Frontend API URL, or its publishable key
-- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
-- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
-- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+A second call changes the interval. Without pg_cron it raises 55000, and the HINT has the line for any other cron. DROP EXTENSION ends the job.';
 
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
-    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
-    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
-'Trusts Auth0''s access tokens for users.
-
-- domain: the tenant''s domain
-- audience: the identifier of your API in Auth0
-- audiences: those of several APIs, beside audience or instead of it
-- custom_domains: other domains at which users sign in to the same tenant
-- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
-    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
-    'client_id', client_id, 'issuers', issuers),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
-'Trusts WorkOS AuthKit''s session tokens.
-
-- client_id: "client_..."
-- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
-    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
-'Trusts Kinde''s access tokens for users.
-
-- domain: https://<subdomain>.kinde.com or your own
-- audience: the audience of your API; Kinde''s empty list is accepted too
-- authorized_parties: the client ids of your applications ("azp")
-- authorized_party_rule: if_present also accepts tokens without "azp"
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
-'Trusts session JWTs of a Stytch consumer project.
-
-- project_id: "project-..."
-- base_url: the project''s custom base URL, if it has one
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
-'Trusts session JWTs of a Stytch B2B project.
-
-- project_id: "project-..."
-- base_url: the project''s custom base URL, if it has one
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
-  LANGUAGE plpgsql STABLE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  refused text;
-  found jsonb;
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
-    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = 'There is no schema of the name that was given as schema_name. '
-        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
-      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
-  END IF;
-  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
-  -- Somebody may have given a secret in place of a name, so the message does not show it.
-  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
-    FROM jsonb_each_text(coalesce(names, '{}')) given
-    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
-      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
-  WITH candidate AS (
-    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
-    FROM insforge_integrations.better_auth_tables r
-    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
-  ), chosen AS (
-    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
-  )
-  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
-         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
-                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
-    INTO found, refused FROM chosen c;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
-  END IF;
-  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
-    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
-      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
-  END LOOP;
-  -- An empty table is right: Better Auth makes a key when it first signs.
-  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
-    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
-      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
-            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
-  END IF;
-  RETURN found;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
-  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
-    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
-    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
-    audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN (
-    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
-      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
-      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
-      'id_type', (SELECT format_type(a.atttypid, NULL)
-                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
-                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
-      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
-    FROM insforge_integrations_internal.better_auth_names(
-      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
-'Trusts Better Auth with its tables in this database.
-
-- base_url: Better Auth''s baseURL
-- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
-- schema_name: the schema of its tables
-- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
-- allow_bare_sessions: whether a session''s token is accepted without a signature
-- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
-- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
-- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
-
-It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
-    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
-    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
-    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
-    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
-    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
-    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
-    authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
-    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
-    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
-    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
-    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
-'Trusts any other issuer of signed tokens.
-
-- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
-- audiences, authorized_parties: one of them is required
-- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
-
-The arguments are the columns of auth_providers.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
-    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
-    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
-    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
-    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
-    permissions_claim text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
+CREATE OR REPLACE FUNCTION insforge_integrations.unschedule_jwks_refresh() RETURNS bigint
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  stored insforge_integrations.auth_providers;
+  jobs regclass;
+  cron_unschedule regprocedure;
+  job bigint;
+  ended bigint := 0;
 BEGIN
-  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
-    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
-    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
-    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
-    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-  -- A failed fetch of the keys is a warning, and the next refresh tries again.
-  PERFORM insforge_integrations.refresh_provider_jwks(name);
-  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
-  RETURN stored;
+  -- Only objects that belong to the extension, as above.
+  SELECT c.oid, p.oid INTO jobs, cron_unschedule
+    FROM pg_extension e
+    JOIN pg_depend t ON t.refclassid = 'pg_extension'::regclass AND t.refobjid = e.oid AND t.deptype = 'e'
+    JOIN pg_class c ON t.classid = 'pg_class'::regclass AND c.oid = t.objid AND c.relname = 'job' AND c.relkind = 'r'
+    JOIN pg_depend f ON f.refclassid = 'pg_extension'::regclass AND f.refobjid = e.oid AND f.deptype = 'e'
+    JOIN pg_proc p ON f.classid = 'pg_proc'::regclass AND p.oid = f.objid AND p.proname = 'unschedule'
+                  AND p.pronargs = 1 AND p.proargtypes[0] = 'bigint'::regtype
+    WHERE e.extname = 'pg_cron';
+  IF jobs IS NOT NULL THEN
+    -- Another superuser may have scheduled the job. pg_cron then ends it only by its id.
+    FOR job IN EXECUTE format('SELECT jobid FROM %s WHERE jobname = $1 AND database = current_database()', jobs)
+      USING 'insforge_integrations refresh_provider_jwks'
+    LOOP
+      EXECUTE format('SELECT %s($1)', cron_unschedule::regproc) USING job;
+      ended := ended + 1;
+    END LOOP;
+  END IF;
+  RETURN ended;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
-'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+COMMENT ON FUNCTION insforge_integrations.unschedule_jwks_refresh() IS
+'Ends the jobs that schedule_jwks_refresh() gave to pg_cron, and returns their number.
 
-- issuer: "iss" of the tokens
-- audience, audiences: "aud" of your application''s tokens
-- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
-- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
-- token_types: "typ" of the header; default JWT, at+jwt or none
-- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
-- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
-- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
-
-Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
+DROP EXTENSION calls it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:67
 CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:48
--- insforge_integrations::pg::payments::evm::eip712_hash_struct
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT, /* & str */
-	"message" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3227,43 +2432,48 @@ AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:199
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE  
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'configure_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:261
+-- insforge_integrations::pg::tokens::verification::deauthenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3278,14 +2488,39 @@ AS 'MODULE_PATHNAME', 'keccak256_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+-- src/pg/payments/evm.rs:71
+-- insforge_integrations::pg::payments::evm::eip712_verify
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT, /* & str */
+	"signer" TEXT /* & str */
+) RETURNS bool /* reported :: Result < bool > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3313,39 +2548,26 @@ AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
 ) RETURNS bytea /* reported :: Result < Vec < u8 > > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:132
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3361,18 +2583,42 @@ AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:97
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
+-- src/pg/payments/evm.rs:48
+-- insforge_integrations::pg::payments::evm::eip712_hash_struct
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_hash_struct"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT, /* & str */
+	"message" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3694,6 +2940,211 @@ A domain that does not hash to the separator is refused with 22023. If a common 
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:97
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:69
+CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:131
+-- insforge_integrations::pg::payments::reservations::x402_response_headers
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"reason" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"is_version_1" bool /* Option < bool > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/realtime.rs:26
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   x402
+--   x402::x402_challenge_parts
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
+$$;
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+'Status, headers and body of the answer to a request without a payment.
+
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
+
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:323
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
 --   x402
@@ -3828,6 +3279,22 @@ BEGIN
   END LOOP;
 END
 $$;
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.ledger_is_distributed() RETURNS boolean
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  is_distributed boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  RETURN is_distributed;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.ledger_is_distributed() IS 'Whether Citus distributes the ledger.';
 
 CREATE OR REPLACE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE
@@ -3986,6 +3453,450 @@ COMMENT ON FUNCTION @extschema@.correct_x402_settlement(text, text, text, text, 
 - reservation_id: a refund or note is about this payment of the transaction
 
 The same one again returns the stored row; with another amount it raises 23505. A second reorg returns the stored row. A refund of more than the remaining amount raises 22023.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+
+-- Sums of the days before yesterday, so that views need not read the whole ledger. Not dumped: they can be made again.
+CREATE TABLE insforge_integrations.x402_sums (
+  day      date NOT NULL,
+  endpoint text COLLATE "C" NOT NULL,
+  network  text COLLATE "C" NOT NULL,
+  asset    insforge_integrations.evm_address,
+  is_mock  boolean NOT NULL,
+  payments bigint NOT NULL,
+  amount   numeric NOT NULL
+);
+CREATE INDEX x402_sums_day ON insforge_integrations.x402_sums (day);
+COMMENT ON TABLE insforge_integrations.x402_sums IS
+'Sums of the ledger, one row for each day, endpoint, asset and kind of payment.
+
+refresh_x402_sums() writes it, for the days before x402_summed.before.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.day IS 'Day, in UTC.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.is_mock IS 'The sum of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.payments IS 'Number of settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_sums.amount IS 'Their sum, in the token''s smallest unit.';
+
+CREATE TABLE insforge_integrations.x402_summed (
+  before  timestamptz NOT NULL,
+  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
+);
+INSERT INTO insforge_integrations.x402_summed VALUES ('-infinity');
+COMMENT ON TABLE insforge_integrations.x402_summed IS 'Up to when x402_sums has the ledger, in its only row.';
+COMMENT ON COLUMN insforge_integrations.x402_summed.before IS 'Midnight (UTC): all settlements before it are in x402_sums, and none after it.';
+COMMENT ON COLUMN insforge_integrations.x402_summed.is_only IS 'Always true, so there is one row.';
+
+CREATE VIEW insforge_integrations.x402_settled AS
+  SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
+  FROM insforge_integrations.x402_sums s
+  UNION ALL
+  SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*), sum(s.amount::numeric)
+  FROM insforge_integrations.x402_settlements s
+  WHERE s.created_at >= (SELECT d.before FROM insforge_integrations.x402_summed d)
+    -- Always so. With an upper limit the planner expects few rows, and does not compile the query first.
+    AND s.created_at <= 'infinity'
+  GROUP BY 1, 2, 3, 4, 5;
+COMMENT ON VIEW insforge_integrations.x402_settled IS
+'Sums of the ledger: those that x402_sums has, and those of the days since.
+
+x402_totals and x402_revenue read it.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.day IS 'Day, in UTC.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.endpoint IS 'The paid endpoint.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.network IS 'CAIP-2 identifier of the chain.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.asset IS 'The token''s contract; NULL if it was not given.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.is_mock IS 'The sum of mock settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.payments IS 'Number of settlements.';
+COMMENT ON COLUMN insforge_integrations.x402_settled.amount IS 'Their sum, in the token''s smallest unit.';
+
+-- A payment's time is the beginning of its transaction. So a row can still come into a day before yesterday: from an
+-- import, a restored dump, or a transaction that has run since then. Trigger admit_settlement then calls this function.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.reopen_x402_days(created_at timestamptz) RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  UPDATE insforge_integrations.x402_summed d SET before = least(d.before, date_trunc('day', reopen_x402_days.created_at, 'UTC'));
+  DELETE FROM insforge_integrations.x402_sums s WHERE s.day >= (reopen_x402_days.created_at AT TIME ZONE 'UTC')::date;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.reopen_x402_days(timestamptz) IS
+  'Removes the sums of a day and of all later ones. The views then read the ledger for them, until the next refresh_x402_sums().';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.refresh_x402_sums() RETURNS timestamptz
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  summed timestamptz;
+  midnight CONSTANT timestamptz := date_trunc('day', now() - interval '1 day', 'UTC');
+  old text[];
+  writer integer;
+BEGIN
+  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'active_sql_transaction',
+      MESSAGE = 'the sums of the ledger cannot be refreshed at this isolation level',
+      DETAIL = 'Each statement must see all payments that were committed before it.',
+      HINT = 'Call refresh_x402_sums() in a transaction of isolation level READ COMMITTED.';
+  END IF;
+  IF insforge_integrations_internal.ledger_is_distributed() THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'feature_not_supported',
+      MESSAGE = 'no sums are kept while Citus distributes the ledger',
+      DETAIL = 'The other servers'' unfinished transactions are not visible here.',
+      HINT = 'The views sum the ledger on all servers. Nothing has to be called.';
+  END IF;
+  -- Waits for the transactions that have added late rows. They take the table's ROW SHARE lock.
+  LOCK TABLE insforge_integrations.x402_summed IN EXCLUSIVE MODE;
+  SELECT d.before INTO STRICT summed FROM insforge_integrations.x402_summed d;
+  IF summed >= midnight THEN
+    RETURN summed;
+  END IF;
+  -- A transaction that began earlier and has written to the ledger has added rows that nobody sees yet.
+  PERFORM pg_stat_clear_snapshot();
+  SELECT coalesce(array_agg(l.virtualtransaction), '{}') INTO old
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
+      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+      -- An hour, because admit_settlement() lets rows of the last hour pass.
+      AND (a.xact_start >= midnight + interval '1 hour') IS NOT TRUE;
+  -- One that ended between the looks at its lock and at its beginning seems to have none.
+  SELECT coalesce(l.pid, 0) INTO writer
+    FROM pg_locks l
+    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
+      AND l.mode = 'RowExclusiveLock' AND l.virtualtransaction = ANY (old)
+    LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_in_use',
+      MESSAGE = 'a transaction that began before yesterday, or nobody knows when, writes to the ledger',
+      DETAIL = CASE writer WHEN 0 THEN 'It is a prepared transaction (pg_prepared_xacts).' ELSE format('It is the one of process %s (pg_stat_activity).', writer) END,
+      HINT = 'End it, then call refresh_x402_sums() again. The views are right without it.';
+  END IF;
+  INSERT INTO insforge_integrations.x402_sums (day, endpoint, network, asset, is_mock, payments, amount)
+    SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
+    FROM insforge_integrations.x402_settled s
+    WHERE s.day >= (summed AT TIME ZONE 'UTC')::date AND s.day < (midnight AT TIME ZONE 'UTC')::date;
+  UPDATE insforge_integrations.x402_summed d SET before = midnight;
+  RETURN midnight;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.refresh_x402_sums() IS
+'Keeps the sums of the days before yesterday, and returns up to when.
+
+x402_totals and x402_revenue are right without it. With it they read only the payments since then from the ledger, and take as long for an old ledger as for a new one. Call it once a day, by pg_cron or any other cron. Payments are recorded while it runs. A row of an earlier day, as from an import, removes the sums from that day on until the next call. Raises 25001 above READ COMMITTED, 55006 while a transaction that began before yesterday writes to the ledger, and 0A000 while Citus distributes it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:30
+-- insforge_integrations::pg::payments::reservations::read_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"endpoint" TEXT, /* Option < & str > */
+	"facilitator" TEXT, /* Option < & str > */
+	"payer_is_contract" bool /* Option < bool > */
+) RETURNS TABLE (
+	"payment" TEXT,  /* String */
+	"requirement" jsonb,  /* Jsonb */
+	"scheme" TEXT,  /* String */
+	"network" TEXT,  /* String */
+	"chain" TEXT,  /* String */
+	"asset" TEXT,  /* String */
+	"payer_address" TEXT,  /* String */
+	"pay_to" TEXT,  /* String */
+	"amount" NUMERIC,  /* AnyNumeric */
+	"nonce_contract" TEXT,  /* String */
+	"nonce" TEXT,  /* String */
+	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
+	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
+	"is_signature_verified" bool,  /* bool */
+	"identifier" TEXT,  /* Option < String > */
+	"facilitator_request" jsonb  /* Option < Jsonb > */
+)
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/settings.rs:102
+-- insforge_integrations::pg::settings::mock_settlements_are_allowed
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
+STRICT STABLE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:258
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"asset" TEXT, /* Option < & str > */
+	"user_id" TEXT, /* Option < & str > */
+	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
+	"is_mock" bool, /* Option < bool > */
+	"is_imported" bool /* Option < bool > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:66
+-- insforge_integrations::pg::tokens::better_auth::better_auth_table
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
+	"name" TEXT, /* & str */
+	"columns" TEXT[] /* Vec < Option < String > > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   better_auth::better_auth_table
+
+-- Finds the relations that belong to Better Auth.
+CREATE VIEW insforge_integrations.better_auth_tables AS
+  WITH described AS (
+    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
+           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
+  ), given AS (
+    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
+    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
+    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
+    GROUP BY 1, 2
+  ), shaped AS MATERIALIZED (
+    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
+  ), known AS (
+    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
+           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
+           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
+                  OR d.relname = d.shape
+                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
+                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
+                THEN d.shape END AS looks_like
+    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+  )
+  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
+         CASE WHEN k.name = k.looks_like THEN 1
+              WHEN k.name = k.looks_like || 's' THEN 2
+              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
+              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
+  FROM known k
+  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
+COMMENT ON VIEW insforge_integrations.better_auth_tables IS
+'Better Auth''s tables in any spelling.
+
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
+
+CREATE VIEW insforge_integrations.better_auth_relations AS
+  WITH known AS MATERIALIZED (
+    SELECT * FROM insforge_integrations.better_auth_tables
+  ), home AS (
+    -- A schema with other tables under policies belongs to the application, too.
+    SELECT n.oid, n.nspname,
+           n.nspname = 'public' OR EXISTS (
+             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
+    FROM pg_namespace n
+      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
+            -- Sessions can be outside the database (secondaryStorage).
+            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
+  )
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
+COMMENT ON VIEW insforge_integrations.better_auth_relations IS
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
+  RETURNS TABLE (object text, change text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
+  is_shared boolean;
+  sealed oid[];
+  target record;
+BEGIN
+  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
+    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
+  IF is_shared IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
+      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
+  END IF;
+
+  -- Everything in the schema; in a shared schema only Better Auth's own relations.
+  FOR target IN
+    WITH relation AS (
+      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+      WHERE c.relnamespace = schema_oid
+        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
+    ), held(kind, name, owner, acl, what) AS (
+      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
+        FROM relation r
+      UNION ALL
+      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
+        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
+      UNION ALL
+      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
+             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
+      UNION ALL
+      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
+        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
+    )
+    SELECT h.kind, h.name, g.grantee,
+           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
+           string_agg(DISTINCT privilege_type, ', ') AS privileges,
+           string_agg(DISTINCT h.what, ', ') AS columns
+      FROM held h, aclexplode(h.acl) x,
+           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
+      WHERE x.grantee <> h.owner
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
+      ORDER BY h.kind, h.name, g.grantee
+  LOOP
+    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
+    -- that role's grant option.
+    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
+                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
+                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
+    object := lower(target.kind) || ' ' || target.name;
+    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
+                     ', with the grant option of ' || target.other_grantor);
+    RETURN NEXT;
+  END LOOP;
+
+  -- Default privileges that roles with tables here would give away with their next table.
+  FOR target IN
+    SELECT pg_get_userbyid(d.defaclrole) AS creator,
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
+           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
+      FROM pg_default_acl d, aclexplode(d.defaclacl) x
+      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
+                   target.creator, schema_name, target.kind, target.grantee);
+    object := format('default privileges of %I in schema %I', target.creator, schema_name);
+    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
+    RETURN NEXT;
+  END LOOP;
+
+  -- REVOKE does not undo membership in another role, or ownership.
+  FOR target IN
+    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
+      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
+        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
+        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
+  LOOP
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
+      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
+      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
+  END LOOP;
+
+  IF is_shared THEN
+    object := format('schema %I', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
+    RETURN NEXT;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:216
+-- insforge_integrations::pg::tokens::refresh::discovery_document
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
+	"issuer" TEXT /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:329
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:113
+-- insforge_integrations::pg::payments::reservations::x402_settle_request
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirement" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4358,420 +4269,6 @@ COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotenc
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-'Numbers to monitor and to alert on, one a row.
-
-The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
-  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
-
-CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
-  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
-ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-'Refuses to drop extension insforge_integrations while its ledger has rows.
-
-If the ledger is empty, it ends the extension''s cron job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  -- The functions on reservations lock the tables in this order, too.
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
-  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
-    CREATE SCHEMA insforge_integrations_kept;
-    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
-    -- Columns of the extension's types would be dropped with it.
-    CREATE TABLE insforge_integrations_kept.x402_ledger (
-      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
-    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
-    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
-      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
-  ELSE
-    PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  END IF;
-  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
-    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
-    UNION ALL
-    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
-    UNION ALL
-    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
-  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
-    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'there is no kept x402 ledger',
-      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
-      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
-  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
-    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
-  RETURNS SETOF record
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  other text;
-BEGIN
-  PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
-  source := 'x402_settlements';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
-  INSERT INTO insforge_integrations.x402_settlements
-    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
-    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  updated := 0;
-  RETURN NEXT;
-
-  source := 'x402_corrections';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
-  INSERT INTO insforge_integrations.x402_corrections
-    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
-    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash, number) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  RETURN NEXT;
-
-  -- A row that was not the same payment or correction would be lost.
-  SELECT k.content ->> 'tx_hash' INTO other
-    FROM insforge_integrations_kept.x402_ledger k
-    LEFT JOIN insforge_integrations.x402_settlements s
-      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
-    LEFT JOIN insforge_integrations.x402_corrections c
-      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
-    WHERE (k.source = 'x402_settlements'
-           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
-       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
-    LIMIT 1;
-  IF other IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'unique_violation',
-      MESSAGE = format('transaction %s is recorded with other facts', other),
-      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
-      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
-  END IF;
-
-  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
-  source := 'x402_reservations';
-  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
-    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
-      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
-  DELETE FROM insforge_integrations.x402_reservations o
-    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND o.id = n.id
-      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
-        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
-  GET DIAGNOSTICS updated = ROW_COUNT;
-  INSERT INTO insforge_integrations.x402_reservations
-    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
-  GET DIAGNOSTICS added = ROW_COUNT;
-  added := added - updated;
-  RETURN NEXT;
-
-  DROP TABLE insforge_integrations_kept.x402_ledger;
-  DROP SCHEMA insforge_integrations_kept;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-'Puts back the ledger that DROP EXTENSION kept.
-
-It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:157
--- insforge_integrations::pg::payments::reservations::x402_reservation_after
--- requires:
---   reservations
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_reservation_after"(
-	"own" insforge_integrations.x402_reservations, /* Option < :: pgrx :: heap_tuple :: PgHeapTuple < '_, :: pgrx :: pgbox ::
-AllocatedByRust > > */
-	"event" TEXT, /* Option < & str > */
-	"said" jsonb, /* Option < Jsonb > */
-	"known" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"state" TEXT,  /* String */
-	"holds_key" bool,  /* bool */
-	"asked_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"settled_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"tx_hash" TEXT,  /* Option < String > */
-	"reason" TEXT,  /* Option < String > */
-	"message" TEXT,  /* Option < String > */
-	"is_mock" bool,  /* bool */
-	"is_batched" bool,  /* bool */
-	"is_resolved" bool,  /* bool */
-	"entry" TEXT,  /* Option < String > */
-	"is_new" bool,  /* bool */
-	"chain" TEXT,  /* Option < String > */
-	"warning" TEXT,  /* Option < String > */
-	"detail" TEXT,  /* Option < String > */
-	"hint" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
-
--- Sums of the days before yesterday, so that views need not read the whole ledger. Not dumped: they can be made again.
-CREATE TABLE insforge_integrations.x402_sums (
-  day      date NOT NULL,
-  endpoint text COLLATE "C" NOT NULL,
-  network  text COLLATE "C" NOT NULL,
-  asset    insforge_integrations.evm_address,
-  is_mock  boolean NOT NULL,
-  payments bigint NOT NULL,
-  amount   numeric NOT NULL
-);
-CREATE INDEX x402_sums_day ON insforge_integrations.x402_sums (day);
-COMMENT ON TABLE insforge_integrations.x402_sums IS
-'Sums of the ledger, one row for each day, endpoint, asset and kind of payment.
-
-refresh_x402_sums() writes it, for the days before x402_summed.before.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.day IS 'Day, in UTC.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.is_mock IS 'The sum of mock settlements.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.payments IS 'Number of settlements.';
-COMMENT ON COLUMN insforge_integrations.x402_sums.amount IS 'Their sum, in the token''s smallest unit.';
-
-CREATE TABLE insforge_integrations.x402_summed (
-  before  timestamptz NOT NULL,
-  is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only)
-);
-INSERT INTO insforge_integrations.x402_summed VALUES ('-infinity');
-COMMENT ON TABLE insforge_integrations.x402_summed IS 'Up to when x402_sums has the ledger, in its only row.';
-COMMENT ON COLUMN insforge_integrations.x402_summed.before IS 'Midnight (UTC): all settlements before it are in x402_sums, and none after it.';
-COMMENT ON COLUMN insforge_integrations.x402_summed.is_only IS 'Always true, so there is one row.';
-
-CREATE VIEW insforge_integrations.x402_settled AS
-  SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
-  FROM insforge_integrations.x402_sums s
-  UNION ALL
-  SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*), sum(s.amount::numeric)
-  FROM insforge_integrations.x402_settlements s
-  WHERE s.created_at >= (SELECT d.before FROM insforge_integrations.x402_summed d)
-    -- Always so. With an upper limit the planner expects few rows, and does not compile the query first.
-    AND s.created_at <= 'infinity'
-  GROUP BY 1, 2, 3, 4, 5;
-COMMENT ON VIEW insforge_integrations.x402_settled IS
-'Sums of the ledger: those that x402_sums has, and those of the days since.
-
-x402_totals and x402_revenue read it.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.day IS 'Day, in UTC.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.endpoint IS 'The paid endpoint.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.network IS 'CAIP-2 identifier of the chain.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.asset IS 'The token''s contract; NULL if it was not given.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.is_mock IS 'The sum of mock settlements.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.payments IS 'Number of settlements.';
-COMMENT ON COLUMN insforge_integrations.x402_settled.amount IS 'Their sum, in the token''s smallest unit.';
-
--- A payment's time is the beginning of its transaction. So a row can still come into a day before yesterday: from an
--- import, a restored dump, or a transaction that has run since then. Trigger admit_settlement then calls this function.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.reopen_x402_days(created_at timestamptz) RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  UPDATE insforge_integrations.x402_summed d SET before = least(d.before, date_trunc('day', reopen_x402_days.created_at, 'UTC'));
-  DELETE FROM insforge_integrations.x402_sums s WHERE s.day >= (reopen_x402_days.created_at AT TIME ZONE 'UTC')::date;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.reopen_x402_days(timestamptz) IS
-  'Removes the sums of a day and of all later ones. The views then read the ledger for them, until the next refresh_x402_sums().';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.refresh_x402_sums() RETURNS timestamptz
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  summed timestamptz;
-  midnight CONSTANT timestamptz := date_trunc('day', now() - interval '1 day', 'UTC');
-  is_distributed boolean := false;
-  old text[];
-  writer integer;
-BEGIN
-  IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'active_sql_transaction',
-      MESSAGE = 'the sums of the ledger cannot be refreshed at this isolation level',
-      DETAIL = 'Each statement must see all payments that were committed before it.',
-      HINT = 'Call refresh_x402_sums() in a transaction of isolation level READ COMMITTED.';
-  END IF;
-  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
-      INTO is_distributed;
-  END IF;
-  IF is_distributed THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'feature_not_supported',
-      MESSAGE = 'no sums are kept while Citus distributes the ledger',
-      DETAIL = 'The other servers'' unfinished transactions are not visible here.',
-      HINT = 'The views sum the ledger on all servers. Nothing has to be called.';
-  END IF;
-  -- Waits for the transactions that have added late rows. They take the table's ROW SHARE lock.
-  LOCK TABLE insforge_integrations.x402_summed IN EXCLUSIVE MODE;
-  SELECT d.before INTO STRICT summed FROM insforge_integrations.x402_summed d;
-  IF summed >= midnight THEN
-    RETURN summed;
-  END IF;
-  -- A transaction that began earlier and has written to the ledger has added rows that nobody sees yet.
-  PERFORM pg_stat_clear_snapshot();
-  SELECT coalesce(array_agg(l.virtualtransaction), '{}') INTO old
-    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
-      AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-      AND l.mode = 'RowExclusiveLock' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-      -- An hour, because admit_settlement() lets rows of the last hour pass.
-      AND (a.xact_start >= midnight + interval '1 hour') IS NOT TRUE;
-  -- One that ended between the looks at its lock and at its beginning seems to have none.
-  SELECT coalesce(l.pid, 0) INTO writer
-    FROM pg_locks l
-    WHERE l.locktype = 'relation' AND l.relation = 'insforge_integrations.x402_settlements'::regclass
-      AND l.mode = 'RowExclusiveLock' AND l.virtualtransaction = ANY (old)
-    LIMIT 1;
-  IF FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_in_use',
-      MESSAGE = 'a transaction that began before yesterday, or nobody knows when, writes to the ledger',
-      DETAIL = CASE writer WHEN 0 THEN 'It is a prepared transaction (pg_prepared_xacts).' ELSE format('It is the one of process %s (pg_stat_activity).', writer) END,
-      HINT = 'End it, then call refresh_x402_sums() again. The views are right without it.';
-  END IF;
-  INSERT INTO insforge_integrations.x402_sums (day, endpoint, network, asset, is_mock, payments, amount)
-    SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
-    FROM (
-      SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount
-      FROM insforge_integrations.x402_settlements s
-      WHERE s.created_at >= summed AND s.created_at < midnight
-      GROUP BY 1, 2, 3, 4, 5) s;
-  UPDATE insforge_integrations.x402_summed d SET before = midnight;
-  RETURN midnight;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.refresh_x402_sums() IS
-'Keeps the sums of the days before yesterday, and returns up to when.
-
-x402_totals and x402_revenue are right without it. With it they read only the payments since then from the ledger, and take as long for an old ledger as for a new one. Call it once a day, by pg_cron or any other cron. Payments are recorded while it runs. A row of an earlier day, as from an import, removes the sums from that day on until the next call. Raises 25001 above READ COMMITTED, 55006 while a transaction that began before yesterday writes to the ledger, and 0A000 while Citus distributes it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   reservations
 --   identity
 --   sums
@@ -4937,7 +4434,6 @@ DECLARE
     WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
     WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
   END;
-  is_distributed boolean := false;
 BEGIN
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -4946,11 +4442,7 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was changed.';
   END IF;
-  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
-      INTO is_distributed;
-  END IF;
-  IF is_distributed AND scope = 'own' THEN
+  IF scope = 'own' AND insforge_integrations_internal.ledger_is_distributed() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'feature_not_supported',
       MESSAGE = 'scope own is not possible while Citus distributes the ledger',
@@ -5171,237 +4663,6 @@ COMMENT ON FUNCTION @extschema@.x402_receipt(text, uuid) IS
 'The receipt of a payment, by its transaction, its reservation, or both.
 
 It says who paid whom how much, for what, when and in which transaction, and what was paid back. One row for each payment of the transaction. No row: there is no such payment, or the caller does not see it in x402_payments. The operator''s notes are not in it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
---   imports::read_settlement
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
-  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
-  RETURNS TABLE (id text, tx_hash text, reason text)
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  given jsonb;
-  read record;
-  copied bigint := 0;
-  known bigint := 0;
-  refused bigint := 0;
-  differences text;
-  left_behind text;
-BEGIN
-  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
-    id := given ->> 'id';
-    tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
-      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
-    reason := CASE
-      WHEN read.problem IS NOT NULL THEN read.problem
-      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
-      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
-    END;
-    IF reason IS NULL THEN
-      differences := insforge_integrations_internal.insert_x402_settlement(
-        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
-      IF differences IS NULL THEN
-        copied := copied + 1;
-      ELSIF differences = '' THEN
-        known := known + 1;
-      ELSE
-        reason := 'the transaction is recorded with other facts';
-      END IF;
-    END IF;
-    IF reason IS NOT NULL THEN
-      refused := refused + 1;
-      RETURN NEXT;
-    END IF;
-  END LOOP;
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
-    FROM pg_depend d
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-                      AND c.contype = 'f' AND c.confrelid = source));
-  IF left_behind IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
-      DETAIL = left_behind || '.',
-      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
-  END IF;
-  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-'Copies the rows of the guide''s payment table into the ledger.
-
-Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-'Status, headers and body of the answer to a request without a payment.
-
-- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
-- resource: address of what is sold
-- error: why an earlier payment was refused
-
-Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:71
--- insforge_integrations::pg::payments::evm::eip712_verify
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT, /* & str */
-	"signer" TEXT /* & str */
-) RETURNS bool /* reported :: Result < bool > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:249
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:176
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:167
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:261
--- insforge_integrations::pg::tokens::verification::deauthenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."deauthenticate"() RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'deauthenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:144
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -5655,6 +4916,748 @@ END
 $$;
 COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
   'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
+  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
+
+CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
+  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
+ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_x402_ledger IS
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- The functions on reservations lock the tables in this order, too.
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
+  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
+    CREATE SCHEMA insforge_integrations_kept;
+    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
+    -- Columns of the extension's types would be dropped with it.
+    CREATE TABLE insforge_integrations_kept.x402_ledger (
+      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
+    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
+      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
+  ELSE
+    PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  END IF;
+  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
+    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
+    UNION ALL
+    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
+    UNION ALL
+    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
+  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
+    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'there is no kept x402 ledger',
+      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
+      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
+  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
+    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
+  RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  other text;
+BEGIN
+  PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
+  source := 'x402_settlements';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
+  INSERT INTO insforge_integrations.x402_settlements
+    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
+    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  updated := 0;
+  RETURN NEXT;
+
+  source := 'x402_corrections';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
+  INSERT INTO insforge_integrations.x402_corrections
+    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
+    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash, number) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN NEXT;
+
+  -- A row that was not the same payment or correction would be lost.
+  SELECT k.content ->> 'tx_hash' INTO other
+    FROM insforge_integrations_kept.x402_ledger k
+    LEFT JOIN insforge_integrations.x402_settlements s
+      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
+    LEFT JOIN insforge_integrations.x402_corrections c
+      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
+    WHERE (k.source = 'x402_settlements'
+           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
+       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
+    LIMIT 1;
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'unique_violation',
+      MESSAGE = format('transaction %s is recorded with other facts', other),
+      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
+      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
+  END IF;
+
+  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
+  source := 'x402_reservations';
+  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
+    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
+      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
+  DELETE FROM insforge_integrations.x402_reservations o
+    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND o.id = n.id
+      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
+        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  INSERT INTO insforge_integrations.x402_reservations
+    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
+  GET DIAGNOSTICS added = ROW_COUNT;
+  added := added - updated;
+  RETURN NEXT;
+
+  DROP TABLE insforge_integrations_kept.x402_ledger;
+  DROP SCHEMA insforge_integrations_kept;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
+'Puts back the ledger that DROP EXTENSION kept.
+
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:157
+-- insforge_integrations::pg::payments::reservations::x402_reservation_after
+-- requires:
+--   reservations
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_reservation_after"(
+	"own" insforge_integrations.x402_reservations, /* Option < :: pgrx :: heap_tuple :: PgHeapTuple < '_, :: pgrx :: pgbox ::
+AllocatedByRust > > */
+	"event" TEXT, /* Option < & str > */
+	"said" jsonb, /* Option < Jsonb > */
+	"known" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"state" TEXT,  /* String */
+	"holds_key" bool,  /* bool */
+	"asked_amount" NUMERIC,  /* Option < AnyNumeric > */
+	"settled_amount" NUMERIC,  /* Option < AnyNumeric > */
+	"tx_hash" TEXT,  /* Option < String > */
+	"reason" TEXT,  /* Option < String > */
+	"message" TEXT,  /* Option < String > */
+	"is_mock" bool,  /* bool */
+	"is_batched" bool,  /* bool */
+	"is_resolved" bool,  /* bool */
+	"entry" TEXT,  /* Option < String > */
+	"is_new" bool,  /* bool */
+	"chain" TEXT,  /* Option < String > */
+	"warning" TEXT,  /* Option < String > */
+	"detail" TEXT,  /* Option < String > */
+	"hint" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   ledger
+--   imports::read_settlement
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  differences text;
+  left_behind text;
+BEGIN
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      differences := insforge_integrations_internal.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+      IF differences IS NULL THEN
+        copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
+      ELSE
+        reason := 'the transaction is recorded with other facts';
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
+    FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                      AND c.contype = 'f' AND c.confrelid = source));
+  IF left_behind IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
+      DETAIL = left_behind || '.',
+      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
+  END IF;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+'Copies the rows of the guide''s payment table into the ledger.
+
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   providers::provider_registration
+--   refresh::discovery_document
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
+    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  wanted insforge_integrations.auth_providers;
+  present jsonb;
+  other text;
+  refused text;
+BEGIN
+  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
+  -- NULL leaves what the provider's row has.
+  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
+  wanted := jsonb_populate_record(
+    NULL::insforge_integrations.auth_providers,
+    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
+  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
+  refused := coalesce(CASE
+    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
+    WHEN session_secret = '' THEN 'The session secret is empty.'
+    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
+    -- Messages repeat names. A token or a payment is longer.
+    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
+  END, (
+    -- register_better_auth() makes this pattern for users with integer ids.
+    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
+      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
+    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
+      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
+  END IF;
+
+  INSERT INTO insforge_integrations.auth_providers AS stored (
+      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
+      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
+      passed_claims, org_id_claim, org_role_claim, permissions_claim)
+    VALUES (
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
+      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
+      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
+      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
+      wanted.allow_bare_sessions, wanted.better_auth_names,
+      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
+    ON CONFLICT (name) DO UPDATE SET
+      -- The keys stay only if they are from the same source.
+      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
+      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
+      updated_at = now(),
+      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
+      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
+      authorized_party_rule = excluded.authorized_party_rule,
+      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
+      token_types = excluded.token_types, token_categories = excluded.token_categories,
+      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
+      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
+      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
+      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
+      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
+      permissions_claim = excluded.permissions_claim
+    RETURNING * INTO wanted;
+  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
+  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
+  -- register_oidc_provider() fetches them itself.
+  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
+    -- Without the name: somebody may have given a secret in its place.
+    RAISE NOTICE 'the registered provider has no keys yet'
+      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
+  END IF;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
+  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
+    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
+'Trusts Clerk''s session tokens.
+
+- frontend_api: the instance''s Frontend API URL, or its publishable key
+- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
+- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
+- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
+    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
+    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
+'Trusts Auth0''s access tokens for users.
+
+- domain: the tenant''s domain
+- audience: the identifier of your API in Auth0
+- audiences: those of several APIs, beside audience or instead of it
+- custom_domains: other domains at which users sign in to the same tenant
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
+    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
+    'client_id', client_id, 'issuers', issuers),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
+'Trusts WorkOS AuthKit''s session tokens.
+
+- client_id: "client_..."
+- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
+    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
+'Trusts Kinde''s access tokens for users.
+
+- domain: https://<subdomain>.kinde.com or your own
+- audience: the audience of your API; Kinde''s empty list is accepted too
+- authorized_parties: the client ids of your applications ("azp")
+- authorized_party_rule: if_present also accepts tokens without "azp"
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch consumer project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch B2B project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  refused text;
+  found jsonb;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
+    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = 'There is no schema of the name that was given as schema_name. '
+        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
+      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
+  END IF;
+  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
+  -- Somebody may have given a secret in place of a name, so the message does not show it.
+  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
+    FROM jsonb_each_text(coalesce(names, '{}')) given
+    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
+      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
+  WITH candidate AS (
+    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
+    FROM insforge_integrations.better_auth_tables r
+    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
+  ), chosen AS (
+    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
+  )
+  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
+         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
+                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
+    INTO found, refused FROM chosen c;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
+  END IF;
+  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
+    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
+      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
+  END LOOP;
+  -- An empty table is right: Better Auth makes a key when it first signs.
+  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
+    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
+      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
+            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
+  END IF;
+  RETURN found;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
+  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
+    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
+    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
+    audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN (
+    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
+      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
+      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
+      'id_type', (SELECT format_type(a.atttypid, NULL)
+                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
+                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
+      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
+    FROM insforge_integrations_internal.better_auth_names(
+      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
+'Trusts Better Auth with its tables in this database.
+
+- base_url: Better Auth''s baseURL
+- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
+- schema_name: the schema of its tables
+- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
+- allow_bare_sessions: whether a session''s token is accepted without a signature
+- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
+- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
+- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
+
+It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
+    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
+    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
+    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
+    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
+    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
+    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
+    authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
+    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
+    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
+    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
+    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
+'Trusts any other issuer of signed tokens.
+
+- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
+- audiences, authorized_parties: one of them is required
+- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
+
+The arguments are the columns of auth_providers.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
+    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
+    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
+    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
+    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
+    permissions_claim text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stored insforge_integrations.auth_providers;
+BEGIN
+  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
+    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
+    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+  -- A failed fetch of the keys is a warning, and the next refresh tries again.
+  PERFORM insforge_integrations.refresh_provider_jwks(name);
+  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
+  RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
+'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+
+- issuer: "iss" of the tokens
+- audience, audiences: "aud" of your application''s tokens
+- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
+- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
+- token_types: "typ" of the header; default JWT, at+jwt or none
+- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
+- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
+
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
 /* </end connected objects> */
 
 /* <begin connected objects> */

@@ -128,6 +128,22 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION insforge_integrations_internal.ledger_is_distributed() RETURNS boolean
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  is_distributed boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
+      INTO is_distributed;
+  END IF;
+  RETURN is_distributed;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.ledger_is_distributed() IS 'Whether Citus distributes the ledger.';
+
 CREATE FUNCTION insforge_integrations_internal.publish_x402_settlement(tx_hash text, batched_id uuid DEFAULT NULL) RETURNS void
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp

@@ -159,7 +159,6 @@ DECLARE
     WHEN role = 'project_admin' THEN 'role: project_admin always reads all payments.'
     WHEN scope IN ('none', 'own', 'all') IS NOT TRUE THEN 'scope: It must be none, own or all.'
   END;
-  is_distributed boolean := false;
 BEGIN
   IF refused IS NOT NULL THEN
     RAISE EXCEPTION USING
@@ -168,11 +167,7 @@ BEGIN
       DETAIL = refused,
       HINT = 'Nothing was changed.';
   END IF;
-  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
-      INTO is_distributed;
-  END IF;
-  IF is_distributed AND scope = 'own' THEN
+  IF scope = 'own' AND insforge_integrations_internal.ledger_is_distributed() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'feature_not_supported',
       MESSAGE = 'scope own is not possible while Citus distributes the ledger',

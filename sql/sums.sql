@@ -73,7 +73,6 @@ AS $$
 DECLARE
   summed timestamptz;
   midnight CONSTANT timestamptz := date_trunc('day', now() - interval '1 day', 'UTC');
-  is_distributed boolean := false;
   old text[];
   writer integer;
 BEGIN
@@ -84,11 +83,7 @@ BEGIN
       DETAIL = 'Each statement must see all payments that were committed before it.',
       HINT = 'Call refresh_x402_sums() in a transaction of isolation level READ COMMITTED.';
   END IF;
-  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
-    EXECUTE 'SELECT EXISTS (SELECT FROM pg_catalog.pg_dist_partition p WHERE p.logicalrelid = ''insforge_integrations.x402_settlements''::regclass)'
-      INTO is_distributed;
-  END IF;
-  IF is_distributed THEN
+  IF insforge_integrations_internal.ledger_is_distributed() THEN
     RAISE EXCEPTION USING
       ERRCODE = 'feature_not_supported',
       MESSAGE = 'no sums are kept while Citus distributes the ledger',
@@ -125,11 +120,8 @@ BEGIN
   END IF;
   INSERT INTO insforge_integrations.x402_sums (day, endpoint, network, asset, is_mock, payments, amount)
     SELECT s.day, s.endpoint, s.network, s.asset, s.is_mock, s.payments, s.amount
-    FROM (
-      SELECT (s.created_at AT TIME ZONE 'UTC')::date AS day, s.endpoint, s.network, s.asset, s.is_mock, count(*) AS payments, sum(s.amount::numeric) AS amount
-      FROM insforge_integrations.x402_settlements s
-      WHERE s.created_at >= summed AND s.created_at < midnight
-      GROUP BY 1, 2, 3, 4, 5) s;
+    FROM insforge_integrations.x402_settled s
+    WHERE s.day >= (summed AT TIME ZONE 'UTC')::date AND s.day < (midnight AT TIME ZONE 'UTC')::date;
   UPDATE insforge_integrations.x402_summed d SET before = midnight;
   RETURN midnight;
 END
