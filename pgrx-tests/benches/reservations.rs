@@ -1,10 +1,13 @@
 //! The rate of payments through `reserve_x402_payment()` and `settle_x402_reservation()`, compared
 //! with the same two transactions written by hand: INSERT; UPDATE and INSERT. The same rows, in
 //! tables with the same columns and indexes; 8 clients, fsync on. The second opponent also verifies
-//! each payment, as a seller must.
+//! each payment, as a seller must. All of it twice: on this machine's disk, and as if each flush of
+//! the WAL took a millisecond longer.
 
 mod measure;
 mod plot;
+
+use std::time::Duration;
 
 use insforge_integrations_tests::{Cluster, Database, Fixture, node::Process};
 use measure::{median, ratio, time};
@@ -13,7 +16,9 @@ use postgres::{Client, Statement};
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 8;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
+/// What each flush of the WAL waits in addition, in microseconds (`commit_delay`).
+const DELAYS: [usize; 2] = [0, 1_000];
 /// Payments of each round and side.
 const PAYMENTS: usize = 1_600;
 const PAY_TO: &str = "0x209693Bc6afc0C5328bA36FaF03C514EF312287C";
@@ -70,8 +75,10 @@ struct Payment {
 }
 
 fn main() {
-    let cluster = Cluster::start_with("fsync = on\nshared_buffers = '1GB'\nmax_wal_size = '16GB'")
-        .expect("a test server");
+    let cluster = Cluster::start_with(
+        "fsync = on\ncommit_siblings = 0\nshared_buffers = '1GB'\nmax_wal_size = '16GB'",
+    )
+    .expect("a test server");
     let database = cluster.database(Fixture::Extension).expect("a database");
     let mut client = database.connect().expect("a connection");
     client.batch_execute(BY_HAND).expect("tables");
@@ -90,27 +97,57 @@ fn main() {
         ByHand::new(client, "verified", VERIFIED)
     });
     let warm_up = rounds.pop().expect("a round");
-    let mut times: [Vec<f64>; 3] = Default::default();
-    for payments in std::iter::once(&warm_up).chain(&rounds) {
-        times[0].push(pay(&mut by_hand, payments, &requirements));
-        times[1].push(pay(&mut ours, payments, &requirements));
-        times[2].push(pay(&mut verified, payments, &requirements));
-    }
-    for times in &mut times {
-        times.remove(0);
+    let mut round = |payments: &[Payment]| {
+        [
+            pay(&mut by_hand, payments, &requirements),
+            pay(&mut ours, payments, &requirements),
+            pay(&mut verified, payments, &requirements),
+        ]
+    };
+    round(&warm_up);
+    println!(
+        "{CLIENTS} clients, fsync on, payments per second, two transactions each, median of {ROUNDS} alternated rounds of {PAYMENTS}"
+    );
+    for (delay, rounds) in DELAYS.into_iter().zip(rounds.chunks(ROUNDS)) {
+        for set in [
+            format!("ALTER SYSTEM SET commit_delay = {delay}"),
+            "SELECT pg_reload_conf()".to_owned(),
+        ] {
+            client.batch_execute(&set).expect("a setting");
+        }
+        // The sessions read it before their next statement, when the signal has arrived.
+        std::thread::sleep(Duration::from_millis(200));
+        let mut times: [Vec<f64>; 3] = Default::default();
+        for payments in rounds {
+            for (times, time) in times.iter_mut().zip(round(payments)) {
+                times.push(time);
+            }
+        }
+        show(delay, &times);
     }
     check(&mut client);
-    println!(
-        "{CLIENTS} clients, fsync on, payments per second, two transactions each, median of {ROUNDS} alternated rounds of {PAYMENTS}\n"
-    );
+}
+
+fn show(delay: usize, times: &[Vec<f64>; 3]) {
+    println!("\ncommit_delay = {delay}");
     let rate = |times: &[f64]| PAYMENTS as f64 / median(times);
     for (side, base) in [(0, 0), (1, 0), (2, 2), (1, 2)] {
         let (name, times, base) = (SIDES[side], &times[side], &times[base]);
         println!("{name:58}{:8.0}   {:.2} ×", rate(times), ratio(base, times));
     }
+    let [file, title] = match delay {
+        0 => [
+            "reservations",
+            "Payments per second, 8 clients, two transactions each",
+        ],
+        _ => [
+            "reservations_slow_disk",
+            "Payments per second, with a disk that takes a millisecond longer",
+        ],
+    };
     Plot {
-        file: "reservations",
-        title: "Payments per second, 8 clients, two transactions each",
+        file,
+        title,
         bars: vec![
             Bar::other(SIDES[0], rate(&times[0])),
             Bar::other(SIDES[2], rate(&times[2])),
@@ -146,7 +183,7 @@ fn signed(client: &mut Client, requirements: &Value) -> Vec<Vec<Payment>> {
             hash: row.get(1),
         }
     };
-    (0..=ROUNDS)
+    (0..=ROUNDS * DELAYS.len())
         .map(|_| (0..PAYMENTS).map(|_| payment()).collect())
         .collect()
 }
@@ -289,7 +326,7 @@ fn check(client: &mut Client) {
         );
         assert_eq!(count(&rows), 0, "{by_hand}");
         for table in ["reservations", "settlements"] {
-            let expected = ((ROUNDS + 1) * PAYMENTS) as i64;
+            let expected = ((ROUNDS * DELAYS.len() + 1) * PAYMENTS) as i64;
             assert_eq!(count(&format!("{by_hand}_{table}")), expected);
             assert_eq!(
                 count(&format!("insforge_integrations.x402_{table}")),
