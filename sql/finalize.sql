@@ -159,21 +159,12 @@ COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boole
 Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
-  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. The functions on reservations and the import use it.';
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz) IS
+  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. import_x402_payments() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, text, jsonb) IS
   'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
-  'The new state of a reservation after an event: asked, answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
-COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb, text, text, boolean) IS
-  'Reads the parts of a payment that fits the requirements, with the request to the facilitator, and raises an error for any other. reserve_x402_payment() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_settle_request(text, jsonb, text, text) IS
-  '{url, body} of the request to a facilitator to settle this amount; NULL: the offered amount. x402_settlement_request() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_challenge_parts(jsonb, text, text, text, text) IS
   'Headers and body of an answer with status 402. x402_challenge() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_response_headers(text, text, text, text, text, boolean) IS
-  'Headers PAYMENT-RESPONSE of the answer to a buyer; in version 1 of x402 also X-PAYMENT-RESPONSE. is_settled false: the payment failed for this reason. The functions on reservations use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS

@@ -32,7 +32,7 @@ BEGIN
     IF reason IS NULL THEN
       differences := insforge_integrations_internal.insert_x402_settlement(
         read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
+        id::uuid, read.created_at);
       IF differences IS NULL THEN
         copied := copied + 1;
       ELSIF differences = '' THEN

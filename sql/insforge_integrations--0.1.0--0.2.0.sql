@@ -280,166 +280,6 @@ The function keeps its name, owner and privileges. It loses its old body. The an
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   settings
-
--- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
--- Not dumped, because a restore runs the install script again.
-CREATE TABLE insforge_integrations.installed_objects (
-  identity   text COLLATE "C" PRIMARY KEY,
-  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
-  definition text NOT NULL,
-  pg_major   integer NOT NULL
-);
-COMMENT ON TABLE insforge_integrations.installed_objects IS
-'The functions, views and triggers of this extension as they were installed.
-
-restore_installed_objects() restores them.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
-COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
-    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
-  RETURNS SETOF record
-  LANGUAGE sql STABLE
-  SET search_path = pg_catalog, pg_temp
-  -- All settings that decide how Postgres writes a definition.
-  SET quote_all_identifiers = off
-  SET standard_conforming_strings = on
-  SET "IntervalStyle" = postgres
-  SET "DateStyle" = 'ISO, YMD'
-  SET "TimeZone" = 'UTC'
-  SET bytea_output = hex
-  SET extra_float_digits = 1
-AS $$
-  WITH member AS (
-    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
-  ), firing(state, name) AS (
-    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
-  ), defined(classid, objid, kind, definition) AS (
-    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
-    UNION ALL
-    SELECT m.classid, m.objid, 'view',
-           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
-      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
-    UNION ALL
-    -- A new trigger fires as usual. A view's trigger has no such option.
-    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
-           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
-                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
-      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
-      WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
-      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
-  ), present AS (
-    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
-  )
-  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
-         coalesce(CASE
-           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
-           -- The source text is the same in every version.
-           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
-         END AND p.objid IS NOT NULL, false)
-  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
-  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
-  LANGUAGE sql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  WITH found AS MATERIALIZED (
-    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
-  ), gone AS (
-    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
-  )
-  INSERT INTO insforge_integrations.installed_objects
-  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
-  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
-  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
-  -- which Postgres refuses after a NOTIFY.
-  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
-  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed record;
-BEGIN
-  FOR changed IN
-    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
-    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
-  LOOP
-    EXECUTE changed.installed;
-    -- In an upgrade script, created objects belong to the extension without this.
-    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
-      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
-      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
-    ) THEN
-      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
-    END IF;
-    RETURN NEXT changed.identity;
-  END LOOP;
-  IF FOUND THEN
-    PERFORM insforge_integrations.grant_to_insforge_roles();
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
-'Restores the functions, views and triggers of this extension that somebody changed.
-
-Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
-  LANGUAGE plpgsql
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  changed text;
-BEGIN
-  SELECT c.object_identity INTO changed
-  FROM pg_event_trigger_ddl_commands() c
-    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
-                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
-    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
-  WHERE NOT c.in_extension;
-  -- Checked only now: statements on other functions and views do not get here.
-  IF changed IS NULL OR NOT EXISTS (
-    SELECT FROM pg_event_trigger_ddl_commands() c
-      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
-    WHERE NOT o.is_as_installed
-  ) THEN
-    RETURN;
-  END IF;
-  RAISE EXCEPTION USING
-    ERRCODE = 'object_not_in_prerequisite_state',
-    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
-    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
-    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
-  'Event trigger function: refuses a statement that changes a function or view of this extension.';
-
-CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
-  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
-ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
-  'Refuses a statement that changes a function or view of extension insforge_integrations.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
 --   identity
 --   settings
 
@@ -700,666 +540,239 @@ One row for each mistake, with the columns of system.advisor_findings. recommend
 -- requires:
 --   advise
 
--- Tables, views and functions that requests can reach.
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
-  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
-         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
-  FROM user_columns u
-  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
-           array_position('{user_id,userId}'::name[], u.name), u.attnum
-$fact$);
+-- Policies: how they identify the user, and which rows they let through.
 
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
-'Every request reaches the rows of every user.',
-'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
-         concat_ws(E'\n',
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
-           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
-                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
-            FROM unnest(t.granted) sent(command)
-            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                                AND p.command IN ('ALL', sent.command)))) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
-    -- A table that names its authors and can only be read is taken to be public.
-    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
-    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
-  UNION ALL
-  -- A request that names a partition is not held back by the parent's policies.
-  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
-         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
-    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
-    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
-  WHERE t.relkind = 'p'
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-  GROUP BY t.oid, t.name
-$rule$),
-('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
-'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
-'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
-$rule$
-  SELECT t.name AS affected_object,
-         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
-         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
-  FROM relations t JOIN credentials k ON k.relation = t.oid
-  WHERE t.granted <> '{}'
-    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
-    AND (NOT t.relrowsecurity
-         OR EXISTS (SELECT FROM policies p
-                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
-$rule$),
-('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
-'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
-'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
-$rule$
-  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
-         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
-                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
-                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
-                           'own_rows_' || lower(missing.command), t.name, missing.command,
-                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
-                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
-                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
-  FROM relations t JOIN own_rows o ON o.relation = t.oid
-    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
-  WHERE t.relrowsecurity
-    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
-                      AND p.command IN ('ALL', missing.command))
-  GROUP BY t.oid, t.name
-$rule$),
-('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
-'A view reads with the rights of its owner. Row level security does not hold back this owner.',
-'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
-$rule$
-  WITH RECURSIVE reads(view, relation) AS (
-    SELECT v.oid, d.refobjid
-    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
-    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
-    UNION
-    SELECT r.view, d.refobjid
-    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
-      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
-  )
-  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
-         CASE v.relkind WHEN 'v' THEN
-                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
-                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
-                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
-              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
-  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
-    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
-    JOIN pg_roles o ON o.oid = v.relowner
-  -- If the option is set, either way, somebody has decided.
-  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
-    -- Rows that the table itself shows are no leak.
-    AND EXISTS (SELECT FROM clients r
-                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
-                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
-                       OR NOT EXISTS (SELECT FROM policies p
-                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
-                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
-    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
-    -- A view that compares the user is meant to show these rows.
-    AND NOT EXISTS (SELECT FROM identity_functions i,
-                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
-                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
-                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
-  GROUP BY v.oid, v.name, v.relkind
-$rule$),
-('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
-'Users of a provider have no row in auth.users, so no row can be written for them.',
-'Drops the constraint.',
-$rule$
-  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
-         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
-  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
-  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
-    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
-    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
-    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
-    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
-         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
-                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
-$rule$),
-('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
-'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
-'Makes the column text.',
-$rule$
-  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
-         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
-  FROM pg_attribute a
-  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
-    AND EXISTS (SELECT FROM provider_users)
-    -- A message needs a channel. A table without a page has no row.
-    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
-$rule$),
-('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
-'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
-'Sets a search_path for the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
-         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
-                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
-    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
-'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
-'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
-$rule$
-  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
-         CASE s.source
-           WHEN 'command line' THEN format(
-             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
-           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
-         END AS recommendation
-  FROM pg_settings s
-  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
-$rule$),
-('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
-'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
-'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
-$rule$
-  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
-  SELECT quote_ident(r.rolname) AS affected_object,
-         format('pgrst.db_tx_end is %s%s.', tx_end.value,
-                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
-         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
-                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
-  FROM (
-    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
-    ORDER BY d.setrole, d.setdatabase DESC
-  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
-  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
-$rule$),
-('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
-'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
-'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
-$rule$
-  WITH logged (name, when_it_is, needs, instead) AS (VALUES
-    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
-    -- An exchange takes a millisecond, and more on a busy server.
-    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
-    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
-    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
-    -- A token that was refused here may be valid elsewhere.
-    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
-    -- A plan contains the values of its parameters.
-    ('debug_print_plan',                  'on',   '{}', 'off'),
-    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
-    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
-  ), configured AS (
-    -- If this session has its own value, the server's value is in its configuration files.
-    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
-           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
-                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
-                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
-    FROM pg_settings s
-    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
-                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
-    UNION ALL
-    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
-    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
-    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-  ), judged AS (
-    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
-    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
-                AND (c.name <> 'pgaudit.log'
-                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
-    FROM configured c
-  )
-  SELECT CASE WHEN c.is_servers THEN c.name
-              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
-              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
-              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
-              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
-         format('%s is %s.', c.name, c.value) AS detail,
-         CASE WHEN c.is_fixed THEN format(
-                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
-              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
-              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
-              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
-              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
-              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
-         END AS recommendation
-  FROM judged c JOIN logged l USING (name)
-  WHERE CASE l.when_it_is
-          WHEN 'all' THEN lower(c.value) = 'all'
-          WHEN 'on' THEN c.is_on
-          -- A number without a unit is in milliseconds. -1 means never.
-          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
-                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
-        END
-    AND NOT EXISTS (
-      SELECT FROM unnest(l.needs) need
-      WHERE NOT EXISTS (
-        SELECT FROM unnest(string_to_array(need, '|')) alternative
-        -- The default sample rate is 1.
-        WHERE coalesce((SELECT n.is_on FROM judged n
-                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
-                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
-    -- A setting of a library that is not loaded has no effect.
-    AND (strpos(c.name, '.') = 0
-         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
-         OR EXISTS (SELECT FROM configured p
-                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
-    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
-    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
-    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
-    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
-COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
-  'The steps that give InsForge a new JWT secret, for steps().';
+-- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
+    WITH calls AS (
+      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
+      FROM pg_catalog.unnest(uuid_calls) call
+    ), text_id AS (
+      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
+    ), cast_id AS (
+      -- The id itself, NULLIF of the id, and both inside a SELECT.
+      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
+      FROM text_id t
+    )
+    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
+             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
+             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
+    FROM calls, cast_id);
+COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
+  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
 
 INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
-  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
-  SELECT array_agg(DISTINCT w.text) AS texts
-  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
-        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
-       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
-                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
-$fact$);
-
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
-'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
-'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
-$rule$
-  SELECT format('extension %I', e.extname) AS affected_object,
-         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
-         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
-                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
-  FROM pg_extension e
-    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
-    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
-    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
-  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
-  GROUP BY e.extname
-$rule$),
-('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
-'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
-'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH setting(name, value, place, reset) AS (
-    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
-           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
-                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
-                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
-           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
-                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
-    FROM pg_db_role_setting s
-      LEFT JOIN pg_database d ON d.oid = s.setdatabase
-      LEFT JOIN pg_roles r ON r.oid = s.setrole
-      CROSS JOIN unnest(s.setconfig) AS c(item)
-    UNION ALL
-    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
-           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
-    FROM pg_file_settings f
-    UNION ALL
-    -- The server's command line. No view shows a setting that no library has defined.
-    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
-    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
-                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
-  ), told AS (
-    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
-    FROM setting s
-  )
-  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
-         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
-         CASE
-           WHEN s.name = 'app.encryption_key' THEN
-             insforge_integrations_internal.steps(VARIADIC ARRAY[
-               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
-               || insforge_integrations_internal.rotation_steps())
-           WHEN s.name LIKE 'pgrst.%' THEN
-             insforge_integrations_internal.steps(
-               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
-               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
-                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
-               'Run: NOTIFY pgrst, ''reload config'';')
-           WHEN s.reset = 'ALTER SYSTEM' THEN
-             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
-           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
-           ELSE insforge_integrations_internal.steps(
-             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
-             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
-         END AS recommendation
-  FROM told s
-  WHERE s.is_it
-     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
-     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
-$rule$),
-('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
-'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
-'Stores the secret again.',
-$rule$
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
-         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
-         insforge_integrations_internal.steps(
-           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
-           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
-           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
-  FROM insforge_integrations.auth_providers p
-  WHERE p.enabled
-    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
-    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-  HAVING count(*) > 0
-$rule$),
-('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
-'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
-'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
-$rule$
-  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
-    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
-      FROM pg_proc p WHERE p.oid >= 16384
-    UNION ALL
-    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
-           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
-      FROM pg_rewrite r WHERE r.oid >= 16384
-    UNION ALL
-    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
-    UNION ALL
-    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
-    UNION ALL
-    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
-    UNION ALL
-    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
-    UNION ALL
-    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
-      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
-    UNION ALL
-    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
-    UNION ALL
-    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
-  ), place AS (
-    SELECT c.classid, c.objid, c.objsubid, c.is_comment
-    FROM code c
-    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
-      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
-  ), named AS (
-    SELECT p.is_comment, p.objid, o.type, o.identity
-    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
-  )
-  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
-         NULL AS detail,
-         CASE WHEN n.is_comment THEN
-           format('COMMENT ON %s %s IS NULL;',
-             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
-                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
-                  WHEN n.type = 'composite type' THEN 'TYPE'
-                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
-                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
-                  ELSE upper(n.type) END,
-             CASE WHEN n.type = 'domain constraint'
-                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
-                  ELSE n.identity END)
-         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
-           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
-           || insforge_integrations_internal.rotation_steps())
-         END AS recommendation
-  FROM named n
-$rule$),
-('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
-'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
-'Gives InsForge a random secret.',
-$rule$
-  WITH held AS (
-    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
-  ), stripped AS (
-    -- A word in front of random digits does not weaken them.
-    SELECT h.text AS text, 32 AS enough FROM held h
-    UNION ALL
-    SELECT regexp_replace(regexp_replace(h.text,
-      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
-      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
-      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
-      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
-      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
-      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
-      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
-    FROM held h
-  ), judged AS (
-    SELECT s.text, s.enough, length(s.text) AS length,
-           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
-           (SELECT count(*) FROM generate_series(2, length(s.text)) i
-            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
-           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
-                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
-    FROM stripped s
-  )
-  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
-  FROM judged j
-  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
-  HAVING count(*) > 0
-$rule$),
-('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
-'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
-'Gives Better Auth its own secret. Its users must sign in again.',
-$rule$
-  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
-           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
-             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
-                          'session_secret => ''the new BETTER_AUTH_SECRET''',
-                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
-                          'subject_pattern => ' || quote_literal(p.subject_pattern),
-                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
-                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
-                          'name => ' || quote_literal(p.name)) || ');',
-           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
-  FROM insforge_integrations.auth_providers p
-    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
-    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
-                                            AND (s.valid_until IS NULL OR s.valid_until > now())
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Better Auth's tables: who can reach them, and who will be able to reach the next one.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
-'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
-'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
-$rule$
-  WITH grantee(name) AS (
-    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
-  ), reached AS (
-    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
-    FROM better_auth t
-      CROSS JOIN grantee g
-    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
-      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
-           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
-                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
-               -- With row level security and no policy for them, they see no row.
-               AND (NOT t.row_security
-                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
-                               WHERE p.polrelid = t.relation AND p.polpermissive
-                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
-  )
-  SELECT format('schema %I', r.schema_name) AS affected_object,
-         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
-                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
-  FROM reached r
-  GROUP BY r.schema, r.schema_name
-$rule$),
-('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
-'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
-'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
--- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
--- privileges, and better_auth_exposed finds a table once it exists.
-$rule$
-  SELECT format('schema %I', n.nspname) AS affected_object,
-         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
-                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
-  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
-    JOIN pg_namespace n ON n.oid = own.schema
-    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
-      -- Default privileges of the roles that create tables there.
-      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
-    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
-    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
-  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
-                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
-    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
-  GROUP BY n.oid, n.nspname
-$rule$);
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   advise
-
--- Identity: whether the extension's own functions are intact, and what users' tokens can do.
-INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
-'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
-'Restores the installed objects and their privileges. One call restores all objects.',
-$rule$
-  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
-         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
-         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
-  FROM insforge_integrations_internal.compare_installed_objects() o
-  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
-$rule$),
-('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
-'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
-'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
-$rule$
-  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
-         CASE
-           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
-             'SELECT insforge_integrations.configure(''token_role'', NULL);'
-           WHEN r.oid IS NULL THEN
-             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
-           ELSE concat_ws(E'\n',
-             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
-             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
-              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
-              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
-         END AS recommendation
-  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
-        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
-              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
-    LEFT JOIN pg_roles r ON r.rolname = t.name
-  WHERE t.problem IS NOT NULL
-    -- A missing default role does no harm if no provider is enabled.
-    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
-$rule$),
-('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
-'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
-'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
-$rule$
-  SELECT 'setting anon_role' AS affected_object,
-         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
-         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
-           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
-           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
-  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
-               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
-        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
-    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
-                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
-                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                -- PostgREST reads only settings of its role, not those of the database.
-                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
-    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
-  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
-    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
-$rule$),
-('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
-'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
-'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
-$rule$
-  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
-           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
-           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
-  FROM insforge_integrations.settings s
-  WHERE s.name = 'identity_source' AND s.value = 'verified'
-    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
-    -- PostgREST reads only settings of its role, not those of the database.
-    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
-                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
-$rule$),
-('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
-'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
-'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
-$rule$
-  SELECT i.oid::regprocedure::text AS affected_object,
-         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
-  FROM identity_functions i
-    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
-    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
-    JOIN policies p ON p.oid = d.objid
-  WHERE i.kind = 'text'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
-    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
-  GROUP BY i.oid
-  UNION ALL
-  SELECT format('%I on %s', p.name, p.table_name), NULL,
-         insforge_integrations_internal.steps(
-           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
-           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
+  SELECT p.oid, p.relation, p.name
   FROM policies p
-  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
-    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+  -- Better Auth can be set to make uuids.
+  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
+    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
+         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
+             AND concat(p.using_expression, p.check_expression)
+                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
+$fact$),
+(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
+  SELECT u.relation, u.attnum, u.name
+  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
+  -- The parent's column stands for those of partitions.
+  WHERE a.attinhcount = 0
+    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
+    AND (EXISTS (SELECT FROM pg_attrdef v
+                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
+                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
+         OR (u.type = 'uuid'::regtype
+             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
+                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
+                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
+                      AND EXISTS (SELECT FROM policies p
+                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+                                  JOIN identity_functions i ON i.oid = d.refobjid
+                                  WHERE p.relation = u.relation)))))
+$fact$),
+(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
+  WITH uuid_calls AS (
+    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
+  ), affected AS (
+    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
+  ), converted AS (
+    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
+           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
+                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
+                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
+                      E'\n' ORDER BY u.attnum) AS script
+    FROM uuid_user_columns u, LATERAL (
+      SELECT EXISTS (SELECT FROM pg_attrdef v
+                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                     JOIN identity_functions i ON i.oid = d.refobjid
+                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
+    GROUP BY u.relation
+  ), rewritten AS (
+    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
+           -- The advisor cannot tell how a query on another table compares the user.
+           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
+           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
+           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
+                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                             p.command,
+                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
+                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
+    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
+    GROUP BY p.relation
+  ), referenced AS (
+    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
+  )
+  SELECT c.relation, c.name, c.policies, c.columns,
+         CASE WHEN c.obstacle IS NULL THEN c.script
+              ELSE insforge_integrations_internal.steps(
+                c.obstacle || ' Drop these objects, and keep their definitions.',
+                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
+                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
+  FROM (
+    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
+           CASE
+             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
+                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
+             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
+             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
+                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
+             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
+           END AS obstacle,
+           concat_ws(E'\n', r.drops,
+             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
+              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
+             u.script, r.creates) AS script
+    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
+  ) c
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
+'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
+'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
+'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+$rule$
+  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
+  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
+$rule$),
+('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
+'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
+'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
+$rule$
+  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
+  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+$rule$),
+('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
+'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
+'Makes the policy compare the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
+         format('For %s, to %s.', p.command, p.roles) AS detail,
+         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
+                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
+                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
+  FROM policies p
+    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
+                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
+    JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
+    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
+    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
+    AND (p.command <> 'SELECT'
+         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+         OR EXISTS (SELECT FROM policies o
+                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
+$rule$),
+('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
+'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
+'Adds WITH CHECK on the column that holds the user''s id.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
+    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
+    AND (p.using_expression IS NULL
+         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
+$rule$),
+('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
+'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
+'Adds the same condition as WITH CHECK.',
+$rule$
+  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
+         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
+  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
+  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
+    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
+    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
+$rule$),
+('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
+'Every request reads the whole table to find the few rows of one user.',
+'Creates the index.',
+$rule$
+  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
+         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
+  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
+  WHERE NOT EXISTS (SELECT FROM pg_index i
+                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
+$rule$),
+('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
+'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
+'Says what to write instead of auth.uid().',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
+           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+  WHERE EXISTS (SELECT FROM provider_users)
+    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
+    -- A function that only passes the id on is reported with the policies and defaults that use it.
+    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$),
+('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
+'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
+'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
+  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
+  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
+    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
+    AND (p.proname ~ 'requesting_user_id'
+         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
+                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
+$rule$),
+('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
+'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
+'Creates a function there that calls the extension''s.',
+$rule$
+  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
+         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
+         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
+  FROM (
+    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
+    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
+         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
+         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
+    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
+      -- An unqualified name is looked up in public, or in the function's own search_path.
+      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
+  ) m
+  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
+  GROUP BY m.schema
 $rule$);
 /* </end connected objects> */
 
@@ -1711,239 +1124,110 @@ $rule$);
 -- requires:
 --   advise
 
--- Policies: how they identify the user, and which rows they let through.
-
--- Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression that pg_get_expr() wrote.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.with_text_user_id(expression text, uuid_calls text[]) RETURNS text
-  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
-    WITH calls AS (
-      SELECT pg_catalog.string_agg(pg_catalog.regexp_replace(call, '([^\w\s])', '\\\1', 'g'), '|') AS pattern
-      FROM pg_catalog.unnest(uuid_calls) call
-    ), text_id AS (
-      SELECT '(?:@extschema@\.requesting_user_id\(\)|\((?:auth\.jwt\(\)|\(current_setting\(''request\.jwt\.claims''::text, true\)\)::jsonb?) ->> ''sub''::text\))' AS pattern
-    ), cast_id AS (
-      -- The id itself, NULLIF of the id, and both inside a SELECT.
-      SELECT pg_catalog.format('\((?:%1$s|NULLIF\(%1$s, ''''::text\)|\( SELECT (?:%1$s|NULLIF\(%1$s, ''''::text\)) AS [^)]*\))\)::uuid', t.pattern) AS pattern
-      FROM text_id t
-    )
-    SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(expression,
-             coalesce(calls.pattern, '$^'), '@extschema@.requesting_user_id()', 'g'),
-             cast_id.pattern, '@extschema@.requesting_user_id()', 'g')
-    FROM calls, cast_id);
-COMMENT ON FUNCTION insforge_integrations_internal.with_text_user_id(text, text[]) IS
-  'Replaces calls and casts that answer a uuid by requesting_user_id(), in an expression of a policy.';
-
-INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
-(30, 'policies_on_uuid', 'Policies that fail for a provider''s id, because they call a function that answers a uuid or cast to uuid.', $fact$
-  SELECT p.oid, p.relation, p.name
-  FROM policies p
-  -- Better Auth can be set to make uuids.
-  WHERE p.relation NOT IN (SELECT r.relation FROM better_auth_references r WHERE r.type = 'uuid'::regtype)
-    AND (EXISTS (SELECT FROM pg_depend d JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass)
-         OR (strpos(concat(p.using_expression, p.check_expression), '::uuid') > 0
-             AND concat(p.using_expression, p.check_expression)
-                 <> concat(insforge_integrations_internal.with_text_user_id(p.using_expression, NULL), insforge_integrations_internal.with_text_user_id(p.check_expression, NULL))))
-$fact$),
-(31, 'uuid_user_columns', 'Columns for users'' ids that are of type uuid, in tables whose policies ask for the user, or that have a uuid function as default.', $fact$
-  SELECT u.relation, u.attnum, u.name
-  FROM user_columns u JOIN pg_attribute a ON a.attrelid = u.relation AND a.attnum = u.attnum
-  -- The parent's column stands for those of partitions.
-  WHERE a.attinhcount = 0
-    AND (u.relation, u.attnum) NOT IN (SELECT r.relation, r.attnum FROM better_auth_references r)
-    AND (EXISTS (SELECT FROM pg_attrdef v
-                 JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                 JOIN identity_functions i ON i.oid = d.refobjid AND i.kind = 'uuid'
-                 WHERE v.adrelid = u.relation AND v.adnum = u.attnum)
-         OR (u.type = 'uuid'::regtype
-             AND (EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum)
-                  -- Or in a way that is not understood. But a policy on another column says nothing about this one.
-                  OR (NOT EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation)
-                      AND EXISTS (SELECT FROM policies p
-                                  JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
-                                  JOIN identity_functions i ON i.oid = d.refobjid
-                                  WHERE p.relation = u.relation)))))
-$fact$),
-(32, 'conversions', 'How to give a table user ids of type text: SQL, or steps if there is an obstacle.', $fact$
-  WITH uuid_calls AS (
-    SELECT array_agg(i.call) AS calls FROM identity_functions i WHERE i.kind = 'uuid'
-  ), affected AS (
-    SELECT relation FROM policies_on_uuid UNION SELECT relation FROM uuid_user_columns
-  ), converted AS (
-    SELECT u.relation, array_agg(u.attnum) AS attnums, string_agg(quote_ident(u.name), ', ' ORDER BY u.attnum) AS columns,
-           string_agg(format('ALTER TABLE %s%s ALTER COLUMN %I TYPE text%s;', u.relation::regclass,
-                             CASE WHEN has_default.calls THEN format(' ALTER COLUMN %I DROP DEFAULT,', u.name) END, u.name,
-                             CASE WHEN has_default.calls THEN format(', ALTER COLUMN %I SET DEFAULT @extschema@.requesting_user_id()', u.name) END),
-                      E'\n' ORDER BY u.attnum) AS script
-    FROM uuid_user_columns u, LATERAL (
-      SELECT EXISTS (SELECT FROM pg_attrdef v
-                     JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
-                     JOIN identity_functions i ON i.oid = d.refobjid
-                     WHERE v.adrelid = u.relation AND v.adnum = u.attnum) AS calls) has_default
-    GROUP BY u.relation
-  ), rewritten AS (
-    SELECT p.relation, string_agg(DISTINCT quote_ident(o.name), ', ') AS policies,
-           -- The advisor cannot tell how a query on another table compares the user.
-           bool_or(o.oid IS NOT NULL AND concat(p.using_expression, p.check_expression) LIKE '%( SELECT % FROM %') AS asks_elsewhere,
-           string_agg(format('DROP POLICY IF EXISTS %I ON %s;', p.name, p.relation::regclass), E'\n' ORDER BY p.name) AS drops,
-           string_agg(format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s;', p.name, p.relation::regclass,
-                             CASE WHEN p.is_permissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
-                             p.command,
-                             p.roles, ' USING (' || insforge_integrations_internal.with_text_user_id(p.using_expression, c.calls) || ')',
-                             ' WITH CHECK (' || insforge_integrations_internal.with_text_user_id(p.check_expression, c.calls) || ')'), E'\n' ORDER BY p.name) AS creates
-    FROM policies p JOIN affected a ON a.relation = p.relation CROSS JOIN uuid_calls c LEFT JOIN policies_on_uuid o ON o.oid = p.oid
-    GROUP BY p.relation
-  ), referenced AS (
-    SELECT f.confrelid FROM pg_constraint f JOIN converted u ON u.relation = f.confrelid AND f.confkey && u.attnums WHERE f.contype = 'f'
-  )
-  SELECT c.relation, c.name, c.policies, c.columns,
-         CASE WHEN c.obstacle IS NULL THEN c.script
-              ELSE insforge_integrations_internal.steps(
-                c.obstacle || ' Drop these objects, and keep their definitions.',
-                'Make every column that holds a user''s id text: ALTER TABLE ... ALTER COLUMN ... TYPE text;',
-                format('Create the dropped objects again, and the policies of %s. Write @extschema@.requesting_user_id() instead of auth.uid(), without casts to uuid.', c.name)) END AS recommendation
-  FROM (
-    SELECT a.relation, a.relation::regclass::text AS name, r.policies, u.columns,
-           CASE
-             WHEN EXISTS (SELECT FROM pg_inherits h JOIN pg_policy p ON p.polrelid = h.inhrelid
-                          WHERE a.relation IN (h.inhrelid, h.inhparent)) THEN 'Policies of partitions or child tables use the column.'
-             WHEN a.relation IN (SELECT f.confrelid FROM referenced f) THEN 'Foreign keys of other tables refer to the column.'
-             WHEN EXISTS (SELECT FROM pg_depend d LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
-                          WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = a.relation AND d.refobjsubid = ANY (u.attnums)
-                            AND (d.classid = 'pg_rewrite'::regclass OR p.polrelid <> a.relation)) THEN 'Views, or policies of other tables, use the column.'
-             WHEN r.asks_elsewhere THEN 'A policy compares the user in a query on other tables.'
-           END AS obstacle,
-           concat_ws(E'\n', r.drops,
-             (SELECT string_agg(format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', a.relation::regclass, f.conname), E'\n' ORDER BY f.conname)
-              FROM pg_constraint f WHERE f.conrelid = a.relation AND f.contype = 'f' AND f.conkey && u.attnums),
-             u.script, r.creates) AS script
-    FROM affected a LEFT JOIN rewritten r USING (relation) LEFT JOIN converted u USING (relation)
-  ) c
-$fact$);
-
 INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
-('policy_casts_user_id_to_uuid', 'critical', 'security', 'A policy treats the user''s id as a uuid',
-'Providers'' ids are text. auth.uid(), and every cast to uuid, raises 22P02 for every user of a provider, so all their requests fail.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+('durability_off', 'critical', 'health', 'The server can lose data that it has acknowledged',
+'After a crash of the machine, recorded payments can be missing, and the database can be damaged. Without full_page_writes, only a file system that never writes a part of a page is safe.',
+'Switches the setting on. Run ALTER SYSTEM alone, outside a transaction.',
 $rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND EXISTS (SELECT FROM provider_users)
+  SELECT s.name AS affected_object, format('%s is off.', s.name) AS detail,
+         CASE s.source
+           WHEN 'command line' THEN format(
+             E'-- The server is started with -c %1$s=off, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', s.name)
+           ELSE format(E'ALTER SYSTEM SET %s = on;\nSELECT pg_reload_conf();', s.name)
+         END AS recommendation
+  FROM pg_settings s
+  WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
 $rule$),
-('policy_uses_auth_uid', 'info', 'health', 'A policy works only for InsForge''s own users',
-'auth.uid() and casts to uuid raise 22P02 for a provider''s ids, which are text. No provider is registered and nothing calls requesting_user_id(), so nobody is affected yet.',
-'Makes the policies compare requesting_user_id(), which also answers for InsForge''s own users, and makes the columns text.',
+('postgrest_clients_roll_back', 'warning', 'health', 'PostgREST rolls requests back',
+'PostgREST answers as if the request had written, and then rolls it back. A payment that your server believes to be recorded is not in the ledger.',
+'Sets pgrst.db_tx_end to commit for the role that PostgREST connects as, and reloads PostgREST''s configuration.',
 $rule$
-  SELECT c.name AS affected_object, format('These policies do: %s.', c.policies) AS detail, c.recommendation
-  FROM conversions c WHERE c.policies IS NOT NULL AND NOT EXISTS (SELECT FROM provider_users) AND NOT EXISTS (SELECT FROM better_auth_users)
-$rule$),
-('user_column_is_uuid', 'critical', 'health', 'A column for users'' ids is a uuid',
-'Providers'' ids are text. A row of their users cannot be written, and a comparison fails or finds nothing.',
-'Makes the column and its default text, with the policies that use it. Drops a foreign key for which a provider''s users have no row.',
-$rule$
-  SELECT c.name AS affected_object, format('Columns: %s.', c.columns) AS detail, c.recommendation
-  FROM conversions c WHERE c.columns IS NOT NULL AND EXISTS (SELECT FROM provider_users)
-$rule$),
-('policy_allows_everything', 'critical', 'security', 'A policy lets every user through',
-'Permissive policies add up. USING (true) shows every row to everybody, whatever other policies say. WITH CHECK (true) lets everybody write in another user''s name. A table that anon may read too, with no other SELECT policy, is taken to be public and is not reported.',
-'Makes the policy compare the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object,
-         format('For %s, to %s.', p.command, p.roles) AS detail,
-         format('ALTER POLICY %I ON %s%s%s;', p.name, p.table_name,
-                CASE WHEN p.using_expression = 'true' THEN format(' USING (%s)', o.condition) END,
-                CASE WHEN p.check_expression = 'true' THEN format(' WITH CHECK (%s)', o.condition) END) AS recommendation
-  FROM policies p
-    JOIN relations t ON t.oid = p.relation AND t.relrowsecurity
-                    AND (p.command = ANY (t.granted) OR (p.command = 'ALL' AND t.granted <> '{}'))
-    JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND 'true' IN (p.using_expression, p.check_expression)
-    AND p.relation NOT IN (SELECT k.relation FROM credentials k)
-    -- A public table can be read by anon, too. But another policy that lets fewer rows through has a purpose.
-    AND (p.command <> 'SELECT'
-         OR NOT EXISTS (SELECT FROM clients r, unnest(p.role_ids) role WHERE r.is_anonymous AND (role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
-         OR EXISTS (SELECT FROM policies o
-                    WHERE o.relation = p.relation AND o.is_permissive AND o.is_for_clients AND o.command = 'SELECT' AND o.using_expression <> 'true'))
-$rule$),
-('policy_without_check', 'warning', 'security', 'A policy does not check the rows that are written',
-'Without WITH CHECK, an INSERT is refused, and an UPDATE may leave any row that USING allows: for example a shared row under another user''s id.',
-'Adds WITH CHECK on the column that holds the user''s id.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, o.condition) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}' JOIN own_rows o ON o.relation = p.relation
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('INSERT', 'UPDATE', 'ALL') AND p.check_expression IS NULL
-    -- Postgres then checks USING. That is enough if USING requires the user's own row. USING (true) has another rule.
-    AND (p.using_expression IS NULL
-         OR (p.using_expression ~ '\m(OR|CASE)\M|\mNOT \(' AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)))
-$rule$),
-('policy_check_left_to_using', 'info', 'health', 'A policy has no WITH CHECK and relies on USING',
-'USING also holds for the rows that are written, so nothing is open now. If USING is later widened to let users read more rows, they can write those rows too.',
-'Adds the same condition as WITH CHECK.',
-$rule$
-  SELECT format('%I on %s', p.name, p.table_name) AS affected_object, format('USING is %s.', p.using_expression) AS detail,
-         format('ALTER POLICY %I ON %s WITH CHECK (%s);', p.name, p.table_name, p.using_expression) AS recommendation
-  FROM policies p JOIN relations t ON t.oid = p.relation AND t.granted <> '{}'
-  WHERE p.is_permissive AND p.is_for_clients AND p.command IN ('UPDATE', 'ALL') AND p.check_expression IS NULL
-    AND p.using_expression !~ '\m(OR|CASE)\M|\mNOT \('
-    AND EXISTS (SELECT FROM compared_columns c WHERE c.policy = p.oid)
-$rule$),
-('policy_column_without_index', 'warning', 'performance', 'A policy compares a column that has no index',
-'Every request reads the whole table to find the few rows of one user.',
-'Creates the index.',
-$rule$
-  SELECT format('%s(%I)', t.name, c.name) AS affected_object, NULL AS detail,
-         format('CREATE INDEX ON %s (%I);', t.name, c.name) AS recommendation
-  FROM (SELECT DISTINCT relation, attnum, name FROM compared_columns WHERE is_read) c JOIN relations t ON t.oid = c.relation
-  WHERE NOT EXISTS (SELECT FROM pg_index i
-                    WHERE i.indrelid = c.relation AND i.indisvalid AND i.indkey[0] = c.attnum AND i.indpred IS NULL)
-$rule$),
-('function_calls_auth_uid', 'critical', 'health', 'A function treats the user''s id as a uuid',
-'auth.uid() raises 22P02 for every user of a provider. Everything that needs the function then fails too: policies, triggers, calls.',
-'Says what to write instead of auth.uid().',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         insforge_integrations_internal.steps(
-           format('Look at it: SELECT pg_get_functiondef(%L::regprocedure);', p.oid::regprocedure),
-           'Run that statement with @extschema@.requesting_user_id() instead of auth.uid(), and with text instead of uuid where it declares a user''s id.') AS recommendation
-  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
-  WHERE EXISTS (SELECT FROM provider_users)
-    AND regexp_replace(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), '--[^\n]*|/\*([^*]|\*+[^*/])*\*+/', '', 'g') ~* '\mauth\.uid\s*\('
-    -- A function that only passes the id on is reported with the policies and defaults that use it.
-    AND p.oid NOT IN (SELECT i.oid FROM identity_functions i)
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-$rule$),
-('slow_requesting_user_id', 'warning', 'performance', 'Policies ask a slow function of the guides who the user is',
-'The function parses the claims for every row that a policy checks. A scan takes dozens of times as long as with requesting_user_id().',
-'Makes the function call requesting_user_id(). Policies and defaults keep the function.',
-$rule$
-  SELECT p.oid::regprocedure::text AS affected_object, NULL AS detail,
-         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', p.oid::regprocedure) AS recommendation
-  FROM identity_functions i JOIN pg_proc p ON p.oid = i.oid JOIN schemas s ON s.oid = p.pronamespace
-  WHERE i.kind = 'text' AND p.prorettype = 'text'::regtype AND NOT p.prosecdef
-    AND coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* '(auth\.jwt\(\)|request\.jwt\.claims''[^)]*\)[^>]*)\s*->>\s*''sub''|request\.jwt\.claim\.sub'
-    AND (p.proname ~ 'requesting_user_id'
-         OR EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid
-                      AND d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass)))
-$rule$),
-('requesting_user_id_not_found', 'critical', 'health', 'A function calls a requesting_user_id() that does not exist',
-'The function does not look in the schema of the extension. Every call of the function fails, in policies too.',
-'Creates a function there that calls the extension''s.',
-$rule$
-  SELECT format('%I.requesting_user_id()', m.schema) AS affected_object,
-         format('Called by %s.', string_agg(m.caller, ', ' ORDER BY m.caller)) AS detail,
-         format('CREATE FUNCTION %I.requesting_user_id() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE RETURN @extschema@.requesting_user_id();', m.schema) AS recommendation
+  -- PostgREST reads the settings of its own role. Those for the database override those for all databases.
+  SELECT quote_ident(r.rolname) AS affected_object,
+         format('pgrst.db_tx_end is %s%s.', tx_end.value,
+                CASE WHEN tx_end.value = 'commit-allow-override' THEN ': a client that sends Prefer: tx=rollback decides' ELSE '' END) AS detail,
+         format(E'ALTER ROLE %I%s SET pgrst.db_tx_end = ''commit'';\nNOTIFY pgrst, ''reload config'';', r.rolname,
+                CASE WHEN tx_end.setdatabase <> 0 THEN format(' IN DATABASE %I', current_database()) ELSE '' END) AS recommendation
   FROM (
-    SELECT DISTINCT p.oid::regprocedure::text AS caller, coalesce(n.nspname, 'public') AS schema
-    FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace,
-         regexp_matches(p.prosrc, '(?:([A-Za-z_][\w$]*)\s*\.\s*)?\mrequesting_user_id\s*\(\s*\)', 'g') AS call(parts)
-         LEFT JOIN pg_namespace n ON n.nspname = lower(call.parts[1])
-    WHERE p.prolang IN (SELECT l.oid FROM pg_language l WHERE l.lanname IN ('sql', 'plpgsql'))
-      -- An unqualified name is looked up in public, or in the function's own search_path.
-      AND (n.oid IS NOT NULL OR (call.parts[1] IS NULL AND p.proconfig IS NULL))
-  ) m
-  WHERE NOT EXISTS (SELECT FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-                    WHERE f.proname = 'requesting_user_id' AND f.pronargs = 0 AND n.nspname = m.schema)
-  GROUP BY m.schema
+    SELECT DISTINCT ON (d.setrole) d.setrole, d.setdatabase, substr(c.setting, strpos(c.setting, '=') + 1) AS value
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND split_part(c.setting, '=', 1) = 'pgrst.db_tx_end'
+    ORDER BY d.setrole, d.setdatabase DESC
+  ) tx_end JOIN pg_roles r ON r.oid = tx_end.setrole
+  WHERE tx_end.value IN ('commit-allow-override', 'rollback', 'rollback-allow-override') AND r.rolcanlogin
+$rule$),
+('statement_logging', 'warning', 'security', 'Tokens and secrets are written to the server log',
+'The log has the arguments of exchange_provider_token(), set_jwt_secret() and register_better_auth(), as parameters or in the statement. Anybody who reads the log can act as one user, or as all users.',
+'Logs only statements that change something or take a second. If tokens and secrets are given as parameters, log_parameter_max_length = 0 works too. Run ALTER SYSTEM alone, outside a transaction. Logged lines stay in the log: if the JWT secret is there, set ENCRYPTION_KEY in InsForge''s environment to it, and then another JWT_SECRET.',
+$rule$
+  WITH logged (name, when_it_is, needs, instead) AS (VALUES
+    ('log_statement',                     'all',  '{log_parameter_max_length}'::text[], 'mod'),
+    -- An exchange takes a millisecond, and more on a busy server.
+    ('log_min_duration_statement',        'soon', '{log_parameter_max_length}', '1s'),
+    ('log_min_duration_sample',           'soon', '{log_parameter_max_length,log_statement_sample_rate}', '1s'),
+    ('log_transaction_sample_rate',       'on',   '{log_parameter_max_length}', '0'),
+    -- A token that was refused here may be valid elsewhere.
+    ('log_parameter_max_length_on_error', 'on',   '{}', '0'),
+    -- A plan contains the values of its parameters.
+    ('debug_print_plan',                  'on',   '{}', 'off'),
+    ('auto_explain.log_min_duration',     'soon', '{auto_explain.sample_rate,auto_explain.log_verbose|auto_explain.log_parameter_max_length}', '1s'),
+    ('pgaudit.log_parameter',             'on',   '{pgaudit.log_statement,pgaudit.log}', 'off')
+  ), configured AS (
+    -- If this session has its own value, the server's value is in its configuration files.
+    SELECT true AS is_servers, NULL::oid AS role, NULL::oid AS database, s.name, s.source = 'command line' AS is_fixed,
+           CASE WHEN s.source IN ('default', 'environment variable', 'configuration file', 'command line', 'override') THEN s.reset_val
+                ELSE coalesce((SELECT f.setting FROM pg_file_settings f WHERE f.name = s.name AND f.applied
+                               ORDER BY f.seqno DESC LIMIT 1), s.boot_val) END AS value
+    FROM pg_settings s
+    WHERE s.name IN (SELECT 'session_preload_libraries' UNION ALL SELECT l.name FROM logged l
+                     UNION ALL SELECT unnest(string_to_array(need, '|')) FROM logged l, unnest(l.needs) need)
+    UNION ALL
+    SELECT false, d.setrole, d.setdatabase, lower(split_part(c.setting, '=', 1)), false, substr(c.setting, strpos(c.setting, '=') + 1)
+    FROM pg_db_role_setting d, unnest(d.setconfig) AS c (setting)
+    WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+  ), judged AS (
+    -- is_on: not zero and not off. For pgaudit.log: with a class of statements that call functions.
+    SELECT c.*, c.value !~* '^\s*(\+?(0+(\.0*)?|\.0+)\s*[a-z]*|off|of|f|fa|fal|fals|false|n|no|)\s*$'
+                AND (c.name <> 'pgaudit.log'
+                     OR (c.value ~* '(^|,)\s*(all|read|function)\M' AND NOT (c.value ~* '-\s*read' AND c.value ~* '-\s*function'))) AS is_on
+    FROM configured c
+  )
+  SELECT CASE WHEN c.is_servers THEN c.name
+              WHEN c.role = 0 AND c.database = 0 THEN format('%s of all roles', c.name)
+              WHEN c.role = 0 THEN format('%s of database %I', c.name, current_database())
+              WHEN c.database = 0 THEN format('%s of role %I', c.name, pg_get_userbyid(c.role))
+              ELSE format('%s of role %I in database %I', c.name, pg_get_userbyid(c.role), current_database()) END AS affected_object,
+         format('%s is %s.', c.name, c.value) AS detail,
+         CASE WHEN c.is_fixed THEN format(
+                E'-- The server is started with -c %1$s=%2$s, which overrides its configuration files.\n-- Remove that from its command line (command: in docker-compose.yml) and restart it.', c.name, c.value)
+              WHEN c.is_servers THEN format(E'ALTER SYSTEM SET %s = %L;\nSELECT pg_reload_conf();', c.name, l.instead)
+              WHEN c.role = 0 AND c.database = 0 THEN format('ALTER ROLE ALL RESET %s;', c.name)
+              WHEN c.role = 0 THEN format('ALTER DATABASE %I RESET %s;', current_database(), c.name)
+              WHEN c.database = 0 THEN format('ALTER ROLE %I RESET %s;', pg_get_userbyid(c.role), c.name)
+              ELSE format('ALTER ROLE %I IN DATABASE %I RESET %s;', pg_get_userbyid(c.role), current_database(), c.name)
+         END AS recommendation
+  FROM judged c JOIN logged l USING (name)
+  WHERE CASE l.when_it_is
+          WHEN 'all' THEN lower(c.value) = 'all'
+          WHEN 'on' THEN c.is_on
+          -- A number without a unit is in milliseconds. -1 means never.
+          ELSE CASE WHEN c.value ~ '^\s*\+?[0-9]{1,12}(\.[0-9]*)?\s*(us|ms|s|min|h|d)?\s*$'
+                    THEN (c.value || CASE WHEN c.value ~ '[a-z]' THEN '' ELSE 'ms' END)::interval < '100 ms' END
+        END
+    AND NOT EXISTS (
+      SELECT FROM unnest(l.needs) need
+      WHERE NOT EXISTS (
+        SELECT FROM unnest(string_to_array(need, '|')) alternative
+        -- The default sample rate is 1.
+        WHERE coalesce((SELECT n.is_on FROM judged n
+                        WHERE n.name = alternative AND (n.is_servers OR (n.role = c.role AND n.database = c.database))
+                        ORDER BY n.is_servers LIMIT 1), alternative = 'auto_explain.sample_rate')))
+    -- A setting of a library that is not loaded has no effect.
+    AND (strpos(c.name, '.') = 0
+         OR EXISTS (SELECT FROM pg_settings s WHERE s.name = c.name)
+         OR EXISTS (SELECT FROM configured p
+                    WHERE p.name = 'session_preload_libraries' AND strpos(p.value, split_part(c.name, '.', 1)) > 0))
 $rule$);
 /* </end connected objects> */
 
@@ -2071,6 +1355,722 @@ $rule$
     AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS s(setting)
                     WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
                       AND s.setting LIKE 'pgrst.db\_pre\_request=_%')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Identity: whether the extension's own functions are intact, and what users' tokens can do.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('extension_object_changed', 'critical', 'security', 'An object of this extension was changed after it was installed',
+'Somebody replaced or changed a function, view or trigger, or removed it from the extension. The statement in InsForge''s guides that creates requesting_user_id() does this. Policies and the ledger rely on these objects. After such a change, claims that a session sets may count although identity_source is verified, or rows of the ledger may be changed.',
+'Restores the installed objects and their privileges. One call restores all objects.',
+$rule$
+  SELECT format('%s %s', o.kind, o.identity) AS affected_object,
+         CASE WHEN o.present IS NULL THEN 'The extension does not have this object.' END AS detail,
+         'SELECT insforge_integrations.restore_installed_objects();' AS recommendation
+  FROM insforge_integrations_internal.compare_installed_objects() o
+  WHERE NOT o.is_as_installed AND o.installed IS NOT NULL
+$rule$),
+('token_role_unsafe', 'critical', 'security', 'Tokens give users a role that bypasses policies or does not exist',
+'A superuser, a role with BYPASSRLS and a member of such a role can read and write every row. If the role does not exist, every request of a user fails.',
+'Returns to the default role, authenticated, if policies hold for it. Otherwise takes from the role what lets it bypass policies, or creates the role.',
+$rule$
+  SELECT 'setting token_role' AS affected_object, format('It is %s. %s', t.name, t.problem) AS detail,
+         CASE
+           WHEN t.name <> 'authenticated' AND insforge_integrations_internal.token_role_problem('authenticated') IS NULL THEN
+             'SELECT insforge_integrations.configure(''token_role'', NULL);'
+           WHEN r.oid IS NULL THEN
+             format(E'CREATE ROLE %I NOLOGIN;\nSELECT insforge_integrations.grant_to_insforge_roles();', t.name)
+           ELSE concat_ws(E'\n',
+             CASE WHEN r.rolsuper OR r.rolbypassrls THEN format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', t.name) END,
+             (SELECT string_agg(format('REVOKE %I FROM %I;', g.rolname, t.name), E'\n' ORDER BY g.rolname)
+              FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+              WHERE m.member = r.oid AND insforge_integrations_internal.token_role_problem(g.rolname) IS NOT NULL))
+         END AS recommendation
+  FROM (SELECT w.name, w.is_chosen, insforge_integrations_internal.token_role_problem(w.name) AS problem
+        FROM (SELECT coalesce(max(s.value), 'authenticated') AS name, count(*) > 0 AS is_chosen
+              FROM insforge_integrations.settings s WHERE s.name = 'token_role') w) t
+    LEFT JOIN pg_roles r ON r.rolname = t.name
+  WHERE t.problem IS NOT NULL
+    -- A missing default role does no harm if no provider is enabled.
+    AND (r.oid IS NOT NULL OR t.is_chosen OR EXISTS (SELECT FROM insforge_integrations.auth_providers p WHERE p.enabled))
+$rule$),
+('anon_role_unfit', 'warning', 'health', 'pre_request() does not recognise requests without a token',
+'A request without a token has PostgREST''s db-anon-role. If setting anon_role names another role, or one that does not exist, a provider''s token in such a request''s header has no effect. If the role can read every row, policies hold back nobody.',
+'Sets anon_role to the role that the settings of PostgREST''s role name. Without such a setting, steps instead.',
+$rule$
+  SELECT 'setting anon_role' AS affected_object,
+         concat_ws(' ', format('It is %s.', a.name), a.problem, 'PostgREST''s db-anon-role is ' || other.role || '.') AS detail,
+         coalesce('SELECT insforge_integrations.configure(''anon_role'', ' || quote_literal(other.role) || ');', insforge_integrations_internal.steps(
+           'Look up PostgREST''s db-anon-role: PGRST_DB_ANON_ROLE in its environment, or its configuration file. It must be a role for which row level security holds.',
+           'Run with that role: SELECT insforge_integrations.configure(''anon_role'', ''web_anon'');')) AS recommendation
+  FROM (SELECT coalesce(max(s.value), 'anon') AS name, count(*) > 0 AS is_chosen,
+               insforge_integrations_internal.token_role_problem(coalesce(max(s.value), 'anon')) AS problem
+        FROM insforge_integrations.settings s WHERE s.name = 'anon_role') a
+    CROSS JOIN (SELECT array_agg(substr(c.item, 20) ORDER BY c.item) FILTER (WHERE c.item LIKE 'pgrst.db\_anon\_role=%') AS roles,
+                       bool_or(c.item LIKE 'pgrst.db\_pre\_request=%insforge_integrations.pre_request%') AS calls_us
+                FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                -- PostgREST reads only settings of its role, not those of the database.
+                WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))) pgrst
+    CROSS JOIN LATERAL (SELECT CASE WHEN a.name <> ALL (pgrst.roles) THEN pgrst.roles[1] END) AS other(role)
+  WHERE insforge_integrations_internal.token_role_problem(other.role) IS NULL AND other.role <> ''
+    OR (a.problem IS NOT NULL AND (a.is_chosen OR pgrst.calls_us))
+$rule$),
+('exchanged_tokens_identify_nobody', 'warning', 'health', 'Tokens are exchanged, but identity_source is verified',
+'InsForge and PostgREST verify an exchanged token and pass its claims on in request.jwt.claims. They do not call authenticate(), so with this setting the claims identify nobody. Users who signed in that way see no rows.',
+'Says how PostgREST can verify the provider''s own token, which works with this setting, and how to return to claims.',
+$rule$
+  SELECT 'setting identity_source' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'To keep the setting, let PostgREST call pre_request(), and let clients send the provider''s token in the header that setting provider_token_header names. For the role that PostgREST connects as: ALTER ROLE ... SET pgrst.db_pre_request = ''insforge_integrations.pre_request''; NOTIFY pgrst, ''reload config'';',
+           'If PostgREST''s environment sets that, or your own pre-request function calls authenticate(), forbid the exchange: REVOKE EXECUTE ON FUNCTION @extschema@.exchange_provider_token(text, text) FROM PUBLIC, anon, authenticated;',
+           'To exchange tokens, let claims identify users: SELECT insforge_integrations.configure(''identity_source'', ''claims'');') AS recommendation
+  FROM insforge_integrations.settings s
+  WHERE s.name = 'identity_source' AND s.value = 'verified'
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+    -- PostgREST reads only settings of its role, not those of the database.
+    AND NOT EXISTS (SELECT FROM pg_db_role_setting d, unnest(d.setconfig) AS c(item)
+                    WHERE d.setrole <> 0 AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                      AND c.item LIKE 'pgrst.db_pre_request=%insforge_integrations.pre_request%')
+$rule$),
+('unverified_claims_in_policy', 'critical', 'security', 'A policy believes claims that nobody verified',
+'identity_source is verified, but the policy asks a function other than requesting_user_id(), or reads request.jwt.claims itself. A session that sets the claims can then be any user. An adopted function becomes one of these again when somebody runs the guides'' statement that creates it.',
+'Makes the function call requesting_user_id(). If a policy reads the claims itself, says what to write there.',
+$rule$
+  SELECT i.oid::regprocedure::text AS affected_object,
+         format('Policies on %s call it.', string_agg(DISTINCT p.table_name, ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.adopt_requesting_user_id(%L);', i.oid::regprocedure) AS recommendation
+  FROM identity_functions i
+    JOIN pg_proc f ON f.oid = i.oid AND f.prorettype = 'text'::regtype
+    JOIN pg_depend d ON d.refclassid = 'pg_proc'::regclass AND d.refobjid = i.oid AND d.classid = 'pg_policy'::regclass
+    JOIN policies p ON p.oid = d.objid
+  WHERE i.kind = 'text'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = i.oid AND e.deptype = 'e')
+  GROUP BY i.oid
+  UNION ALL
+  SELECT format('%I on %s', p.name, p.table_name), NULL,
+         insforge_integrations_internal.steps(
+           'Where the policy reads the user''s id from the claims, write @extschema@.requesting_user_id() instead. For an organisation, role or permissions: requesting_org_id(), requesting_org_role(), requesting_permissions(). For any other claim: requesting_claims().',
+           format('Change the policy: ALTER POLICY %I ON %s ...', p.name, p.table_name))
+  FROM policies p
+  WHERE concat(p.using_expression, ' ', p.check_expression) ~ '\mauth\.jwt\(\)|request\.jwt'
+    AND EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'identity_source' AND s.value = 'verified')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   settings
+
+-- The functions, views and triggers as the install script made them. With them a replacement is refused, or found and undone.
+-- Not dumped, because a restore runs the install script again.
+CREATE TABLE insforge_integrations.installed_objects (
+  identity   text COLLATE "C" PRIMARY KEY,
+  kind       text NOT NULL CHECK (kind IN ('function', 'view', 'trigger', 'event trigger')),
+  definition text NOT NULL,
+  pg_major   integer NOT NULL
+);
+COMMENT ON TABLE insforge_integrations.installed_objects IS
+'The functions, views and triggers of this extension as they were installed.
+
+restore_installed_objects() restores them.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.identity IS 'Name with schema, and the types of the arguments.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.kind IS 'function, view, trigger or event trigger.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.definition IS 'The statement that creates the object as it was installed.';
+COMMENT ON COLUMN insforge_integrations.installed_objects.pg_major IS 'The version of Postgres that wrote the statement. Another version may write it differently.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.compare_installed_objects(
+    OUT identity text, OUT kind text, OUT installed text, OUT present text, OUT class_id oid, OUT object_id oid, OUT is_as_installed boolean)
+  RETURNS SETOF record
+  LANGUAGE sql STABLE
+  SET search_path = pg_catalog, pg_temp
+  -- All settings that decide how Postgres writes a definition.
+  SET quote_all_identifiers = off
+  SET standard_conforming_strings = on
+  SET "IntervalStyle" = postgres
+  SET "DateStyle" = 'ISO, YMD'
+  SET "TimeZone" = 'UTC'
+  SET bytea_output = hex
+  SET extra_float_digits = 1
+AS $$
+  WITH member AS (
+    SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'insforge_integrations'
+  ), firing(state, name) AS (
+    VALUES ('O'::"char", 'ENABLE'), ('A', 'ENABLE ALWAYS'), ('R', 'ENABLE REPLICA'), ('D', 'DISABLE')
+  ), defined(classid, objid, kind, definition) AS (
+    SELECT m.classid, m.objid, 'function', pg_get_functiondef(m.objid) FROM member m WHERE m.classid = 'pg_proc'::regclass
+    UNION ALL
+    SELECT m.classid, m.objid, 'view',
+           format('CREATE OR REPLACE VIEW %s%s AS %s', c.oid::regclass, ' WITH (' || array_to_string(c.reloptions, ', ') || ')', pg_get_viewdef(c.oid))
+      FROM member m JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind = 'v'
+    UNION ALL
+    -- A new trigger fires as usual. A view's trigger has no such option.
+    SELECT 'pg_trigger'::regclass, t.oid, 'trigger',
+           concat(regexp_replace(pg_get_triggerdef(t.oid), '^CREATE', 'CREATE OR REPLACE'),
+                  CASE WHEN t.tgenabled <> 'O' THEN format('; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, f.name, t.tgname) END)
+      FROM member m JOIN pg_trigger t ON m.classid = 'pg_class'::regclass AND t.tgrelid = m.objid JOIN firing f ON f.state = t.tgenabled
+      WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT m.classid, m.objid, 'event trigger', format('ALTER EVENT TRIGGER %I %s', t.evtname, f.name)
+      FROM member m JOIN pg_event_trigger t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid JOIN firing f ON f.state = t.evtenabled
+  ), present AS (
+    SELECT d.*, o.identity FROM defined d, pg_identify_object(d.classid, d.objid, 0) o
+  )
+  SELECT coalesce(i.identity, p.identity), coalesce(i.kind, p.kind), i.definition, p.definition, p.classid, p.objid,
+         coalesce(CASE
+           WHEN i.pg_major = current_setting('server_version_num')::integer / 10000 THEN i.definition = p.definition
+           -- The source text is the same in every version.
+           ELSE strpos(i.definition, coalesce((SELECT f.prosrc FROM pg_proc f WHERE p.kind = 'function' AND f.oid = p.objid), '')) > 0
+         END AND p.objid IS NOT NULL, false)
+  FROM insforge_integrations.installed_objects i FULL JOIN present p ON p.identity = i.identity AND p.kind = i.kind
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.compare_installed_objects() IS
+  'Compares the functions, views and triggers of this extension with those that were installed. advise() and the event trigger use it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.note_installed_objects() RETURNS void
+  LANGUAGE sql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH found AS MATERIALIZED (
+    SELECT c.identity, c.kind, c.present FROM insforge_integrations_internal.compare_installed_objects() c WHERE c.present IS NOT NULL
+  ), gone AS (
+    DELETE FROM insforge_integrations.installed_objects i WHERE i.identity NOT IN (SELECT f.identity FROM found f)
+  )
+  INSERT INTO insforge_integrations.installed_objects
+  SELECT f.identity, f.kind, f.present, current_setting('server_version_num')::integer / 10000 FROM found f
+  ON CONFLICT (identity) DO UPDATE SET kind = excluded.kind, definition = excluded.definition, pg_major = excluded.pg_major;
+  -- PostgREST learns of the functions at commit. A worker of Citus has no PostgREST, and Citus prepares its transaction,
+  -- which Postgres refuses after a NOTIFY.
+  SELECT pg_notify('pgrst', 'reload schema') WHERE current_setting('application_name') NOT LIKE 'citus\_%'
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.note_installed_objects() IS
+  'Notes the present functions, views and triggers of this extension as the installed ones, and tells PostgREST to look for them. The install script and each upgrade script end with it.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_installed_objects() RETURNS SETOF text
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed record;
+BEGIN
+  FOR changed IN
+    SELECT c.* FROM insforge_integrations_internal.compare_installed_objects() c
+    WHERE NOT c.is_as_installed AND c.installed IS NOT NULL ORDER BY c.kind, c.identity
+  LOOP
+    EXECUTE changed.installed;
+    -- In an upgrade script, created objects belong to the extension without this.
+    IF changed.kind IN ('function', 'view') AND NOT EXISTS (
+      SELECT FROM insforge_integrations_internal.compare_installed_objects() c
+      WHERE c.identity = changed.identity AND c.object_id IS NOT NULL
+    ) THEN
+      EXECUTE format('ALTER EXTENSION insforge_integrations ADD %s %s', changed.kind, changed.identity);
+    END IF;
+    RETURN NEXT changed.identity;
+  END LOOP;
+  IF FOUND THEN
+    PERFORM insforge_integrations.grant_to_insforge_roles();
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_installed_objects() IS
+'Restores the functions, views and triggers of this extension that somebody changed.
+
+Returns the names of those that were replaced, changed or disabled. Restores their privileges, too.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_installed_objects() RETURNS event_trigger
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed text;
+BEGIN
+  SELECT c.object_identity INTO changed
+  FROM pg_event_trigger_ddl_commands() c
+    JOIN pg_depend d ON d.classid = c.classid AND d.objid = c.objid
+                    AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'insforge_integrations'
+  WHERE NOT c.in_extension;
+  -- Checked only now: statements on other functions and views do not get here.
+  IF changed IS NULL OR NOT EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() c
+      JOIN insforge_integrations_internal.compare_installed_objects() o ON o.class_id = c.classid AND o.object_id = c.objid
+    WHERE NOT o.is_as_installed
+  ) THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION USING
+    ERRCODE = 'object_not_in_prerequisite_state',
+    MESSAGE = format('%s belongs to extension insforge_integrations', changed),
+    DETAIL = 'Policies and the ledger rely on the functions and views of the extension. Nothing was changed.',
+    HINT = 'Leave the statement out: the extension''s object does the same work. For a function or view of your own, take another name or another schema.';
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_installed_objects() IS
+  'Event trigger function: refuses a statement that changes a function or view of this extension.';
+
+CREATE EVENT TRIGGER keep_insforge_integrations ON ddl_command_end
+  WHEN TAG IN ('CREATE FUNCTION', 'ALTER FUNCTION', 'ALTER ROUTINE', 'CREATE VIEW', 'ALTER VIEW')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_installed_objects();
+ALTER EVENT TRIGGER keep_insforge_integrations ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_insforge_integrations IS
+  'Refuses a statement that changes a function or view of extension insforge_integrations.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Tables, views and functions that requests can reach.
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(11, 'own_rows', 'For each table, the condition that selects the rows of the requesting user.', $fact$
+  SELECT DISTINCT ON (u.relation) u.relation, u.name AS column,
+         format(CASE WHEN u.type IN ('text'::regtype, 'varchar'::regtype) THEN '%I = %s' ELSE '%I::text = %s' END, u.name, '(SELECT @extschema@.requesting_user_id())') AS condition
+  FROM user_columns u
+  ORDER BY u.relation, EXISTS (SELECT FROM compared_columns c WHERE c.relation = u.relation AND c.attnum = u.attnum) DESC,
+           array_position('{user_id,userId}'::name[], u.name), u.attnum
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('rls_disabled', 'critical', 'security', 'A table with users'' rows has no row level security',
+'Every request reaches the rows of every user.',
+'Switches it on. Adds a policy on the column that holds the user''s id for each command that requests may send and that has no policy.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated, and column %I holds a user''s id.', array_to_string(t.granted, ', '), o.column) AS detail,
+         concat_ws(E'\n',
+           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', t.name),
+           (SELECT string_agg(format('CREATE POLICY %I ON %s FOR %s TO authenticated%s%s;', 'own_rows_' || lower(sent.command), t.name, sent.command,
+                                     CASE WHEN sent.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                                     CASE WHEN sent.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END), E'\n')
+            FROM unnest(t.granted) sent(command)
+            WHERE NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                                AND p.command IN ('ALL', sent.command)))) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+  WHERE NOT t.relrowsecurity AND t.granted <> '{}'
+    -- A table that names its authors and can only be read is taken to be public.
+    AND (t.granted <> '{SELECT}' OR o.column <> ALL ('{author_id,authorId,created_by,createdBy}'))
+    AND t.oid NOT IN (SELECT k.relation FROM credentials k)
+  UNION ALL
+  -- A request that names a partition is not held back by the parent's policies.
+  SELECT t.name, format('Requests can name %s of its partitions, which have no row level security.', count(*)),
+         string_agg(format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass), E'\n' ORDER BY c.oid::regclass::text)
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL pg_partition_tree(t.oid) p
+    JOIN pg_class c ON c.oid = p.relid AND p.level > 0 AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    JOIN schemas s ON s.oid = c.relnamespace AND s.is_exposed
+  WHERE t.relkind = 'p'
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE') OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  GROUP BY t.oid, t.name
+$rule$),
+('credentials_exposed', 'critical', 'security', 'Requests reach a table with credentials',
+'Tokens, passwords, keys, one-time codes and accounts at providers are for a server only. A reader can use them, and a writer can become any user. A policy that limits users to their own rows does not help.',
+'Takes all privileges on the table from PUBLIC, anon and authenticated, and switches row level security on. A server that connects with its own role keeps working.',
+$rule$
+  SELECT t.name AS affected_object,
+         format('%s are granted to anon or authenticated; credentials are in %s.', array_to_string(t.granted, ', '), k.columns) AS detail,
+         format(E'REVOKE ALL ON %1$s FROM PUBLIC, %2$s;\nALTER TABLE %1$s ENABLE ROW LEVEL SECURITY;', t.name,
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) AS recommendation
+  FROM relations t JOIN credentials k ON k.relation = t.oid
+  WHERE t.granted <> '{}'
+    -- An operator whose policies are for some rows has thought of the others. Better Auth's tables are the exception.
+    AND (NOT t.relrowsecurity
+         OR EXISTS (SELECT FROM policies p
+                    WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND (k.is_better_auths OR 'true' IN (p.using_expression, p.check_expression))))
+$rule$),
+('command_without_policy', 'info', 'health', 'A command is granted, but no policy allows any row',
+'With row level security, the command then finds no row and raises no error, so the app believes that it succeeded. An INSERT is refused.',
+'Takes the privilege. The command is then refused with 42501, which is right for a table that only a server uses. If users may send the command, create the policy in the comment instead. There is no such comment for a table with credentials.',
+$rule$
+  SELECT t.name AS affected_object, format('No policy for %s.', string_agg(missing.command, ', ' ORDER BY missing.place)) AS detail,
+         string_agg(format(CASE WHEN t.oid NOT IN (SELECT k.relation FROM credentials k)
+                                THEN E'-- Or: CREATE POLICY %1$I ON %2$s FOR %3$s TO authenticated%4$s%5$s;\n' ELSE '' END
+                             || 'REVOKE %3$s ON %2$s FROM PUBLIC, %6$s;',
+                           'own_rows_' || lower(missing.command), t.name, missing.command,
+                           CASE WHEN missing.command <> 'INSERT' THEN format(' USING (%s)', o.condition) END,
+                           CASE WHEN missing.command IN ('INSERT', 'UPDATE') THEN format(' WITH CHECK (%s)', o.condition) END,
+                           (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)), E'\n' ORDER BY missing.place) AS recommendation
+  FROM relations t JOIN own_rows o ON o.relation = t.oid
+    CROSS JOIN LATERAL unnest(t.granted) WITH ORDINALITY AS missing (command, place)
+  WHERE t.relrowsecurity
+    AND NOT EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND p.is_permissive AND p.is_for_clients
+                      AND p.command IN ('ALL', missing.command))
+  GROUP BY t.oid, t.name
+$rule$),
+('view_bypasses_rls', 'critical', 'security', 'A view shows every user''s rows',
+'A view reads with the rights of its owner. Row level security does not hold back this owner.',
+'Makes the view read with the rights of the caller (security_invoker = true). If everybody may see the view, set security_invoker = false instead: it is then not reported any more. A materialized view has no row level security, so the recommendation takes SELECT from requests.',
+$rule$
+  WITH RECURSIVE reads(view, relation) AS (
+    SELECT v.oid, d.refobjid
+    FROM relations v JOIN pg_rewrite w ON w.ev_class = v.oid
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.relkind IN ('v', 'm') AND 'SELECT' = ANY (v.granted)
+    UNION
+    SELECT r.view, d.refobjid
+    FROM reads r JOIN pg_rewrite w ON w.ev_class = r.relation
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.relation
+  )
+  SELECT v.name AS affected_object, format('It reads %s.', string_agg(DISTINCT t.oid::regclass::text, ', ')) AS detail,
+         CASE v.relkind WHEN 'v' THEN
+                concat(CASE WHEN NOT bool_or(t.oid IN (SELECT k.relation FROM credentials k UNION ALL SELECT b.relation FROM better_auth b))
+                            THEN format(E'-- Or, if everybody may see the view: ALTER VIEW %s SET (security_invoker = false);\n', regexp_replace(v.name, '\s+', ' ', 'g')) END,
+                       format('ALTER VIEW %s SET (security_invoker = true);', v.name))
+              ELSE format('REVOKE SELECT ON %s FROM PUBLIC, %s;', v.name, (SELECT string_agg(quote_ident(c.name), ', ') FROM clients c)) END AS recommendation
+  FROM reads r JOIN relations v ON v.oid = r.view JOIN pg_class c ON c.oid = v.oid
+    JOIN pg_class t ON t.oid = r.relation AND t.relkind IN ('r', 'p') AND t.relrowsecurity
+    JOIN pg_roles o ON o.oid = v.relowner
+  -- If the option is set, either way, somebody has decided.
+  WHERE NOT EXISTS (SELECT FROM pg_options_to_table(c.reloptions) opt WHERE opt.option_name = 'security_invoker')
+    -- Rows that the table itself shows are no leak.
+    AND EXISTS (SELECT FROM clients r
+                WHERE has_any_column_privilege(r.oid, v.oid, 'SELECT')
+                  AND (NOT has_table_privilege(r.oid, t.oid, 'SELECT')
+                       OR NOT EXISTS (SELECT FROM policies p
+                                      WHERE p.relation = t.oid AND p.is_permissive AND p.command IN ('SELECT', 'ALL') AND p.using_expression = 'true'
+                                        AND EXISTS (SELECT FROM unnest(p.role_ids) role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+                       OR EXISTS (SELECT FROM policies p WHERE p.relation = t.oid AND NOT p.is_permissive AND p.command IN ('SELECT', 'ALL'))))
+    AND (v.relkind = 'm' OR o.rolsuper OR o.rolbypassrls OR (t.relowner = v.relowner AND NOT t.relforcerowsecurity))
+    -- A view that compares the user is meant to show these rows.
+    AND NOT EXISTS (SELECT FROM identity_functions i,
+                      LATERAL (SELECT regexp_replace(insforge_integrations_internal.flat_expression(pg_get_viewdef(v.oid)), '\s+', ' ', 'g')) d(text)
+                    WHERE v.relkind = 'v' AND (strpos(d.text, ' = ' || insforge_integrations_internal.flat_expression(i.call)) > 0
+                                               OR strpos(d.text, insforge_integrations_internal.flat_expression(i.call) || ' = ') > 0))
+  GROUP BY v.oid, v.name, v.relkind
+$rule$),
+('foreign_key_to_auth_users', 'critical', 'health', 'A foreign key requires a row in auth.users for a user''s id',
+'Users of a provider have no row in auth.users, so no row can be written for them.',
+'Drops the constraint.',
+$rule$
+  SELECT format('%I on %s', f.conname, t.name) AS affected_object, NULL AS detail,
+         format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I;', t.name, f.conname) AS recommendation
+  FROM pg_constraint f JOIN relations t ON t.oid = f.conrelid
+  WHERE f.contype = 'f' AND f.conparentid = 0 AND f.confrelid = to_regclass('auth.users')
+    AND (EXISTS (SELECT FROM provider_users) OR EXISTS (SELECT FROM better_auth_users))
+    AND EXISTS (SELECT FROM user_columns u WHERE u.relation = t.oid AND u.attnum = ANY (f.conkey))
+    -- InsForge's own users have rows there. A table that uses requesting_user_id() expects other users.
+    AND ((t.oid, f.conkey[1]) IN (SELECT c.relation, c.attnum FROM compared_columns c WHERE c.kind <> 'uuid')
+         OR EXISTS (SELECT FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = v.oid AND d.refclassid = 'pg_proc'::regclass
+                    JOIN identity_functions i ON i.oid = d.refobjid AND i.kind <> 'uuid'
+                    WHERE v.adrelid = t.oid AND v.adnum = ANY (f.conkey)))
+$rule$),
+('realtime_sender_is_uuid', 'warning', 'health', 'InsForge''s realtime messages cannot have a sender from a provider',
+'Column sender_id of realtime.messages is a uuid. A message that a provider''s user publishes raises 22P02.',
+'Makes the column text.',
+$rule$
+  SELECT 'realtime.messages(sender_id)' AS affected_object, NULL AS detail,
+         'ALTER TABLE realtime.messages ALTER COLUMN sender_id TYPE text;' AS recommendation
+  FROM pg_attribute a
+  WHERE a.attrelid = to_regclass('realtime.messages') AND a.attname = 'sender_id' AND a.atttypid = 'uuid'::regtype
+    AND EXISTS (SELECT FROM provider_users)
+    -- A message needs a channel. A table without a page has no row.
+    AND pg_relation_size(to_regclass('realtime.channels')) IS DISTINCT FROM 0
+$rule$),
+('definer_without_search_path', 'warning', 'security', 'A SECURITY DEFINER function looks up names in its caller''s search_path',
+'Anybody who may create an object in a schema of that path, pg_temp included, can make the function call it with the rights of the function''s owner.',
+'Sets a search_path for the function.',
+$rule$
+  SELECT p.oid::regprocedure::text AS affected_object, format('It runs as %I.', pg_get_userbyid(p.proowner)) AS detail,
+         format('ALTER FUNCTION %s SET search_path = pg_catalog, public, %spg_temp;', p.oid::regprocedure,
+                CASE WHEN s.name <> 'public' THEN quote_ident(s.name) || ', ' END) AS recommendation
+  FROM pg_proc p JOIN schemas s ON s.oid = p.pronamespace AND s.is_exposed JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.prosecdef AND p.prokind = 'f' AND l.lanname NOT IN ('c', 'internal') AND p.prosqlbody IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c(item) WHERE c.item LIKE 'search\_path=%')
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Secrets: whether others can read or guess them. No answer of a rule contains a secret.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rotation_steps() RETURNS text[]
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN ARRAY[
+    'If ENCRYPTION_KEY is not set in InsForge''s environment (.env), set it to the present JWT_SECRET. Otherwise InsForge can no longer read what it encrypted with that secret, and refuses every key.',
+    'Set JWT_SECRET there to the output of: openssl rand -base64 32',
+    'So that InsForge tells its functions the new secret, run: DELETE FROM system.secrets WHERE key = ''JWT_SECRET'';',
+    'Let InsForge, PostgREST and Postgres start again with the new environment: docker compose up -d. Put the new JWT_SECRET into a file on the server of Postgres, then run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); tokens of the old one are accepted, and this finding stays, for one more hour.'];
+COMMENT ON FUNCTION insforge_integrations_internal.rotation_steps() IS
+  'The steps that give InsForge a new JWT secret, for steps().';
+
+INSERT INTO insforge_integrations.advisor_facts (position, name, meaning, query) VALUES
+(40, 'secret_spellings', 'The spellings of the JWT secret, and of the previous one while it is valid: plain, quoted, in hexadecimal digits, in base64. One row; NULL without a secret.', $fact$
+  -- Only for holds_secret(). Otherwise somebody who plants texts could learn from a search's time how much of the secret they match.
+  SELECT array_agg(DISTINCT w.text) AS texts
+  FROM (SELECT s.secret, convert_to(s.secret, getdatabaseencoding()) AS bytes FROM insforge_integrations.jwt_secrets s
+        WHERE s.valid_until IS NULL OR s.valid_until > now()) h,
+       LATERAL (VALUES (h.secret), (replace(h.secret, '''', '''''')), (encode(h.bytes, 'hex')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'\n', ''), '=')),
+                       (rtrim(translate(encode(h.bytes, 'base64'), E'+/\n', '-_'), '='))) w(text)
+$fact$);
+
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('http_functions_exposed', 'critical', 'security', 'Requests can call the functions of extension http',
+'Anybody can make this server call addresses in its own network. An option that one request sets with http_set_curlopt stays on the pooled connection: with a proxy that is set there, an attacker reads what later requests send.',
+'Takes EXECUTE on these functions from PUBLIC, anon and authenticated. Your own functions that call them keep working as SECURITY DEFINER. project_admin keeps the privileges that it was granted.',
+$rule$
+  SELECT format('extension %I', e.extname) AS affected_object,
+         format('%s of its functions can be called through RPC.', count(DISTINCT p.oid)) AS detail,
+         string_agg(DISTINCT format('REVOKE ALL ON ROUTINE %s FROM %s CASCADE;', p.oid::regprocedure,
+                                    CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END), E'\n') AS recommendation
+  FROM pg_extension e
+    JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+    JOIN clients r ON has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, p.pronamespace, 'USAGE')
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x
+  WHERE e.extname = 'http' AND (x.grantee = 0 OR pg_has_role(r.oid, x.grantee, 'USAGE'))
+  GROUP BY e.extname
+$rule$),
+('jwt_secret_in_settings', 'critical', 'security', 'The JWT secret is in a setting',
+'Every role can read pg_db_role_setting and the settings of its session. Anybody with the secret can sign a token as any user.',
+'Removes the setting. This extension does not need it. If InsForge or PostgREST uses it, the recommendation is a list of steps that keep them working. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH setting(name, value, place, reset) AS (
+    SELECT split_part(c.item, '=', 1), substr(c.item, strpos(c.item, '=') + 1),
+           CASE WHEN s.setrole = 0 AND s.setdatabase = 0 THEN 'of all roles'
+                ELSE concat_ws(' ', 'of', 'role ' || quote_ident(r.rolname), 'in ' || CASE WHEN s.setrole <> 0 THEN 'database ' || quote_ident(d.datname) END,
+                               CASE WHEN s.setrole = 0 THEN 'database ' || quote_ident(d.datname) END) END,
+           CASE WHEN s.setrole = 0 AND s.setdatabase <> 0 THEN format('ALTER DATABASE %I', d.datname)
+                ELSE concat('ALTER ROLE ', coalesce(quote_ident(r.rolname), 'ALL'), ' IN DATABASE ' || quote_ident(d.datname)) END
+    FROM pg_db_role_setting s
+      LEFT JOIN pg_database d ON d.oid = s.setdatabase
+      LEFT JOIN pg_roles r ON r.oid = s.setrole
+      CROSS JOIN unnest(s.setconfig) AS c(item)
+    UNION ALL
+    SELECT f.name, f.setting, format('in %s', substring(f.sourcefile FROM '[^/]*$')),
+           CASE WHEN f.sourcefile LIKE '%/postgresql.auto.conf' THEN 'ALTER SYSTEM' END
+    FROM pg_file_settings f
+    UNION ALL
+    -- The server's command line. No view shows a setting that no library has defined.
+    SELECT replace(o.match[1], '-', '_'), o.match[2], 'on the command line of Postgres', NULL
+    FROM regexp_matches(encode(pg_read_binary_file('postmaster.opts', 0, 1000000, true), 'escape'),
+                        '"(?:-c|--)?\s*([A-Za-z_][\w$-]*(?:\.[\w$-]+)+)=([^"]*)"', 'g') AS o(match)
+  ), told AS (
+    SELECT s.*, insforge_integrations_internal.holds_secret(s.value, NULL, NULL, (SELECT w.texts FROM secret_spellings w)) AS is_it
+    FROM setting s
+  )
+  SELECT format('setting %s %s', s.name, s.place) AS affected_object,
+         CASE WHEN NOT s.is_it THEN 'The name says that it is the secret.' END AS detail,
+         CASE
+           WHEN s.name = 'app.encryption_key' THEN
+             insforge_integrations_internal.steps(VARIADIC ARRAY[
+               'Keep this setting. InsForge reads it to decrypt, and without an ENCRYPTION_KEY its compose file passes JWT_SECRET on. Change the JWT secret instead.']
+               || insforge_integrations_internal.rotation_steps())
+           WHEN s.name LIKE 'pgrst.%' THEN
+             insforge_integrations_internal.steps(
+               'Give PostgREST the secret in its environment instead: PGRST_JWT_SECRET. Restart it.',
+               CASE WHEN s.reset IS NULL THEN format('Remove the line with %s from the configuration.', s.name)
+                    ELSE format('Run: %s RESET %I;', s.reset, s.name) END,
+               'Run: NOTIFY pgrst, ''reload config'';')
+           WHEN s.reset = 'ALTER SYSTEM' THEN
+             format(E'-- Run this alone, outside a transaction. Afterwards: SELECT pg_reload_conf();\nALTER SYSTEM RESET %I;', s.name)
+           WHEN s.reset IS NOT NULL THEN format('%s RESET %I;', s.reset, s.name)
+           ELSE insforge_integrations_internal.steps(
+             format('Remove %s where it is set, %s: in a container, compose file or service.', s.name, s.place),
+             'Restart Postgres. After a change of its configuration file, run this instead: SELECT pg_reload_conf();')
+         END AS recommendation
+  FROM told s
+  WHERE s.is_it
+     -- PostgREST also accepts public keys under this name. Another setting says whether the secret is in base64.
+     OR (s.name ~* 'jwt_?secret' AND s.name !~* 'base64$' AND s.value <> '' AND NOT (s.value ~ '"kty"' AND s.value !~ '"(d|k)"\s*:'))
+$rule$),
+('jwt_secret_missing', 'critical', 'health', 'The JWT secret of this database is lost',
+'exchange_provider_token() fails for every user, and InsForge''s own tokens are not verified. A dump does not contain the secret, so a restored database has none.',
+'Stores the secret again.',
+$rule$
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object,
+         format('Enabled: %s.', string_agg(quote_ident(p.name), ', ' ORDER BY p.name)) AS detail,
+         insforge_integrations_internal.steps(
+           'Put the JWT_SECRET of InsForge''s environment into a file on the server of Postgres and run: SELECT insforge_integrations.set_jwt_secret_from_file(''/run/secrets/jwt_secret''); or give it to set_jwt_secret() as a parameter.',
+           'If Better Auth''s session cookies are exchanged, register Better Auth again: its session_secret is not in a dump either.',
+           'If no token is exchanged any more, no secret is needed. Then run: DELETE FROM insforge_integrations.stored_secrets WHERE name = ''jwt_secret'';') AS recommendation
+  FROM insforge_integrations.auth_providers p
+  WHERE p.enabled
+    AND EXISTS (SELECT FROM insforge_integrations.stored_secrets s WHERE s.name = 'jwt_secret')
+    AND NOT EXISTS (SELECT FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL)
+    AND EXISTS (SELECT FROM clients c WHERE has_function_privilege(c.oid, '@extschema@.exchange_provider_token(text, text)'::regprocedure, 'EXECUTE'))
+  HAVING count(*) > 0
+$rule$),
+('jwt_secret_in_code', 'critical', 'security', 'The JWT secret is written into an object of the database',
+'Every role can read definitions and comments. They are also in every dump and in migrations. Anybody with the secret can sign a token as any user.',
+'Deletes the comment, or says how to take the secret out of a definition. The old secret could be read. Therefore set ENCRYPTION_KEY in InsForge''s environment to it, then give InsForge a new JWT_SECRET, and call set_jwt_secret() with the new one.',
+$rule$
+  WITH code(classid, objid, objsubid, is_comment, texts, trees, bytes) AS (
+    SELECT 'pg_proc'::regclass, p.oid, 0, false, concat_ws(' ', p.prosrc, array_to_string(p.proconfig, ' ')), concat(p.proargdefaults, p.prosqlbody), NULL::bytea
+      FROM pg_proc p WHERE p.oid >= 16384
+    UNION ALL
+    SELECT CASE r.rulename WHEN '_RETURN' THEN 'pg_class'::regclass ELSE 'pg_rewrite'::regclass END,
+           CASE r.rulename WHEN '_RETURN' THEN r.ev_class ELSE r.oid END, 0, false, NULL, concat(r.ev_qual, r.ev_action), NULL
+      FROM pg_rewrite r WHERE r.oid >= 16384
+    UNION ALL
+    SELECT 'pg_policy'::regclass, p.oid, 0, false, NULL, concat(p.polqual, p.polwithcheck), NULL FROM pg_policy p
+    UNION ALL
+    SELECT 'pg_trigger'::regclass, t.oid, 0, false, NULL, t.tgqual::text, t.tgargs FROM pg_trigger t WHERE NOT t.tgisinternal
+    UNION ALL
+    SELECT 'pg_class'::regclass, a.adrelid, a.adnum, false, NULL, a.adbin::text, NULL FROM pg_attrdef a
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, c.oid, 0, false, NULL, c.conbin::text, NULL FROM pg_constraint c WHERE c.conbin IS NOT NULL
+    UNION ALL
+    SELECT 'pg_class'::regclass, i.indexrelid, 0, false, NULL, concat(i.indexprs, i.indpred), NULL
+      FROM pg_index i WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid, 0, false, NULL, t.typdefaultbin::text, NULL FROM pg_type t WHERE t.typdefaultbin IS NOT NULL
+    UNION ALL
+    SELECT d.classoid, d.objoid, d.objsubid, true, d.description, NULL, NULL FROM pg_description d
+    UNION ALL
+    SELECT d.classoid, d.objoid, 0, true, d.description, NULL, NULL FROM pg_shdescription d
+  ), place AS (
+    SELECT c.classid, c.objid, c.objsubid, c.is_comment
+    FROM code c
+    WHERE (SELECT w.texts IS NOT NULL FROM secret_spellings w)
+      AND insforge_integrations_internal.holds_secret(c.texts, c.trees, c.bytes, (SELECT w.texts FROM secret_spellings w))
+  ), named AS (
+    SELECT p.is_comment, p.objid, o.type, o.identity
+    FROM place p, LATERAL pg_identify_object(p.classid, p.objid, p.objsubid) o
+  )
+  SELECT concat(CASE WHEN n.is_comment THEN 'comment on ' END, n.type, ' ', n.identity) AS affected_object,
+         NULL AS detail,
+         CASE WHEN n.is_comment THEN
+           format('COMMENT ON %s %s IS NULL;',
+             CASE WHEN n.type LIKE '% column' THEN 'COLUMN'
+                  WHEN n.type LIKE '% constraint' THEN 'CONSTRAINT'
+                  WHEN n.type = 'composite type' THEN 'TYPE'
+                  WHEN n.type = 'statistics object' THEN 'STATISTICS'
+                  WHEN n.type = 'foreign-data wrapper' THEN 'FOREIGN DATA WRAPPER'
+                  ELSE upper(n.type) END,
+             CASE WHEN n.type = 'domain constraint'
+                  THEN (SELECT format('%I ON DOMAIN %s', c.conname, c.contypid::regtype) FROM pg_constraint c WHERE c.oid = n.objid)
+                  ELSE n.identity END)
+         ELSE insforge_integrations_internal.steps(VARIADIC ARRAY[
+           concat('Remove the secret from ', n.type, ' ', n.identity, '. If it signs tokens there, call insforge_integrations.issue_insforge_token(user_id, claims) instead: it uses the stored secret.')]
+           || insforge_integrations_internal.rotation_steps())
+         END AS recommendation
+  FROM named n
+$rule$),
+('jwt_secret_weak', 'critical', 'security', 'The JWT secret can be guessed',
+'The secret repeats or counts, has few different characters, or consists of common words, as in the examples of documentation and compose files. An attacker with one token can try guesses against it. With the right guess the attacker can sign a token as any user.',
+'Gives InsForge a random secret.',
+$rule$
+  WITH held AS (
+    SELECT s.secret, lower(s.secret) AS text FROM insforge_integrations.jwt_secrets s WHERE s.valid_until IS NULL
+  ), stripped AS (
+    -- A word in front of random digits does not weaken them.
+    SELECT h.text AS text, 32 AS enough FROM held h
+    UNION ALL
+    SELECT regexp_replace(regexp_replace(h.text,
+      'a|above|access|admin|and|api|app|at|auth|authentication|backend|base64|be|better|by|bytes?|change|changed|changeit|changeme|char|chars|characters?'
+      '|client|company|config|correct|database|db|default|demo|deployment|dev|development|do|dummy|empty|encryption|environment|env|example|for|generated?|hash|here'
+      '|hello|hs256|hmac|horse|battery|staple|if|in|insecure|insforge|is|it|json|jwt|keep|key|keys|least|length|letmein|local|localhost|long|longer|me|min|minimum|more|must|my'
+      '|needs?|never|new|not|now|of|only|openssl|or|our|over|passphrase|passw0rd|password|pass|phrase|placeholder|please|postgres|postgrest|private|prod|production|project|public|put'
+      '|qwerty|qwertyuiop|asdfghjkl|zxcvbnm|rand|random|real|replace|safe|sample|secret|secrets|secure|security|server|service|session|set|sha256|should|sign|signing|signature|some|staging'
+      '|something|string|strong|super|supabase|supersecret|temp|temporary|test|testing|that|the|this|to|todo|token|tokens|use|used|user|value|very|web|website|welcome|with|world|your|yours'
+      '|(19|20)\d\d|\m\d{1,3}\M', '', 'g'), '[^[:alnum:]]+', '', 'g'), 16
+    FROM held h
+  ), judged AS (
+    SELECT s.text, s.enough, length(s.text) AS length,
+           (SELECT count(DISTINCT c) FROM regexp_split_to_table(s.text, '') c) AS characters,
+           (SELECT count(*) FROM generate_series(2, length(s.text)) i
+            WHERE ascii(substr(s.text, i, 1)) - ascii(substr(s.text, i - 1, 1)) IN (-1, 0, 1)) AS counting,
+           EXISTS (SELECT FROM generate_series(1, length(s.text) / 2) period
+                   WHERE left(s.text, length(s.text) - period) = substr(s.text, period + 1)) AS repeats
+    FROM stripped s
+  )
+  SELECT 'insforge_integrations.jwt_secrets' AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(VARIADIC insforge_integrations_internal.rotation_steps()) AS recommendation
+  FROM judged j
+  WHERE (j.enough = 16 AND j.length < 16) OR j.characters < 8 OR j.counting * 2 > j.length OR j.repeats
+  HAVING count(*) > 0
+$rule$),
+('better_auth_secret_reused', 'critical', 'security', 'Better Auth signs its cookies with the JWT secret',
+'Better Auth''s server holds the secret that signs InsForge''s tokens. If the secret leaks there, an attacker can sign a token as any user. A new secret for one of the two means a new secret for the other.',
+'Gives Better Auth its own secret. Its users must sign in again.',
+$rule$
+  SELECT format('provider %I', p.name) AS affected_object, NULL AS detail,
+         insforge_integrations_internal.steps(
+           'Set BETTER_AUTH_SECRET in the environment of the Better Auth server to the output of: openssl rand -base64 32',
+           'Restart that server, then run: SELECT * FROM insforge_integrations.register_better_auth('
+             || concat_ws(', ', quote_literal(p.issuers[1]), 'schema_name => ' || quote_literal(substr(p.key_source, 13)),
+                          'session_secret => ''the new BETTER_AUTH_SECRET''',
+                          CASE WHEN p.allow_bare_sessions THEN 'allow_bare_sessions => true' END,
+                          'subject_pattern => ' || quote_literal(p.subject_pattern),
+                          CASE WHEN p.allow_uuid_subjects THEN 'allow_uuid_subjects => true' END,
+                          'names => ' || quote_literal(nullif(p.better_auth_names, '{}')::text),
+                          'name => ' || quote_literal(p.name)) || ');',
+           'Remove the JWT secret from that server''s environment. If others can read that environment, give InsForge a new JWT_SECRET too, and set ENCRYPTION_KEY before to the present one if it is not set.') AS recommendation
+  FROM insforge_integrations.auth_providers p
+    JOIN insforge_integrations.session_secrets b ON b.provider = p.name
+    JOIN insforge_integrations.jwt_secrets s ON sha256(convert_to(s.secret, 'UTF8')) = sha256(convert_to(b.secret, 'UTF8'))
+                                            AND (s.valid_until IS NULL OR s.valid_until > now())
+$rule$);
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   advise
+
+-- Better Auth's tables: who can reach them, and who will be able to reach the next one.
+INSERT INTO insforge_integrations.advisor_rules (rule_id, severity, category, title, why, fix, findings) VALUES
+('better_auth_exposed', 'critical', 'security', 'Requests reach Better Auth''s tables',
+'Through PostgREST, anybody can read these tables: session tokens in clear text, email addresses, password hashes and second-factor secrets. If anybody can write them, anybody can create a session for any user.',
+'Takes all privileges on these tables from PUBLIC, anon and authenticated. Better Auth''s server and this extension keep working.',
+$rule$
+  WITH grantee(name) AS (
+    SELECT c.name::text FROM clients c UNION ALL SELECT 'public'
+  ), reached AS (
+    SELECT t.schema, t.schema_name, t.name, g.name AS grantee
+    FROM better_auth t
+      CROSS JOIN grantee g
+    WHERE has_schema_privilege(g.name, t.schema, 'USAGE')
+      AND (has_table_privilege(g.name, t.relation, 'TRUNCATE')
+           OR ((has_table_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE, DELETE')
+                OR has_any_column_privilege(g.name, t.relation, 'SELECT, INSERT, UPDATE'))
+               -- With row level security and no policy for them, they see no row.
+               AND (NOT t.row_security
+                    OR EXISTS (SELECT FROM pg_policy p, unnest(p.polroles) role
+                               WHERE p.polrelid = t.relation AND p.polpermissive
+                                 AND (role = 0 OR EXISTS (SELECT FROM clients c WHERE pg_has_role(c.oid, role, 'USAGE')))))))
+  )
+  SELECT format('schema %I', r.schema_name) AS affected_object,
+         format('Open to %s: %s.', string_agg(DISTINCT CASE r.grantee WHEN 'public' THEN 'PUBLIC' ELSE r.grantee END, ', '),
+                string_agg(DISTINCT quote_ident(r.name), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', r.schema_name) AS recommendation
+  FROM reached r
+  GROUP BY r.schema, r.schema_name
+$rule$),
+('better_auth_default_privileges', 'warning', 'security', 'The next table of Better Auth will be open',
+'Plugins of Better Auth add tables. Default privileges give each new table to requests at once.',
+'Takes the schema from PUBLIC, anon and authenticated, and the default privileges in it.',
+-- Only schemas that hold nothing but Better Auth's tables. In public, the data API needs InsForge's default
+-- privileges, and better_auth_exposed finds a table once it exists.
+$rule$
+  SELECT format('schema %I', n.nspname) AS affected_object,
+         format('New tables of %2$s are open to %1$s.', string_agg(DISTINCT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END, ', '),
+                string_agg(DISTINCT quote_ident(pg_get_userbyid(d.defaclrole)), ', ')) AS detail,
+         format('SELECT * FROM insforge_integrations.seal_better_auth(%L);', n.nspname) AS recommendation
+  FROM (SELECT DISTINCT t.schema FROM better_auth t WHERE NOT t.is_shared) own
+    JOIN pg_namespace n ON n.oid = own.schema
+    JOIN pg_default_acl d ON d.defaclobjtype = 'r' AND (d.defaclnamespace = n.oid OR (d.defaclnamespace = 0 AND EXISTS (
+      -- Default privileges of the roles that create tables there.
+      SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND c.relowner = d.defaclrole)))
+    CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+    JOIN (SELECT 0::oid AS oid, 'public' AS name UNION ALL SELECT c.oid, c.name::text FROM clients c) g ON g.oid = x.grantee
+  WHERE EXISTS (SELECT FROM (SELECT 'public' UNION ALL SELECT c.name::text FROM clients c) h(name)
+                WHERE (x.grantee = 0 OR h.name = g.name) AND has_schema_privilege(h.name, n.oid, 'USAGE'))
+    AND x.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+  GROUP BY n.oid, n.nspname
 $rule$);
 /* </end connected objects> */
 
@@ -2405,66 +2405,774 @@ DROP EXTENSION calls it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/reservations.rs:106
+-- insforge_integrations::pg::payments::reservations::mark_delivered
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:112
+-- insforge_integrations::pg::payments::reservations::mock_settlement
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:137
+-- insforge_integrations::pg::payments::reservations::reservation_request
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:149
+-- insforge_integrations::pg::payments::reservations::reservation_response_header
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:29
+-- insforge_integrations::pg::payments::reservations::reserve_payment
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:87
+-- insforge_integrations::pg::payments::reservations::resolve_reservation
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:60
+-- insforge_integrations::pg::payments::reservations::settle_reservation
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/reservations.rs:121
+-- insforge_integrations::pg::payments::reservations::settlement_request
+-- Skipped due to `#[pgrx(sql = false)]`
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:69
+CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:246
+-- insforge_integrations::pg::payments::ledger::insert_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"endpoint" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"response_summary" TEXT, /* Option < & str > */
+	"id" uuid, /* Option < pgrx :: Uuid > */
+	"created_at" timestamp with time zone /* Option < TimestampWithTimeZone > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
+VOLATILE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/providers.rs:203
+-- insforge_integrations::pg::tokens::providers::provider_registration
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
+	"preset" TEXT, /* & str */
+	"arguments" jsonb /* Jsonb */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:290
+-- insforge_integrations::pg::payments::ledger::force_sync_commit
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:216
+-- insforge_integrations::pg::tokens::refresh::discovery_document
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
+	"issuer" TEXT /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   providers::provider_registration
+--   refresh::discovery_document
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
+    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  wanted insforge_integrations.auth_providers;
+  present jsonb;
+  other text;
+  refused text;
+BEGIN
+  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
+  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
+  -- NULL leaves what the provider's row has.
+  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
+  wanted := jsonb_populate_record(
+    NULL::insforge_integrations.auth_providers,
+    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
+  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
+  refused := coalesce(CASE
+    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
+    WHEN session_secret = '' THEN 'The session secret is empty.'
+    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
+    -- Messages repeat names. A token or a payment is longer.
+    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
+  END, (
+    -- register_better_auth() makes this pattern for users with integer ids.
+    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
+      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
+    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
+    FROM insforge_integrations.auth_providers p
+    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
+      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
+  END IF;
+
+  INSERT INTO insforge_integrations.auth_providers AS stored (
+      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
+      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
+      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
+      passed_claims, org_id_claim, org_role_claim, permissions_claim)
+    VALUES (
+      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
+      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
+      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
+      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
+      wanted.allow_bare_sessions, wanted.better_auth_names,
+      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
+    ON CONFLICT (name) DO UPDATE SET
+      -- The keys stay only if they are from the same source.
+      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
+      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
+      updated_at = now(),
+      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
+      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
+      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
+      authorized_party_rule = excluded.authorized_party_rule,
+      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
+      token_types = excluded.token_types, token_categories = excluded.token_categories,
+      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
+      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
+      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
+      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
+      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
+      permissions_claim = excluded.permissions_claim
+    RETURNING * INTO wanted;
+  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
+  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
+  -- register_oidc_provider() fetches them itself.
+  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
+    -- Without the name: somebody may have given a secret in its place.
+    RAISE NOTICE 'the registered provider has no keys yet'
+      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
+  END IF;
+  RETURN wanted;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
+  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
+    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
+    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
+'Trusts Clerk''s session tokens.
+
+- frontend_api: the instance''s Frontend API URL, or its publishable key
+- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
+- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
+- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
+    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
+    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
+'Trusts Auth0''s access tokens for users.
+
+- domain: the tenant''s domain
+- audience: the identifier of your API in Auth0
+- audiences: those of several APIs, beside audience or instead of it
+- custom_domains: other domains at which users sign in to the same tenant
+- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
+    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
+    'client_id', client_id, 'issuers', issuers),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
+'Trusts WorkOS AuthKit''s session tokens.
+
+- client_id: "client_..."
+- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
+    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
+    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
+    'authorized_party_rule', authorized_party_rule),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
+'Trusts Kinde''s access tokens for users.
+
+- domain: https://<subdomain>.kinde.com or your own
+- audience: the audience of your API; Kinde''s empty list is accepted too
+- authorized_parties: the client ids of your applications ("azp")
+- authorized_party_rule: if_present also accepts tokens without "azp"
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch consumer project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
+    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
+    'project_id', project_id, 'base_url', base_url),
+    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
+COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
+'Trusts session JWTs of a Stytch B2B project.
+
+- project_id: "project-..."
+- base_url: the project''s custom base URL, if it has one
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  refused text;
+  found jsonb;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
+    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = 'There is no schema of the name that was given as schema_name. '
+        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
+      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
+  END IF;
+  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
+  -- Somebody may have given a secret in place of a name, so the message does not show it.
+  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
+    FROM jsonb_each_text(coalesce(names, '{}')) given
+    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
+      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
+  WITH candidate AS (
+    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
+    FROM insforge_integrations.better_auth_tables r
+    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
+  ), chosen AS (
+    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
+  )
+  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
+         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
+                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
+    INTO found, refused FROM chosen c;
+  IF refused IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = 'invalid registration of an identity provider',
+      DETAIL = refused,
+      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
+  END IF;
+  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
+    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
+      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
+  END LOOP;
+  -- An empty table is right: Better Auth makes a key when it first signs.
+  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
+    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
+      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
+            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
+  END IF;
+  RETURN found;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
+  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
+    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
+    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
+    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
+    audiences text[] DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN (
+    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
+      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
+      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
+      'id_type', (SELECT format_type(a.atttypid, NULL)
+                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
+                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
+      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
+    FROM insforge_integrations_internal.better_auth_names(
+      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
+COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
+'Trusts Better Auth with its tables in this database.
+
+- base_url: Better Auth''s baseURL
+- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
+- schema_name: the schema of its tables
+- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
+- allow_bare_sessions: whether a session''s token is accepted without a signature
+- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
+- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
+- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
+
+It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
+    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
+    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
+    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
+    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
+    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
+    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
+    authorized_party_rule text DEFAULT 'required')
+  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
+  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
+    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
+    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
+    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
+    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
+'Trusts any other issuer of signed tokens.
+
+- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
+- audiences, authorized_parties: one of them is required
+- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
+
+The arguments are the columns of auth_providers.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
+    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
+    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
+    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
+    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
+    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
+    permissions_claim text DEFAULT NULL)
+  RETURNS insforge_integrations.auth_providers
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  stored insforge_integrations.auth_providers;
+BEGIN
+  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
+    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
+    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
+    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
+    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
+    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
+    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
+    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
+  -- A failed fetch of the keys is a warning, and the next refresh tries again.
+  PERFORM insforge_integrations.refresh_provider_jwks(name);
+  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
+  RETURN stored;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
+'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
+
+- issuer: "iss" of the tokens
+- audience, audiences: "aud" of your application''s tokens
+- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
+- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
+- token_types: "typ" of the header; default JWT, at+jwt or none
+- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
+- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
+- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
+- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
+
+Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/ledger.rs:296
+-- insforge_integrations::pg::payments::ledger::x402_transaction_hash
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
+	"hash" TEXT /* & str */
+) RETURNS TEXT /* Option < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/realtime.rs:27
+-- insforge_integrations::pg::payments::realtime::call_as_its_owner
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
+	"function" oid, /* pg_sys :: Oid */
+	"channel" TEXT, /* & str */
+	"event" TEXT, /* & str */
+	"payload" jsonb /* Jsonb */
+) RETURNS VOID /* reported :: Result < () > */
+STRICT VOLATILE PARALLEL UNSAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/status.rs:11
+-- insforge_integrations::pg::tokens::status::session_status
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
+	"item" TEXT,  /* & '_ str */
+	"subject" TEXT,  /* String */
+	"value" bigint,  /* Option < i64 > */
+	"detail" TEXT  /* Option < String > */
+)
+STRICT VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'session_status_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:66
+-- insforge_integrations::pg::tokens::better_auth::better_auth_table
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
+	"name" TEXT, /* & str */
+	"columns" TEXT[] /* Vec < Option < String > > */
+) RETURNS TEXT /* Option < & '_ str > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   providers
+--   better_auth::better_auth_table
+
+-- Finds the relations that belong to Better Auth.
+CREATE VIEW insforge_integrations.better_auth_tables AS
+  WITH described AS (
+    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
+           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
+  ), given AS (
+    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
+    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
+    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
+    GROUP BY 1, 2
+  ), shaped AS MATERIALIZED (
+    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
+  ), known AS (
+    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
+           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
+           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
+                  OR d.relname = d.shape
+                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
+                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
+                THEN d.shape END AS looks_like
+    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
+  )
+  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
+         CASE WHEN k.name = k.looks_like THEN 1
+              WHEN k.name = k.looks_like || 's' THEN 2
+              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
+              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
+  FROM known k
+  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
+COMMENT ON VIEW insforge_integrations.better_auth_tables IS
+'Better Auth''s tables in any spelling.
+
+They are known by names and columns, by many columns under any name, or by a registration.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
+COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
+
+CREATE VIEW insforge_integrations.better_auth_relations AS
+  WITH known AS MATERIALIZED (
+    SELECT * FROM insforge_integrations.better_auth_tables
+  ), home AS (
+    -- A schema with other tables under policies belongs to the application, too.
+    SELECT n.oid, n.nspname,
+           n.nspname = 'public' OR EXISTS (
+             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
+    FROM pg_namespace n
+      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
+            -- Sessions can be outside the database (secondaryStorage).
+            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
+  )
+  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
+  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
+COMMENT ON VIEW insforge_integrations.better_auth_relations IS
+'Tables and views of Better Auth.
+
+In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
+COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
+  RETURNS TABLE (object text, change text)
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
+  is_shared boolean;
+  sealed oid[];
+  target record;
+BEGIN
+  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
+    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
+  IF is_shared IS NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'invalid_parameter_value',
+      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
+      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
+      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
+  END IF;
+
+  -- Everything in the schema; in a shared schema only Better Auth's own relations.
+  FOR target IN
+    WITH relation AS (
+      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
+      WHERE c.relnamespace = schema_oid
+        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
+          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
+    ), held(kind, name, owner, acl, what) AS (
+      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
+        FROM relation r
+      UNION ALL
+      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
+        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
+      UNION ALL
+      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
+             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
+        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
+      UNION ALL
+      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
+        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
+    )
+    SELECT h.kind, h.name, g.grantee,
+           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
+           string_agg(DISTINCT privilege_type, ', ') AS privileges,
+           string_agg(DISTINCT h.what, ', ') AS columns
+      FROM held h, aclexplode(h.acl) x,
+           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
+      WHERE x.grantee <> h.owner
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
+      ORDER BY h.kind, h.name, g.grantee
+  LOOP
+    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
+    -- that role's grant option.
+    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
+                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
+                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
+    object := lower(target.kind) || ' ' || target.name;
+    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
+                     ', with the grant option of ' || target.other_grantor);
+    RETURN NEXT;
+  END LOOP;
+
+  -- Default privileges that roles with tables here would give away with their next table.
+  FOR target IN
+    SELECT pg_get_userbyid(d.defaclrole) AS creator,
+           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
+           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
+           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
+      FROM pg_default_acl d, aclexplode(d.defaclacl) x
+      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
+        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
+      GROUP BY 1, 2, 3
+      ORDER BY 1, 2, 3
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
+                   target.creator, schema_name, target.kind, target.grantee);
+    object := format('default privileges of %I in schema %I', target.creator, schema_name);
+    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
+    RETURN NEXT;
+  END LOOP;
+
+  -- REVOKE does not undo membership in another role, or ownership.
+  FOR target IN
+    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
+      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
+        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
+        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
+  LOOP
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
+      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
+      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
+  END LOOP;
+
+  IF is_shared THEN
+    object := format('schema %I', schema_name);
+    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
+    RETURN NEXT;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
+'Hides Better Auth''s tables from requests.
+
+It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/better_auth.rs:73
+-- insforge_integrations::pg::tokens::better_auth::better_auth_problems
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
+	"schema_name" TEXT, /* & str */
+	"names" jsonb /* Jsonb */
+) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
+STRICT STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:120
+-- insforge_integrations::pg::payments::x402::x402_challenge_parts
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
+	"offers" jsonb, /* Option < Jsonb > */
+	"resource" TEXT, /* Option < & str > */
+	"description" TEXT, /* Option < & str > */
+	"mime_type" TEXT, /* Option < & str > */
+	"error" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"headers" jsonb,  /* Jsonb */
+	"body" TEXT  /* String */
+)
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/imports.rs:10
+-- insforge_integrations::pg::payments::imports::read_x402_settlement
+CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"payer_address" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"chain" TEXT, /* Option < & str > */
+	"status" TEXT, /* Option < & str > */
+	"created_at" TEXT /* Option < & str > */
+) RETURNS TABLE (
+	"tx_hash" TEXT,  /* Option < String > */
+	"payer_address" TEXT,  /* Option < String > */
+	"amount" TEXT,  /* Option < String > */
+	"network" TEXT,  /* Option < String > */
+	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"problem" TEXT  /* Option < String > */
+)
+STABLE PARALLEL UNSAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/lib.rs:67
 CREATE SCHEMA IF NOT EXISTS insforge_integrations; /* insforge_integrations::install_script::insforge_integrations */
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:56
--- insforge_integrations::pg::payments::x402::x402_payment_requirements
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
-	"pay_to" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT '', /* Option < & str > */
-	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
-	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
-	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
-	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
-	"version" INT DEFAULT 1, /* Option < i32 > */
-	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
-	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
-	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:41
--- insforge_integrations::pg::payments::evm::eip712_domain_separator
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
-	"domain" jsonb /* Jsonb */
-) RETURNS bytea /* reported :: Result < Vec < u8 > > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/verification.rs:249
--- insforge_integrations::pg::tokens::verification::authenticate
-CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+-- src/pg/tokens/verification.rs:132
+-- insforge_integrations::pg::tokens::verification::verify_provider_jwt
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
 	"token" TEXT, /* Option < & str > */
 	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE 
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+VOLATILE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'authenticate_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:36
--- insforge_integrations::pg::settings::configure
-CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
-	"name" TEXT, /* Option < & str > */
-	"value" TEXT /* Option < & str > */
-) RETURNS VOID /* reported :: Result < () > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'configure_wrapper';
+AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2488,6 +3196,78 @@ AS 'MODULE_PATHNAME', 'keccak256_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
+-- src/pg/payments/evm.rs:26
+-- insforge_integrations::pg::payments::evm::recover_signer
+CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
+	"digest" bytea, /* & [u8] */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:167
+-- insforge_integrations::pg::payments::x402::x402_decode_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
+	"header" TEXT /* & str */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:176
+-- insforge_integrations::pg::payments::x402::x402_facilitator_request
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"facilitator" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:59
+-- insforge_integrations::pg::payments::evm::eip712_digest
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
+	"typed_data" jsonb /* Jsonb */
+) RETURNS bytea /* reported :: Result < Vec < u8 > > */
+IMMUTABLE STRICT PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:199
+-- insforge_integrations::pg::payments::x402::verify_x402_payment
+CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
+	"payment" TEXT, /* Option < & str > */
+	"requirements" jsonb, /* Option < Jsonb > */
+	"payer_is_contract" bool DEFAULT false /* Option < bool > */
+) RETURNS TABLE (
+	"is_valid" bool,  /* Option < bool > */
+	"payer" TEXT,  /* Option < String > */
+	"amount" NUMERIC,  /* Option < AnyNumeric > */
+	"network" TEXT,  /* Option < String > */
+	"asset" TEXT,  /* Option < String > */
+	"nonce" TEXT,  /* Option < String > */
+	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
+	"invalid_reason" TEXT,  /* Option < String > */
+	"invalid_message" TEXT,  /* Option < String > */
+	"unchecked" TEXT[]  /* Vec < String > */
+)
+VOLATILE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
 -- src/pg/payments/evm.rs:71
 -- insforge_integrations::pg::payments::evm::eip712_verify
 CREATE OR REPLACE FUNCTION insforge_integrations."eip712_verify"(
@@ -2501,26 +3281,42 @@ AS 'MODULE_PATHNAME', 'eip712_verify_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/verification.rs:132
--- insforge_integrations::pg::tokens::verification::verify_provider_jwt
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_provider_jwt"(
-	"token" TEXT, /* Option < & str > */
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
+-- src/pg/tokens/exchange.rs:57
+-- insforge_integrations::pg::tokens::exchange::issue_insforge_token
+CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
+	"user_id" TEXT, /* Option < & str > */
+	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
+	"ttl" interval DEFAULT NULL /* Option < Interval > */
+) RETURNS TEXT /* reported :: Result < String > */
 VOLATILE PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_provider_jwt_wrapper';
+AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/x402.rs:167
--- insforge_integrations::pg::payments::x402::x402_decode_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_decode_header"(
-	"header" TEXT /* & str */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
+-- src/pg/payments/x402.rs:144
+-- insforge_integrations::pg::payments::x402::x402_payment_response_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
+	"tx_hash" TEXT, /* Option < & str > */
+	"network" TEXT, /* Option < & str > */
+	"payer" TEXT, /* Option < & str > */
+	"amount" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:65
+-- insforge_integrations::pg::payments::evm::eip712_recover
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
+	"typed_data" jsonb, /* Jsonb */
+	"signature" TEXT /* & str */
+) RETURNS TEXT /* reported :: Result < String > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_decode_header_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2548,38 +3344,88 @@ AS 'MODULE_PATHNAME', 'inspect_provider_jwt_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:35
--- insforge_integrations::pg::payments::evm::eip712_encode_type
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
-	"types" jsonb, /* Jsonb */
-	"primary_type" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
+-- src/pg/settings.rs:36
+-- insforge_integrations::pg::settings::configure
+CREATE OR REPLACE FUNCTION insforge_integrations."configure"(
+	"name" TEXT, /* Option < & str > */
+	"value" TEXT /* Option < & str > */
+) RETURNS VOID /* reported :: Result < () > */
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
+AS 'MODULE_PATHNAME', 'configure_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/evm.rs:59
--- insforge_integrations::pg::payments::evm::eip712_digest
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_digest"(
-	"typed_data" jsonb /* Jsonb */
+-- src/pg/tokens/secret_search.rs:12
+-- insforge_integrations::pg::tokens::secret_search::holds_secret
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
+  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:56
+-- insforge_integrations::pg::payments::x402::x402_payment_requirements
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_requirements"(
+	"pay_to" TEXT, /* Option < & str > */
+	"amount" TEXT, /* Option < & str > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT '', /* Option < & str > */
+	"asset" TEXT DEFAULT 'USDG', /* Option < & str > */
+	"network" TEXT DEFAULT 'xlayer', /* Option < & str > */
+	"max_timeout_seconds" INT DEFAULT 300, /* Option < i32 > */
+	"mime_type" TEXT DEFAULT 'application/json', /* Option < & str > */
+	"version" INT DEFAULT 1, /* Option < i32 > */
+	"scheme" TEXT DEFAULT 'exact', /* Option < & str > */
+	"transfer_method" TEXT DEFAULT NULL, /* Option < & str > */
+	"facilitator_address" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS jsonb /* reported :: Result < Jsonb > */
+STABLE PARALLEL SAFE  
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'payment_requirements_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/tokens/refresh.rs:27
+-- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TABLE (
+	"provider" TEXT,  /* String */
+	"key_count" INT,  /* Option < i32 > */
+	"error" TEXT  /* Option < String > */
+)
+VOLATILE PARALLEL UNSAFE 
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/x402.rs:97
+-- insforge_integrations::pg::payments::x402::x402_payment_required_header
+CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
+	"requirements" jsonb, /* Option < Jsonb > */
+	"resource" TEXT DEFAULT NULL, /* Option < & str > */
+	"description" TEXT DEFAULT NULL, /* Option < & str > */
+	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
+	"error" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < String > */
+STABLE PARALLEL SAFE 
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/pg/payments/evm.rs:41
+-- insforge_integrations::pg::payments::evm::eip712_domain_separator
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_domain_separator"(
+	"domain" jsonb /* Jsonb */
 ) RETURNS bytea /* reported :: Result < Vec < u8 > > */
 IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_digest_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:26
--- insforge_integrations::pg::payments::evm::recover_signer
-CREATE OR REPLACE FUNCTION insforge_integrations."recover_signer"(
-	"digest" bytea, /* & [u8] */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'recover_signer_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_domain_separator_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2596,29 +3442,27 @@ AS 'MODULE_PATHNAME', 'eip712_hash_struct_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/providers.rs:214
--- insforge_integrations::pg::tokens::providers::set_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
-	"provider" TEXT, /* Option < & str > */
-	"jwks" jsonb /* Option < Jsonb > */
-) RETURNS INT /* reported :: Result < i32 > */
+-- src/pg/tokens/verification.rs:249
+-- insforge_integrations::pg::tokens::verification::authenticate
+CREATE OR REPLACE FUNCTION insforge_integrations."authenticate"(
+	"token" TEXT, /* Option < & str > */
+	"provider" TEXT DEFAULT NULL /* Option < & str > */
+) RETURNS TEXT /* reported :: Result < Option < String > > */
 VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
+AS 'MODULE_PATHNAME', 'authenticate_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/tokens/exchange.rs:57
--- insforge_integrations::pg::tokens::exchange::issue_insforge_token
-CREATE OR REPLACE FUNCTION insforge_integrations."issue_insforge_token"(
-	"user_id" TEXT, /* Option < & str > */
-	"claims" jsonb DEFAULT '{}', /* Option < Jsonb > */
-	"ttl" interval DEFAULT NULL /* Option < Interval > */
+-- src/pg/payments/evm.rs:35
+-- insforge_integrations::pg::payments::evm::eip712_encode_type
+CREATE OR REPLACE FUNCTION insforge_integrations."eip712_encode_type"(
+	"types" jsonb, /* Jsonb */
+	"primary_type" TEXT /* & str */
 ) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL SAFE 
+IMMUTABLE STRICT PARALLEL SAFE 
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'issue_insforge_token_wrapper';
+AS 'MODULE_PATHNAME', 'eip712_encode_type_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -2937,211 +3781,6 @@ COMMENT ON FUNCTION insforge_integrations.register_x402_asset(text, text, text, 
 - salt: for a domain that has one; the separator then tells whether the domain has the chain''s id
 
 A domain that does not hash to the separator is refused with 22023. If a common name and version do, the HINT names them.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/evm.rs:65
--- insforge_integrations::pg::payments::evm::eip712_recover
-CREATE OR REPLACE FUNCTION insforge_integrations."eip712_recover"(
-	"typed_data" jsonb, /* Jsonb */
-	"signature" TEXT /* & str */
-) RETURNS TEXT /* reported :: Result < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'eip712_recover_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:176
--- insforge_integrations::pg::payments::x402::x402_facilitator_request
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_facilitator_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'facilitator_request_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:97
--- insforge_integrations::pg::payments::x402::x402_payment_required_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_required_header"(
-	"requirements" jsonb, /* Option < Jsonb > */
-	"resource" TEXT DEFAULT NULL, /* Option < & str > */
-	"description" TEXT DEFAULT NULL, /* Option < & str > */
-	"mime_type" TEXT DEFAULT NULL, /* Option < & str > */
-	"error" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_payment_required_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:144
--- insforge_integrations::pg::payments::x402::x402_payment_response_header
-CREATE OR REPLACE FUNCTION insforge_integrations."x402_payment_response_header"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-STABLE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'payment_response_header_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:27
--- insforge_integrations::pg::tokens::refresh::refresh_provider_jwks
-CREATE OR REPLACE FUNCTION insforge_integrations."refresh_provider_jwks"(
-	"provider" TEXT DEFAULT NULL /* Option < & str > */
-) RETURNS TABLE (
-	"provider" TEXT,  /* String */
-	"key_count" INT,  /* Option < i32 > */
-	"error" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'refresh_provider_jwks_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/secret_search.rs:12
--- insforge_integrations::pg::tokens::secret_search::holds_secret
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.holds_secret(content text, tree text, bytes bytea, secrets text[]) RETURNS boolean
-  IMMUTABLE PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'holds_secret_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:199
--- insforge_integrations::pg::payments::x402::verify_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations."verify_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"payer_is_contract" bool DEFAULT false /* Option < bool > */
-) RETURNS TABLE (
-	"is_valid" bool,  /* Option < bool > */
-	"payer" TEXT,  /* Option < String > */
-	"amount" NUMERIC,  /* Option < AnyNumeric > */
-	"network" TEXT,  /* Option < String > */
-	"asset" TEXT,  /* Option < String > */
-	"nonce" TEXT,  /* Option < String > */
-	"valid_before" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"invalid_reason" TEXT,  /* Option < String > */
-	"invalid_message" TEXT,  /* Option < String > */
-	"unchecked" TEXT[]  /* Vec < String > */
-)
-VOLATILE PARALLEL SAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'verify_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:69
-CREATE SCHEMA IF NOT EXISTS insforge_integrations_internal; /* insforge_integrations::install_script::insforge_integrations_internal */
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:131
--- insforge_integrations::pg::payments::reservations::x402_response_headers
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_response_headers"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"reason" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"payer" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"is_version_1" bool /* Option < bool > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_response_headers_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/realtime.rs:26
--- insforge_integrations::pg::payments::realtime::call_as_its_owner
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."call_as_its_owner"(
-	"function" oid, /* pg_sys :: Oid */
-	"channel" TEXT, /* & str */
-	"event" TEXT, /* & str */
-	"payload" jsonb /* Jsonb */
-) RETURNS VOID /* reported :: Result < () > */
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'call_as_its_owner_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/status.rs:11
--- insforge_integrations::pg::tokens::status::session_status
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."session_status"() RETURNS TABLE (
-	"item" TEXT,  /* & '_ str */
-	"subject" TEXT,  /* String */
-	"value" bigint,  /* Option < i64 > */
-	"detail" TEXT  /* Option < String > */
-)
-STRICT VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'session_status_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/x402.rs:120
--- insforge_integrations::pg::payments::x402::x402_challenge_parts
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_challenge_parts"(
-	"offers" jsonb, /* Option < Jsonb > */
-	"resource" TEXT, /* Option < & str > */
-	"description" TEXT, /* Option < & str > */
-	"mime_type" TEXT, /* Option < & str > */
-	"error" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"headers" jsonb,  /* Jsonb */
-	"body" TEXT  /* String */
-)
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_challenge_parts_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   x402
---   x402::x402_challenge_parts
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
-    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
-  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT 402, c.headers, c.body
-  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
-$$;
-COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
-'Status, headers and body of the answer to a request without a payment.
-
-- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
-- resource: address of what is sold
-- error: why an earlier payment was refused
-
-Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:323
--- insforge_integrations::pg::payments::ledger::force_sync_commit
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."force_sync_commit"() RETURNS void
-STRICT VOLATILE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'force_sync_commit_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -3595,318 +4234,84 @@ x402_totals and x402_revenue are right without it. With it they read only the pa
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/pg/payments/reservations.rs:30
--- insforge_integrations::pg::payments::reservations::read_x402_payment
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_payment"(
-	"payment" TEXT, /* Option < & str > */
-	"requirements" jsonb, /* Option < Jsonb > */
-	"endpoint" TEXT, /* Option < & str > */
-	"facilitator" TEXT, /* Option < & str > */
-	"payer_is_contract" bool /* Option < bool > */
-) RETURNS TABLE (
-	"payment" TEXT,  /* String */
-	"requirement" jsonb,  /* Jsonb */
-	"scheme" TEXT,  /* String */
-	"network" TEXT,  /* String */
-	"chain" TEXT,  /* String */
-	"asset" TEXT,  /* String */
-	"payer_address" TEXT,  /* String */
-	"pay_to" TEXT,  /* String */
-	"amount" NUMERIC,  /* AnyNumeric */
-	"nonce_contract" TEXT,  /* String */
-	"nonce" TEXT,  /* String */
-	"valid_after" timestamp with time zone,  /* TimestampWithTimeZone */
-	"valid_before" timestamp with time zone,  /* TimestampWithTimeZone */
-	"is_signature_verified" bool,  /* bool */
-	"identifier" TEXT,  /* Option < String > */
-	"facilitator_request" jsonb  /* Option < Jsonb > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_payment_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/settings.rs:102
--- insforge_integrations::pg::settings::mock_settlements_are_allowed
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."mock_settlements_are_allowed"() RETURNS bool /* reported :: Result < bool > */
-STRICT STABLE PARALLEL UNSAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'mock_settlements_are_allowed_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:258
--- insforge_integrations::pg::payments::ledger::insert_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."insert_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"endpoint" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"network" TEXT, /* Option < & str > */
-	"response_summary" TEXT, /* Option < & str > */
-	"id" uuid, /* Option < pgrx :: Uuid > */
-	"created_at" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"asset" TEXT, /* Option < & str > */
-	"user_id" TEXT, /* Option < & str > */
-	"reservation_id" uuid, /* Option < pgrx :: Uuid > */
-	"is_mock" bool, /* Option < bool > */
-	"is_imported" bool /* Option < bool > */
-) RETURNS TEXT /* reported :: Result < Option < String > > */
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'insert_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:66
--- insforge_integrations::pg::tokens::better_auth::better_auth_table
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_table"(
-	"name" TEXT, /* & str */
-	"columns" TEXT[] /* Vec < Option < String > > */
-) RETURNS TEXT /* Option < & '_ str > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_table_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   providers
---   better_auth::better_auth_table
+--   ledger
+--   imports::read_settlement
 
--- Finds the relations that belong to Better Auth.
-CREATE VIEW insforge_integrations.better_auth_tables AS
-  WITH described AS (
-    SELECT c.oid, c.relname, c.relnamespace, n.nspname,
-           (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('insforge_integrations', 'insforge_integrations_internal', 'pg_catalog', 'information_schema', 'pg_toast')
-  ), given AS (
-    SELECT substr(p.key_source, 13) AS schema_name, name.value AS table_name, min(name.key) AS is_table
-    FROM insforge_integrations.auth_providers p, jsonb_each_text(p.better_auth_names) name
-    WHERE p.key_source LIKE 'better\_auth:%' AND strpos(name.key, '.') = 0
-    GROUP BY 1, 2
-  ), shaped AS MATERIALIZED (
-    SELECT d.*, insforge_integrations_internal.better_auth_table(d.relname, d.columns) AS shape FROM described d
-  ), known AS (
-    SELECT d.oid AS relation, d.relname AS name, d.relnamespace AS schema, d.nspname AS schema_name, g.is_table AS given,
-           -- An application may have its own organizations. Better Auth's plugin adds a column to the sessions.
-           CASE WHEN d.shape NOT IN ('organization', 'organizationRole', 'member', 'invitation', 'team', 'teamMember')
-                  OR d.relname = d.shape
-                  OR EXISTS (SELECT FROM shaped s, unnest(s.columns) col
-                             WHERE s.relnamespace = d.relnamespace AND s.shape = 'session' AND lower(replace(col, '_', '')) = 'activeorganizationid')
-                THEN d.shape END AS looks_like
-    FROM shaped d LEFT JOIN given g ON g.schema_name = d.nspname AND g.table_name = d.relname
-  )
-  SELECT k.relation, k.name, k.schema, k.schema_name, coalesce(k.given, k.looks_like) AS is_table, k.looks_like, k.given IS NOT NULL AS is_given,
-         CASE WHEN k.name = k.looks_like THEN 1
-              WHEN k.name = k.looks_like || 's' THEN 2
-              WHEN lower(replace(k.name, '_', '')) IN (lower(k.looks_like), lower(k.looks_like) || 's') THEN 3
-              WHEN k.looks_like IS NOT NULL THEN 4 END AS spelling
-  FROM known k
-  WHERE k.given IS NOT NULL OR k.looks_like IS NOT NULL;
-COMMENT ON VIEW insforge_integrations.better_auth_tables IS
-'Better Auth''s tables in any spelling.
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
+  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
+COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
+  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
 
-They are known by names and columns, by many columns under any name, or by a registration.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_table IS 'Better Auth''s own name of the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.looks_like IS 'Better Auth''s table with such a name and such columns, without regard to registrations.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.is_given IS 'Whether a registration names the table.';
-COMMENT ON COLUMN insforge_integrations.better_auth_tables.spelling IS '1: Better Auth''s own name; 2: the plural; 3: another spelling of these; 4: another name, known by the columns.';
-
-CREATE VIEW insforge_integrations.better_auth_relations AS
-  WITH known AS MATERIALIZED (
-    SELECT * FROM insforge_integrations.better_auth_tables
-  ), home AS (
-    -- A schema with other tables under policies belongs to the application, too.
-    SELECT n.oid, n.nspname,
-           n.nspname = 'public' OR EXISTS (
-             SELECT FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
-             WHERE c.relnamespace = n.oid AND c.oid NOT IN (SELECT k.relation FROM known k)) AS is_shared
-    FROM pg_namespace n
-      JOIN (SELECT k.schema FROM known k GROUP BY k.schema
-            -- Sessions can be outside the database (secondaryStorage).
-            HAVING bool_or(k.is_given) OR (bool_or(k.is_table = 'account') AND bool_or(k.is_table IN ('user', 'session')))) s ON s.schema = n.oid
-  )
-  SELECT c.oid AS relation, c.relname AS name, h.oid AS schema, h.nspname AS schema_name, h.is_shared, c.relrowsecurity AS row_security, k.is_table
-  FROM home h JOIN pg_class c ON c.relnamespace = h.oid LEFT JOIN known k ON k.relation = c.oid
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (NOT h.is_shared OR k.relation IS NOT NULL);
-COMMENT ON VIEW insforge_integrations.better_auth_relations IS
-'Tables and views of Better Auth.
-
-In its own schema all of them; in a schema that it shares with the application (public, or one with other tables under policies) only its own tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.relation IS 'The relation.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.name IS 'Its name.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema IS 'Its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.schema_name IS 'Name of its schema.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.row_security IS 'Whether row level security is on.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_shared IS 'Whether the schema also has the application''s tables.';
-COMMENT ON COLUMN insforge_integrations.better_auth_relations.is_table IS 'Better Auth''s own name of the table; NULL for other relations in its schema.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.seal_better_auth(schema_name text DEFAULT 'better_auth')
-  RETURNS TABLE (object text, change text)
+CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
+  RETURNS TABLE (id text, tx_hash text, reason text)
   LANGUAGE plpgsql VOLATILE
   SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
-  schema_oid oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = schema_name);
-  is_shared boolean;
-  sealed oid[];
-  target record;
+  given jsonb;
+  read record;
+  copied bigint := 0;
+  known bigint := 0;
+  refused bigint := 0;
+  differences text;
+  left_behind text;
 BEGIN
-  SELECT coalesce(array_agg(r.relation), '{}'), bool_or(r.is_shared) INTO sealed, is_shared
-    FROM insforge_integrations.better_auth_relations r WHERE r.schema = schema_oid;
-  IF is_shared IS NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('schema %s does not hold Better Auth''s tables', CASE WHEN schema_oid IS NULL THEN '(not shown: there is none of this name)' ELSE quote_literal(schema_name) END),
-      DETAIL = 'The schema has no table of accounts together with users or sessions, under any name that is recognised. Nothing was changed.',
-      HINT = 'Give the first schema in the search_path of your Better Auth server. If you renamed its tables or columns, give the names to register_better_auth(names => ...) first.';
+  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
+    id := given ->> 'id';
+    tx_hash := given ->> 'tx_hash';
+    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
+      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
+      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
+    reason := CASE
+      WHEN read.problem IS NOT NULL THEN read.problem
+      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
+      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
+    END;
+    IF reason IS NULL THEN
+      differences := insforge_integrations_internal.insert_x402_settlement(
+        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
+        id::uuid, read.created_at);
+      IF differences IS NULL THEN
+        copied := copied + 1;
+      ELSIF differences = '' THEN
+        known := known + 1;
+      ELSE
+        reason := 'the transaction is recorded with other facts';
+      END IF;
+    END IF;
+    IF reason IS NOT NULL THEN
+      refused := refused + 1;
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
+    FROM pg_depend d
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
+      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
+           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+                      AND c.contype = 'f' AND c.confrelid = source));
+  IF left_behind IS NOT NULL THEN
+    RAISE WARNING USING
+      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
+      DETAIL = left_behind || '.',
+      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
   END IF;
-
-  -- Everything in the schema; in a shared schema only Better Auth's own relations.
-  FOR target IN
-    WITH relation AS (
-      SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl FROM pg_class c
-      WHERE c.relnamespace = schema_oid
-        AND (c.oid = ANY (sealed) OR (c.relkind = 'S' AND (NOT is_shared OR EXISTS (
-          SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY (sealed) AND d.deptype IN ('a', 'i')))))
-    ), held(kind, name, owner, acl, what) AS (
-      SELECT CASE r.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
-             format('%I.%I', schema_name, r.relname), r.relowner, r.relacl, NULL
-        FROM relation r
-      UNION ALL
-      SELECT 'TABLE', format('%I.%I', schema_name, r.relname), r.relowner, a.attacl, quote_ident(a.attname)
-        FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attacl IS NOT NULL
-      UNION ALL
-      SELECT 'ROUTINE', format('%I.%I(%s)', schema_name, p.proname, pg_get_function_identity_arguments(p.oid)),
-             p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL
-        FROM pg_proc p WHERE p.pronamespace = schema_oid AND NOT is_shared
-      UNION ALL
-      SELECT 'SCHEMA', quote_ident(schema_name), n.nspowner, n.nspacl, NULL
-        FROM pg_namespace n WHERE n.oid = schema_oid AND NOT is_shared
-    )
-    SELECT h.kind, h.name, g.grantee,
-           CASE WHEN x.grantor <> h.owner THEN quote_ident(pg_get_userbyid(x.grantor)) END AS other_grantor,
-           string_agg(DISTINCT privilege_type, ', ') AS privileges,
-           string_agg(DISTINCT h.what, ', ') AS columns
-      FROM held h, aclexplode(h.acl) x,
-           LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END) AS g(grantee)
-      WHERE x.grantee <> h.owner
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY h.kind, h.name, g.grantee, other_grantor, h.what IS NULL
-      ORDER BY h.kind, h.name, g.grantee
-  LOOP
-    -- A superuser's REVOKE takes privileges that the owner granted. To take those that another role passed on, revoke
-    -- that role's grant option.
-    EXECUTE format('REVOKE %s ON %s %s FROM %s CASCADE',
-                   CASE WHEN target.other_grantor IS NULL THEN 'ALL' ELSE 'GRANT OPTION FOR ALL' END,
-                   target.kind, target.name, coalesce(target.other_grantor, target.grantee));
-    object := lower(target.kind) || ' ' || target.name;
-    change := format('revoked %s%s from %s%s', target.privileges, ' (' || target.columns || ')', target.grantee,
-                     ', with the grant option of ' || target.other_grantor);
-    RETURN NEXT;
-  END LOOP;
-
-  -- Default privileges that roles with tables here would give away with their next table.
-  FOR target IN
-    SELECT pg_get_userbyid(d.defaclrole) AS creator,
-           CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' ELSE 'TYPES' END AS kind,
-           CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END AS grantee,
-           string_agg(DISTINCT x.privilege_type, ', ') AS privileges
-      FROM pg_default_acl d, aclexplode(d.defaclacl) x
-      WHERE d.defaclnamespace = schema_oid AND NOT is_shared
-        AND (x.grantee = 0 OR pg_get_userbyid(x.grantee) = ANY (insforge_integrations_internal.client_roles()))
-      GROUP BY 1, 2, 3
-      ORDER BY 1, 2, 3
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I REVOKE ALL ON %s FROM %s',
-                   target.creator, schema_name, target.kind, target.grantee);
-    object := format('default privileges of %I in schema %I', target.creator, schema_name);
-    change := format('revoked %s on %s from %s', target.privileges, lower(target.kind), target.grantee);
-    RETURN NEXT;
-  END LOOP;
-
-  -- REVOKE does not undo membership in another role, or ownership.
-  FOR target IN
-    SELECT r.rolname, c.relname FROM pg_class c, pg_roles r
-      WHERE c.oid = ANY (sealed) AND r.rolname = ANY (insforge_integrations_internal.client_roles())
-        AND has_schema_privilege(r.rolname, schema_oid, 'USAGE')
-        AND (has_table_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
-             OR has_any_column_privilege(r.rolname, c.oid, 'SELECT, INSERT, UPDATE'))
-  LOOP
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('role %I still has privileges on table %I.%I', target.rolname, schema_name, target.relname),
-      DETAIL = 'It owns the table, is a superuser, or is a member of a role that has them. Nothing was changed.',
-      HINT = 'Give the table another owner, or revoke the membership, then call seal_better_auth() again.';
-  END LOOP;
-
-  IF is_shared THEN
-    object := format('schema %I', schema_name);
-    change := format('not sealed as a whole: tables that Better Auth adds later are open until you call seal_better_auth(%L) again; the advisor finds them', schema_name);
-    RETURN NEXT;
-  END IF;
+  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
 END
 $$;
-COMMENT ON FUNCTION insforge_integrations.seal_better_auth(text) IS
-'Hides Better Auth''s tables from requests.
+COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
+'Copies the rows of the guide''s payment table into the ledger.
 
-It revokes all privileges of PUBLIC, anon, authenticated, anon_role and token_role on Better Auth''s schema, on the objects in it and on future ones. In public, and where other tables have policies, only on Better Auth''s own tables. Returns one row for each change; a second call returns none. Better Auth''s server and this extension keep working.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/refresh.rs:216
--- insforge_integrations::pg::tokens::refresh::discovery_document
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."discovery_document"(
-	"issuer" TEXT /* Option < & str > */
-) RETURNS TEXT /* reported :: Result < String > */
-VOLATILE PARALLEL UNSAFE 
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'discovery_document_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/ledger.rs:329
--- insforge_integrations::pg::payments::ledger::x402_transaction_hash
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_transaction_hash"(
-	"hash" TEXT /* & str */
-) RETURNS TEXT /* Option < String > */
-IMMUTABLE STRICT PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_transaction_hash_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:113
--- insforge_integrations::pg::payments::reservations::x402_settle_request
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_settle_request"(
-	"payment" TEXT, /* Option < & str > */
-	"requirement" jsonb, /* Option < Jsonb > */
-	"facilitator" TEXT, /* Option < & str > */
-	"amount" TEXT /* Option < & str > */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_settle_request_wrapper';
+Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
 --   ledger
---   identity
---   reservations::read_payment
---   reservations::x402_response_headers
---   reservations::x402_settle_request
 
 -- A domain, for the same reason as evm_hash.
 CREATE DOMAIN insforge_integrations.x402_state AS text COLLATE "C"
@@ -4041,27 +4446,6 @@ COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS 
 COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
 COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
--- Without a SET clause, so Postgres can inline it.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.x402_reservation_row(
-    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE sql STABLE
-AS $$
-  SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
-             own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
-             own.settled_at, own.delivered_at, own.created_at, own.user_id, own.scheme,
-             own.settled_amount::pg_catalog.text, facilitator_request,
-             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
-             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
-               insforge_integrations_internal.x402_response_headers(
-                 CASE WHEN own.state OPERATOR(pg_catalog.=) 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
-                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
-                 CASE WHEN own.scheme OPERATOR(pg_catalog.=) 'upto' THEN own.settled_amount::pg_catalog.text END,
-                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
-  'Makes the row that the functions on reservations return. chain: the name of the network.';
-
 -- Five minutes more, because blocks can be late and clocks differ.
 CREATE OR REPLACE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -4072,111 +4456,13 @@ COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
 
 infinity near the end of Postgres'' times.';
 
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
-  RETURNS insforge_integrations.x402_reservations
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('unknown x402 reservation %s', coalesce(reservation_id::text, 'NULL')),
-      DETAIL = 'There is no reservation with this id.',
-      HINT = 'Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.';
-  END IF;
-  RETURN own;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
-
 CREATE OR REPLACE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx',
     payer_is_contract boolean DEFAULT false)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  offered record;
-  key text := idempotency_key;
-  known insforge_integrations.x402_reservations;
-  after record;
-  -- Citus takes no volatile function in an UPDATE.
-  present timestamptz;
-BEGIN
-  IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid x402 reservation',
-      DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
-      HINT = 'Give the address that the buyer requested. Nothing was reserved.';
-  END IF;
-  SELECT * INTO STRICT offered
-    FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator, payer_is_contract);
-  key := coalesce(key, offered.identifier);
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  FOR attempt IN 1..5 LOOP
-    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
-    -- unless nothing can be inserted, as on a standby.
-    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
-      SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-        WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
-          AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
-          AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-        ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
-      IF NOT FOUND AND key IS NOT NULL THEN
-        SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-          WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
-            AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-          ORDER BY r.is_signature_verified DESC LIMIT 1
-          FOR UPDATE;
-      END IF;
-    END IF;
-    IF known.id IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
-        'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
-        'idempotency_key', key, 'delivered_at', known.delivered_at::text,
-        'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
-      IF after.holds_key = known.holds_key THEN
-        -- Without an answer after this time, the call that had the request has probably died.
-        present := clock_timestamp();
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
-          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < present - interval '2 minutes';
-        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
-          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
-        RETURN;
-      END IF;
-      UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
-    END IF;
-    INSERT INTO insforge_integrations.x402_reservations (
-      endpoint, idempotency_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce, valid_after, valid_before,
-      is_signature_verified, payment, requirements, user_id)
-    VALUES (
-      endpoint, key, offered.scheme, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount,
-      offered.nonce_contract, offered.nonce,
-      offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
-      @extschema@.requesting_user_id())
-    ON CONFLICT DO NOTHING
-    RETURNING * INTO known;
-    IF FOUND THEN
-      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
-      RETURN;
-    END IF;
-  END LOOP;
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not reserve the payment',
-    DETAIL = 'Another transaction is reserving it, or a trigger or rule on the table drops rows.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
+  AS 'MODULE_PATHNAME', 'reserve_payment_wrapper';
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
 'Stores a valid payment before a facilitator settles it.
 
@@ -4264,6 +4550,337 @@ COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.network IS
 COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.asset IS 'The token''s contract.';
 COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.tx_hash IS 'The transaction that settled it.';
 COMMENT ON COLUMN insforge_integrations.undelivered_x402_reservations.idempotency_key IS 'The buyer''s key for the request; NULL if there is none.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   refresh
+--   reservations
+--   status::session_status
+
+-- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
+CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
+  WITH session AS MATERIALIZED (
+    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
+  ), extension AS (
+    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
+  ), unsettled AS MATERIALIZED (
+    -- By the partial index.
+    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
+    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
+  ), size AS MATERIALIZED (
+    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
+    -- ANALYZE or VACUUM, times the present number of pages.
+    SELECT c.oid, p.pages <= 1000 AS is_small,
+           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
+    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
+    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
+  ), total(item, subject, is_small, value) AS (
+    SELECT 'ledger_rows', NULL, s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
+    UNION ALL
+    SELECT 'reservations', 'settled', s.is_small,
+           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
+                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
+    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
+  )
+  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
+  UNION ALL
+  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
+  UNION ALL
+  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
+    FROM session s, extension e WHERE s.item = 'version'
+  UNION ALL
+  SELECT item.name, p.name, item.value, item.detail
+    FROM insforge_integrations.auth_providers p
+    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
+    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
+    CROSS JOIN LATERAL (VALUES
+      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
+      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
+      ('provider_keys', s.value, s.detail, p.enabled),
+      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
+      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
+    ) AS item (name, value, detail, applies)
+    WHERE item.applies
+  UNION ALL
+  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
+  UNION ALL
+  SELECT t.item, t.subject, t.value,
+         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
+    FROM total t
+  UNION ALL
+  SELECT item.name, state.name, item.value, NULL
+    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
+    LEFT JOIN unsettled u ON u.state = state.name
+    CROSS JOIN LATERAL (VALUES
+      ('reservations', coalesce(u.payments, 0)),
+      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
+    ) AS item (name, value);
+COMMENT ON VIEW insforge_integrations.status IS
+'Numbers to monitor and to alert on, one a row.
+
+The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
+COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
+COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
+COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
+COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
+  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
+  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
+
+CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
+  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
+  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
+ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER keep_x402_ledger IS
+'Refuses to drop extension insforge_integrations while its ledger has rows.
+
+If the ledger is empty, it ends the extension''s cron job.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  -- The functions on reservations lock the tables in this order, too.
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
+  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
+    CREATE SCHEMA insforge_integrations_kept;
+    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
+    -- Columns of the extension's types would be dropped with it.
+    CREATE TABLE insforge_integrations_kept.x402_ledger (
+      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
+    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
+    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
+      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
+  ELSE
+    PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  END IF;
+  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
+    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
+    UNION ALL
+    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
+    UNION ALL
+    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
+  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
+    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
+  ) THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'object_not_in_prerequisite_state',
+      MESSAGE = 'there is no kept x402 ledger',
+      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
+      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
+  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
+    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
+  RETURNS SETOF record
+  LANGUAGE plpgsql VOLATILE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  other text;
+BEGIN
+  PERFORM insforge_integrations_internal.require_own_kept_ledger();
+  PERFORM insforge_integrations_internal.force_sync_commit();
+  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
+             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
+  source := 'x402_settlements';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
+  INSERT INTO insforge_integrations.x402_settlements
+    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
+    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  updated := 0;
+  RETURN NEXT;
+
+  source := 'x402_corrections';
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
+  INSERT INTO insforge_integrations.x402_corrections
+    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
+    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
+    ON CONFLICT (tx_hash, number) DO NOTHING;
+  GET DIAGNOSTICS added = ROW_COUNT;
+  RETURN NEXT;
+
+  -- A row that was not the same payment or correction would be lost.
+  SELECT k.content ->> 'tx_hash' INTO other
+    FROM insforge_integrations_kept.x402_ledger k
+    LEFT JOIN insforge_integrations.x402_settlements s
+      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
+    LEFT JOIN insforge_integrations.x402_corrections c
+      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
+    WHERE (k.source = 'x402_settlements'
+           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
+       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
+    LIMIT 1;
+  IF other IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'unique_violation',
+      MESSAGE = format('transaction %s is recorded with other facts', other),
+      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
+      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
+  END IF;
+
+  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
+  source := 'x402_reservations';
+  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
+    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
+      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
+  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
+  DELETE FROM insforge_integrations.x402_reservations o
+    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND o.id = n.id
+      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
+        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
+  GET DIAGNOSTICS updated = ROW_COUNT;
+  INSERT INTO insforge_integrations.x402_reservations
+    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
+           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
+    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
+  GET DIAGNOSTICS added = ROW_COUNT;
+  added := added - updated;
+  RETURN NEXT;
+
+  DROP TABLE insforge_integrations_kept.x402_ledger;
+  DROP SCHEMA insforge_integrations_kept;
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
+'Puts back the ledger that DROP EXTENSION kept.
+
+It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
+/* </end connected objects> */
+
+/* <begin connected objects> */
+-- src/lib.rs:80
+-- requires:
+--   reservations
+
+CREATE OR REPLACE FUNCTION insforge_integrations_internal.parsed_x402_answer(answer text) RETURNS jsonb
+  LANGUAGE plpgsql STABLE
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  RETURN answer::jsonb;
+EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
+  RETURN to_jsonb(answer);
+END
+$$;
+COMMENT ON FUNCTION insforge_integrations_internal.parsed_x402_answer(text) IS
+  'A facilitator''s answer that arrived as a text: the JSON in it, or the text itself if it is not JSON. settle_x402_reservation() uses it.';
+
+CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
+    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'settle_reservation_wrapper';
+COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
+'Enters the facilitator''s unchanged answer.
+
+- facilitator_response: JSON or a text, plain x402 or OKX''s envelope; NULL if no answer arrived
+
+The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
+    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'resolve_reservation_wrapper';
+COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
+'Enters what an operator found on chain.
+
+- outcome: settled: tx_hash goes into the ledger; failed: no money moved, and none can move any more; conflict: tx_hash is recorded for another payment and carried this one, too
+- note: says why; failed and conflict need one
+- amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for
+
+After conflict the reservation is settled, and the ledger keeps its one row.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'mark_delivered_wrapper';
+COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
+'Marks a reservation as delivered.
+
+is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
+
+CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'mock_settlement_wrapper';
+COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
+'For development: settles a reservation without money.
+
+Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
+  RETURNS jsonb
+  LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'reservation_request_wrapper';
+COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
+'The body of a request to a facilitator to settle a reservation.
+
+- facilitator: okx, or x402 for any other';
+
+CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'settlement_request_wrapper';
+COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
+'Asks to settle a payment of scheme upto for this amount.
+
+- amount: at most the signed amount
+- facilitator: okx, or x402 for any other
+
+facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing.';
+
+CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
+  RETURNS text
+  LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
+  AS 'MODULE_PATHNAME', 'reservation_response_header_wrapper';
+COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
+  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
@@ -4668,1000 +5285,43 @@ It says who paid whom how much, for what, when and in which transaction, and wha
 /* <begin connected objects> */
 -- src/lib.rs:80
 -- requires:
---   reservations
---   ledger::insert_settlement
---   settings::mock_settlements_are_allowed
---   x402::facilitator_request
---   x402::payment_response_header
+--   x402
+--   x402::x402_challenge_parts
 
--- This function locks, stores and warns. src/x402/reservation.rs decides.
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.advance_x402_reservation(
-    reservation_id uuid, event text, said jsonb, response_summary text, note text)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE plpgsql VOLATILE
+CREATE OR REPLACE FUNCTION @extschema@.x402_challenge(
+    offers jsonb, resource text, description text DEFAULT NULL, mime_type text DEFAULT NULL, error text DEFAULT NULL)
+  RETURNS TABLE (status integer, headers jsonb, body text) ROWS 1
+  LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
-#variable_conflict use_variable
-DECLARE
-  own insforge_integrations.x402_reservations;
-  after record;
-  known text;
-  is_news boolean;
-BEGIN
-  own := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-  is_news := event = 'answered' AND own.answers -> -1 -> 'answer' IS DISTINCT FROM said;
-  IF event = 'found' THEN
-    said := said || jsonb_build_object(
-      'recorded_on', (SELECT s.network FROM insforge_integrations.x402_settlements s
-                      WHERE s.tx_hash = insforge_integrations_internal.x402_transaction_hash(said ->> 'tx_hash') AND NOT s.is_mock),
-      'can_land_until', (SELECT until::text FROM insforge_integrations.x402_can_land_until(own.valid_before) until
-                         WHERE until > clock_timestamp()));
-  END IF;
-  SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, NULL);
-  IF after.entry = 'settlement' THEN
-    known := insforge_integrations_internal.insert_settlement_of_x402_reservation(
-      own, after.tx_hash, after.settled_amount, response_summary, after.is_mock);
-    IF known IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(own, event, said, known);
-    END IF;
-  ELSIF after.entry = 'correction' THEN
-    PERFORM insforge_integrations_internal.insert_x402_correction(after.tx_hash, 'batched', after.settled_amount, NULL, note, own.id);
-  END IF;
-  IF own.state <> 'settled' OR event = 'found' OR is_news OR after.is_new THEN
-    -- The values are made here, because Citus takes no such function in an UPDATE.
-    IF is_news THEN
-      own.answers := own.answers || jsonb_build_object('at', clock_timestamp(), 'answer', said);
-    END IF;
-    IF own.state <> 'settled' THEN
-      own.response_summary := coalesce(response_summary, own.response_summary);
-      own.settled_at := CASE WHEN after.state = 'settled' THEN now() ELSE own.settled_at END;
-    END IF;
-    own.resolved_at := CASE WHEN after.is_resolved THEN coalesce(own.resolved_at, now()) END;
-    own.note := coalesce(note, own.note);
-    own.delivered_at := CASE WHEN after.is_new THEN clock_timestamp() ELSE own.delivered_at END;
-    UPDATE insforge_integrations.x402_reservations r
-      SET state = after.state, holds_key = after.holds_key, asked_amount = after.asked_amount,
-          settled_amount = after.settled_amount, tx_hash = after.tx_hash, reason = after.reason,
-          message = after.message, is_mock = after.is_mock, is_batched = after.is_batched, answers = own.answers,
-          response_summary = own.response_summary, settled_at = own.settled_at, resolved_at = own.resolved_at,
-          note = own.note, delivered_at = own.delivered_at
-      WHERE r.id = own.id
-      RETURNING r.* INTO STRICT own;
-  END IF;
-  IF after.entry = 'correction' THEN
-    IF EXISTS (SELECT FROM insforge_integrations.settings s WHERE s.name = 'realtime' AND s.value = 'on') THEN
-      PERFORM insforge_integrations_internal.publish_x402_settlement(own.tx_hash, own.id);
-    END IF;
-  END IF;
-  IF after.warning IS NOT NULL THEN
-    RAISE WARNING USING MESSAGE = after.warning, DETAIL = after.detail, HINT = after.hint;
-  END IF;
-  RETURN insforge_integrations_internal.x402_reservation_row(own, after.is_new, after.chain);
-END
+  SELECT 402, c.headers, c.body
+  FROM insforge_integrations_internal.x402_challenge_parts(offers, resource, description, mime_type, error) c
 $$;
-COMMENT ON FUNCTION insforge_integrations_internal.advance_x402_reservation(uuid, text, jsonb, text, text) IS
-  'Enters an event of a reservation: asked, answered, found, delivered or mocked. The functions on reservations use it.';
+COMMENT ON FUNCTION @extschema@.x402_challenge(jsonb, text, text, text, text) IS
+'Status, headers and body of the answer to a request without a payment.
 
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(
-    own insforge_integrations.x402_reservations, tx_hash text, amount numeric, response_summary text, is_mock boolean)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  known text;
-BEGIN
-  known := insforge_integrations_internal.insert_x402_settlement(
-    tx_hash, own.payer_address, own.endpoint, amount::text, own.network, response_summary, NULL, NULL, own.asset,
-    own.user_id, own.id, is_mock, false);
-  IF known IS NOT NULL THEN
-    IF EXISTS (SELECT FROM insforge_integrations.x402_reservations r
-               WHERE r.tx_hash = tx_hash AND r.state = 'settled' AND NOT r.is_batched AND r.id <> own.id) THEN
-      RETURN 'reservation_id';
-    END IF;
-    -- If several reservations find the row at the same time, only one can have it.
-    BEGIN
-      UPDATE insforge_integrations.x402_reservations r SET state = 'settled', tx_hash = tx_hash, settled_amount = amount WHERE r.id = own.id;
-    EXCEPTION WHEN unique_violation THEN
-      RETURN 'reservation_id';
-    END;
-  END IF;
-  RETURN known;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.insert_settlement_of_x402_reservation(insforge_integrations.x402_reservations, text, numeric, text, boolean) IS
-  'Puts the settlement of a reservation into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas.';
+- offers: one or a list, each a short offer {pay_to, amount, asset, network, version, ...} or a PaymentRequirements
+- resource: address of what is sold
+- error: why an earlier payment was refused
 
-CREATE OR REPLACE FUNCTION @extschema@.settle_x402_reservation(
-    reservation_id uuid, facilitator_response jsonb, response_summary text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  said jsonb := coalesce(facilitator_response, 'null');
-BEGIN
-  -- The body as a text. Through a client's JSON parser, large numbers would change.
-  IF jsonb_typeof(said) = 'string' THEN
-    BEGIN
-      said := (said #>> '{}')::jsonb;
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
-      -- It is not JSON. The text is kept.
-    END;
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'answered', said, response_summary, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.settle_x402_reservation(uuid, jsonb, text) IS
-'Enters the facilitator''s unchanged answer.
-
-- facilitator_response: JSON or a text, plain x402 or OKX''s envelope; NULL if no answer arrived
-
-The state becomes settled (with a row in the ledger), pending, failed or conflict. In scheme upto the answer may name a smaller amount than the signed one, and 0 without a transaction. If deliver is true, call mark_x402_delivered() and deliver if that returns is_new. The same answer again changes nothing.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.resolve_x402_reservation(
-    reservation_id uuid, outcome text, tx_hash text DEFAULT NULL, note text DEFAULT NULL, amount text DEFAULT NULL)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'found', jsonb_build_object('outcome', outcome, 'tx_hash', tx_hash, 'note', note, 'amount', amount), NULL, note);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.resolve_x402_reservation(uuid, text, text, text, text) IS
-'Enters what an operator found on chain.
-
-- outcome: settled: tx_hash goes into the ledger; failed: no money moved, and none can move any more; conflict: tx_hash is recorded for another payment and carried this one, too
-- note: says why; failed and conflict need one
-- amount: in scheme upto, the amount that moved; NULL: the one that the facilitator was asked for
-
-After conflict the reservation is settled, and the ledger keeps its one row.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mark_x402_delivered(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'delivered', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mark_x402_delivered(uuid) IS
-'Marks a reservation as delivered.
-
-is_new is true for only one call: deliver then. A payment that is sent again buys nothing twice. Raises 55000 if the reservation is not settled.';
-
-CREATE OR REPLACE FUNCTION @extschema@.mock_x402_settlement(reservation_id uuid)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT insforge_integrations_internal.mock_settlements_are_allowed() THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'mock settlements are not allowed',
-      DETAIL = 'Setting allow_mock_settlements is off, so only paid requests are delivered.',
-      HINT = 'In a database for development, as a superuser: SELECT insforge_integrations.configure(''allow_mock_settlements'', ''on'').';
-  END IF;
-  RETURN NEXT insforge_integrations_internal.advance_x402_reservation(reservation_id, 'mocked', NULL, NULL, NULL);
-END
-$$;
-COMMENT ON FUNCTION @extschema@.mock_x402_settlement(uuid) IS
-'For development: settles a reservation without money.
-
-Needs setting allow_mock_settlements. The row has is_mock true and counts in no total.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_facilitator_request(reservation_id uuid, facilitator text DEFAULT 'okx')
-  RETURNS jsonb
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  RETURN insforge_integrations.x402_facilitator_request(own.payment, own.requirements, facilitator, own.asked_amount::text);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_facilitator_request(uuid, text) IS
-'The body of a request to a facilitator to settle a reservation.
-
-- facilitator: okx, or x402 for any other';
-
-CREATE OR REPLACE FUNCTION @extschema@.x402_settlement_request(reservation_id uuid, amount text, facilitator text DEFAULT 'okx')
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  asked insforge_integrations.x402_reservation := insforge_integrations_internal.advance_x402_reservation(
-    reservation_id, 'asked', jsonb_build_object('amount', coalesce(amount, '')), NULL, NULL);
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  asked.facilitator_request := insforge_integrations_internal.x402_settle_request(
-    own.payment, own.requirements, facilitator, own.asked_amount::text);
-  RETURN NEXT asked;
-END
-$$;
-COMMENT ON FUNCTION @extschema@.x402_settlement_request(uuid, text, text) IS
-'Asks to settle a payment of scheme upto for this amount.
-
-- amount: at most the signed amount
-- facilitator: okx, or x402 for any other
-
-facilitator_request is the request to send. Commit first. The first amount stays: another one raises 55000, unless the facilitator has answered that it sent nothing.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.x402_payment_response_header(reservation_id uuid)
-  RETURNS text
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations := insforge_integrations_internal.lock_x402_reservation(reservation_id);
-BEGIN
-  IF own.state <> 'settled' THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = format('x402 reservation %s is not settled', own.id),
-      DETAIL = format('It is %s.', own.state),
-      HINT = 'The header is only for settled payments.';
-  END IF;
-  RETURN insforge_integrations.x402_payment_response_header(
-    coalesce(own.tx_hash, ''), coalesce(own.requirements ->> 'network', own.network), own.payer_address,
-    CASE own.scheme WHEN 'upto' THEN own.settled_amount::text END);
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.x402_payment_response_header(uuid) IS
-  'Header PAYMENT-RESPONSE (X-PAYMENT-RESPONSE in version 1) for a settled reservation.';
+Header PAYMENT-REQUIRED is for buyers of version 2, the body for buyers of version 1. Raises 22023 for offers that make no sense.';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   reservations
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger() RETURNS event_trigger
-  LANGUAGE c AS 'MODULE_PATHNAME', 'keep_x402_ledger';
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger() IS
-  'Event trigger function: refuses to drop the extension while its ledger has rows and setting allow_ledger_drop is off. If the setting is keep, first calls keep_x402_ledger_rows(). Ends its cron job when it is dropped.';
-
-CREATE EVENT TRIGGER keep_x402_ledger ON ddl_command_start
-  WHEN TAG IN ('DROP EXTENSION', 'DROP SCHEMA', 'DROP OWNED', 'DROP LANGUAGE')
-  EXECUTE FUNCTION insforge_integrations_internal.keep_x402_ledger();
-ALTER EVENT TRIGGER keep_x402_ledger ENABLE ALWAYS;
-COMMENT ON EVENT TRIGGER keep_x402_ledger IS
-'Refuses to drop extension insforge_integrations while its ledger has rows.
-
-If the ledger is empty, it ends the extension''s cron job.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  -- The functions on reservations lock the tables in this order, too.
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN ACCESS EXCLUSIVE MODE;
-  IF to_regclass('insforge_integrations_kept.x402_ledger') IS NULL THEN
-    CREATE SCHEMA insforge_integrations_kept;
-    REVOKE ALL ON SCHEMA insforge_integrations_kept FROM PUBLIC;
-    -- Columns of the extension's types would be dropped with it.
-    CREATE TABLE insforge_integrations_kept.x402_ledger (
-      kept_at timestamptz NOT NULL DEFAULT now(), source text NOT NULL, content jsonb NOT NULL);
-    ALTER TABLE insforge_integrations_kept.x402_ledger ENABLE ROW LEVEL SECURITY;
-    COMMENT ON TABLE insforge_integrations_kept.x402_ledger IS
-      'Rows of the x402 ledger from before extension insforge_integrations was dropped. insforge_integrations.restore_kept_x402_ledger() puts them back.';
-  ELSE
-    PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  END IF;
-  INSERT INTO insforge_integrations_kept.x402_ledger (source, content)
-    SELECT 'x402_settlements', to_jsonb(s) FROM insforge_integrations.x402_settlements s
-    UNION ALL
-    SELECT 'x402_corrections', to_jsonb(c) FROM insforge_integrations.x402_corrections c
-    UNION ALL
-    SELECT 'x402_reservations', to_jsonb(r) FROM insforge_integrations.x402_reservations r;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.keep_x402_ledger_rows() IS
-  'Copies the rows of the ledger, its corrections and its reservations into table insforge_integrations_kept.x402_ledger, which DROP EXTENSION and a restore leave alone. The event trigger calls it before a DROP if setting allow_ledger_drop is keep.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.require_own_kept_ledger() RETURNS void
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF NOT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      JOIN pg_roles o ON o.oid = c.relowner JOIN pg_roles s ON s.oid = n.nspowner
-    WHERE c.oid = to_regclass('insforge_integrations_kept.x402_ledger') AND c.relkind = 'r' AND o.rolsuper AND s.rolsuper
-  ) THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'object_not_in_prerequisite_state',
-      MESSAGE = 'there is no kept x402 ledger',
-      DETAIL = 'insforge_integrations_kept.x402_ledger is not a table in a schema, both owned by superusers.',
-      HINT = 'The table is made when the extension is dropped while setting allow_ledger_drop is keep.';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.require_own_kept_ledger() IS
-  'Raises 55000 if there is no table insforge_integrations_kept.x402_ledger that a superuser owns.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.restore_kept_x402_ledger(
-    OUT source text, OUT kept bigint, OUT added bigint, OUT updated bigint)
-  RETURNS SETOF record
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  other text;
-BEGIN
-  PERFORM insforge_integrations_internal.require_own_kept_ledger();
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  LOCK TABLE insforge_integrations.x402_reservations, insforge_integrations.x402_settlements,
-             insforge_integrations.x402_corrections IN SHARE ROW EXCLUSIVE MODE;
-  source := 'x402_settlements';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_settlements';
-  INSERT INTO insforge_integrations.x402_settlements
-    SELECT s.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_settlements, k.content) s
-    WHERE k.source = 'x402_settlements' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  updated := 0;
-  RETURN NEXT;
-
-  source := 'x402_corrections';
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_corrections';
-  INSERT INTO insforge_integrations.x402_corrections
-    SELECT c.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_corrections, k.content) c
-    WHERE k.source = 'x402_corrections' ORDER BY k.kept_at
-    ON CONFLICT (tx_hash, number) DO NOTHING;
-  GET DIAGNOSTICS added = ROW_COUNT;
-  RETURN NEXT;
-
-  -- A row that was not the same payment or correction would be lost.
-  SELECT k.content ->> 'tx_hash' INTO other
-    FROM insforge_integrations_kept.x402_ledger k
-    LEFT JOIN insforge_integrations.x402_settlements s
-      ON k.source = 'x402_settlements' AND s.tx_hash = k.content ->> 'tx_hash'
-    LEFT JOIN insforge_integrations.x402_corrections c
-      ON k.source = 'x402_corrections' AND c.tx_hash = k.content ->> 'tx_hash' AND c.number = (k.content ->> 'number')::integer
-    WHERE (k.source = 'x402_settlements'
-           AND to_jsonb(s) - '{id,created_at}'::text[] @> jsonb_strip_nulls(k.content) - '{id,created_at}'::text[] IS NOT TRUE)
-       OR (k.source = 'x402_corrections' AND c.id IS DISTINCT FROM (k.content ->> 'id')::uuid)
-    LIMIT 1;
-  IF other IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'unique_violation',
-      MESSAGE = format('transaction %s is recorded with other facts', other),
-      DETAIL = 'The ledger and insforge_integrations_kept.x402_ledger have different rows for it. Nothing was changed.',
-      HINT = 'If import_x402_payments() came first: import again after this function, in a new installation. Otherwise compare both rows with the chain, delete the wrong row from insforge_integrations_kept.x402_ledger, and call this function again.';
-  END IF;
-
-  -- Only the latest state of each reservation. A reservation that went on after the restore stays as it is.
-  source := 'x402_reservations';
-  DELETE FROM insforge_integrations_kept.x402_ledger k USING insforge_integrations_kept.x402_ledger l
-    WHERE k.source = 'x402_reservations' AND l.source = 'x402_reservations'
-      AND l.content ->> 'id' = k.content ->> 'id' AND l.kept_at > k.kept_at;
-  SELECT count(*) INTO kept FROM insforge_integrations_kept.x402_ledger k WHERE k.source = 'x402_reservations';
-  DELETE FROM insforge_integrations.x402_reservations o
-    USING insforge_integrations_kept.x402_ledger k, jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND o.id = n.id
-      AND (o.state = 'settled', o.delivered_at IS NOT NULL, o.resolved_at IS NOT NULL, jsonb_array_length(o.answers))
-        <= (n.state = 'settled', n.delivered_at IS NOT NULL, n.resolved_at IS NOT NULL, jsonb_array_length(n.answers));
-  GET DIAGNOSTICS updated = ROW_COUNT;
-  INSERT INTO insforge_integrations.x402_reservations
-    SELECT n.* FROM insforge_integrations_kept.x402_ledger k,
-           jsonb_populate_record(NULL::insforge_integrations.x402_reservations, k.content) n
-    WHERE k.source = 'x402_reservations' AND n.id NOT IN (SELECT o.id FROM insforge_integrations.x402_reservations o);
-  GET DIAGNOSTICS added = ROW_COUNT;
-  added := added - updated;
-  RETURN NEXT;
-
-  DROP TABLE insforge_integrations_kept.x402_ledger;
-  DROP SCHEMA insforge_integrations_kept;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.restore_kept_x402_ledger() IS
-'Puts back the ledger that DROP EXTENSION kept.
-
-It was kept if setting allow_ledger_drop was keep, as in a restore of a backup. Returns for each table how many rows were kept, added to it, and put in place of an older state. Then drops schema insforge_integrations_kept. Raises 23505, and changes nothing, if the ledger has a kept transaction with other facts.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   refresh
---   reservations
---   status::session_status
-
--- One number a row with its name: the form that exporters of metrics read, and that psql shows well.
-CREATE VIEW insforge_integrations.status WITH (security_barrier) AS
-  WITH session AS MATERIALIZED (
-    SELECT s.item, s.subject, s.value, s.detail FROM insforge_integrations_internal.session_status() s
-  ), extension AS (
-    SELECT e.extversion FROM pg_extension e WHERE e.extname = 'insforge_integrations'
-  ), unsettled AS MATERIALIZED (
-    -- By the partial index.
-    SELECT r.state, count(*) AS payments, min(r.created_at) FILTER (WHERE isfinite(r.created_at)) AS oldest
-    FROM insforge_integrations.x402_reservations r WHERE r.state <> 'settled' GROUP BY r.state
-  ), size AS MATERIALIZED (
-    -- A small table is counted. For a large one the planner's own estimate is taken: rows in each page at the last
-    -- ANALYZE or VACUUM, times the present number of pages.
-    SELECT c.oid, p.pages <= 1000 AS is_small,
-           CASE WHEN c.reltuples >= 0 AND c.relpages > 0 THEN round(c.reltuples::numeric / c.relpages * p.pages) END AS estimate
-    FROM pg_class c, LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages) p
-    WHERE c.oid IN ('insforge_integrations.x402_settlements'::regclass, 'insforge_integrations.x402_reservations'::regclass)
-  ), total(item, subject, is_small, value) AS (
-    SELECT 'ledger_rows', NULL, s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_settlements) ELSE s.estimate END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_settlements'::regclass
-    UNION ALL
-    SELECT 'reservations', 'settled', s.is_small,
-           CASE WHEN s.is_small THEN (SELECT count(*) FROM insforge_integrations.x402_reservations r WHERE r.state = 'settled')
-                ELSE s.estimate - least(s.estimate, coalesce((SELECT sum(u.payments) FROM unsettled u), 0)) END
-    FROM size s WHERE s.oid = 'insforge_integrations.x402_reservations'::regclass
-  )
-  SELECT s.item, s.subject, s.value::numeric AS value, s.detail FROM session s WHERE s.item = 'version'
-  UNION ALL
-  SELECT 'version', 'sql', NULL, e.extversion FROM extension e
-  UNION ALL
-  SELECT 'versions_differ', NULL, (s.detail <> e.extversion)::integer, NULL
-    FROM session s, extension e WHERE s.item = 'version'
-  UNION ALL
-  SELECT item.name, p.name, item.value, item.detail
-    FROM insforge_integrations.auth_providers p
-    LEFT JOIN session s ON s.item = 'provider_keys' AND s.subject = p.name
-    LEFT JOIN insforge_integrations.jwks_fetches f ON f.provider = p.name
-    CROSS JOIN LATERAL (VALUES
-      ('provider_enabled', p.enabled::integer::numeric, p.preset, true),
-      -- A disabled provider is nothing to alert on: its tokens are refused, and its keys are not fetched.
-      ('provider_keys', s.value, s.detail, p.enabled),
-      ('provider_keys_age_seconds', round(extract(epoch FROM clock_timestamp() - p.jwks_updated_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_age_seconds', round(extract(epoch FROM clock_timestamp() - f.fetched_at)), NULL, p.enabled AND p.jwks_url IS NOT NULL),
-      ('provider_fetch_failed', (f.error IS NOT NULL)::integer, f.error, p.enabled AND p.jwks_url IS NOT NULL)
-    ) AS item (name, value, detail, applies)
-    WHERE item.applies
-  UNION ALL
-  SELECT s.item, s.subject, s.value, s.detail FROM session s WHERE s.item IN ('cache_hits', 'cache_misses')
-  UNION ALL
-  SELECT t.item, t.subject, t.value,
-         CASE WHEN t.value IS NULL THEN 'Not known before the next ANALYZE of the table.' WHEN NOT t.is_small THEN 'estimated' END
-    FROM total t
-  UNION ALL
-  SELECT item.name, state.name, item.value, NULL
-    FROM unnest('{reserved, pending, conflict, failed}'::text[]) AS state (name)
-    LEFT JOIN unsettled u ON u.state = state.name
-    CROSS JOIN LATERAL (VALUES
-      ('reservations', coalesce(u.payments, 0)),
-      ('reservations_oldest_seconds', round(extract(epoch FROM clock_timestamp() - u.oldest)))
-    ) AS item (name, value);
-COMMENT ON VIEW insforge_integrations.status IS
-'Numbers to monitor and to alert on, one a row.
-
-The page on operation lists them. The caches are those of the session that asks. No row has a secret or a token.';
-COMMENT ON COLUMN insforge_integrations.status.item IS 'What the number says.';
-COMMENT ON COLUMN insforge_integrations.status.subject IS 'Of what: the name of a provider, a state, a cache; NULL if there is only one.';
-COMMENT ON COLUMN insforge_integrations.status.value IS 'The number; NULL if there is none.';
-COMMENT ON COLUMN insforge_integrations.status.detail IS 'A text beside it: a version, an error, or estimated.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/reservations.rs:157
--- insforge_integrations::pg::payments::reservations::x402_reservation_after
--- requires:
---   reservations
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."x402_reservation_after"(
-	"own" insforge_integrations.x402_reservations, /* Option < :: pgrx :: heap_tuple :: PgHeapTuple < '_, :: pgrx :: pgbox ::
-AllocatedByRust > > */
-	"event" TEXT, /* Option < & str > */
-	"said" jsonb, /* Option < Jsonb > */
-	"known" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"state" TEXT,  /* String */
-	"holds_key" bool,  /* bool */
-	"asked_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"settled_amount" NUMERIC,  /* Option < AnyNumeric > */
-	"tx_hash" TEXT,  /* Option < String > */
-	"reason" TEXT,  /* Option < String > */
-	"message" TEXT,  /* Option < String > */
-	"is_mock" bool,  /* bool */
-	"is_batched" bool,  /* bool */
-	"is_resolved" bool,  /* bool */
-	"entry" TEXT,  /* Option < String > */
-	"is_new" bool,  /* bool */
-	"chain" TEXT,  /* Option < String > */
-	"warning" TEXT,  /* Option < String > */
-	"detail" TEXT,  /* Option < String > */
-	"hint" TEXT  /* Option < String > */
-)
-VOLATILE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'x402_reservation_after_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/better_auth.rs:73
--- insforge_integrations::pg::tokens::better_auth::better_auth_problems
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."better_auth_problems"(
-	"schema_name" TEXT, /* & str */
-	"names" jsonb /* Jsonb */
-) RETURNS TEXT[] /* reported :: Result < Vec < String > > */
-STRICT STABLE PARALLEL SAFE 
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'better_auth_problems_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/payments/imports.rs:10
--- insforge_integrations::pg::payments::imports::read_x402_settlement
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."read_x402_settlement"(
-	"tx_hash" TEXT, /* Option < & str > */
-	"payer_address" TEXT, /* Option < & str > */
-	"amount" TEXT, /* Option < & str > */
-	"chain" TEXT, /* Option < & str > */
-	"status" TEXT, /* Option < & str > */
-	"created_at" TEXT /* Option < & str > */
-) RETURNS TABLE (
-	"tx_hash" TEXT,  /* Option < String > */
-	"payer_address" TEXT,  /* Option < String > */
-	"amount" TEXT,  /* Option < String > */
-	"network" TEXT,  /* Option < String > */
-	"created_at" timestamp with time zone,  /* Option < TimestampWithTimeZone > */
-	"problem" TEXT  /* Option < String > */
-)
-STABLE PARALLEL UNSAFE  
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'read_settlement_wrapper';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   ledger
---   imports::read_settlement
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.rows_of_ordinary_table(source oid) RETURNS SETOF jsonb
-  LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'rows_of_ordinary_table';
-COMMENT ON FUNCTION insforge_integrations_internal.rows_of_ordinary_table(oid) IS
-  'Reads rows of a table as JSON objects, without running code of the table''s owner. Raises 42809 for anything but an ordinary table with columns of built-in types. import_x402_payments() uses it.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.import_x402_payments(source regclass)
-  RETURNS TABLE (id text, tx_hash text, reason text)
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  given jsonb;
-  read record;
-  copied bigint := 0;
-  known bigint := 0;
-  refused bigint := 0;
-  differences text;
-  left_behind text;
-BEGIN
-  FOR given IN SELECT * FROM insforge_integrations_internal.rows_of_ordinary_table(source) LOOP
-    id := given ->> 'id';
-    tx_hash := given ->> 'tx_hash';
-    SELECT * INTO STRICT read FROM insforge_integrations_internal.read_x402_settlement(
-      tx_hash, given ->> 'payer_address', given ->> 'amount', coalesce(given ->> 'chain', 'xlayer'),
-      coalesce(given ->> 'status', 'settled'), given ->> 'created_at');
-    reason := CASE
-      WHEN read.problem IS NOT NULL THEN read.problem
-      WHEN coalesce(given ->> 'endpoint', '') = '' THEN 'no endpoint is given'
-      WHEN id !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN 'the id is not a uuid'
-    END;
-    IF reason IS NULL THEN
-      differences := insforge_integrations_internal.insert_x402_settlement(
-        read.tx_hash, read.payer_address, given ->> 'endpoint', read.amount, read.network, given ->> 'response_summary',
-        id::uuid, read.created_at, NULL, NULL, NULL, false, true);
-      IF differences IS NULL THEN
-        copied := copied + 1;
-      ELSIF differences = '' THEN
-        known := known + 1;
-      ELSE
-        reason := 'the transaction is recorded with other facts';
-      END IF;
-    END IF;
-    IF reason IS NOT NULL THEN
-      refused := refused + 1;
-      RETURN NEXT;
-    END IF;
-  END LOOP;
-  SELECT string_agg(DISTINCT pg_describe_object(d.classid, d.objid, 0), ', ') INTO left_behind
-    FROM pg_depend d
-    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = source
-      AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass)
-           OR EXISTS (SELECT FROM pg_constraint c WHERE d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
-                      AND c.contype = 'f' AND c.confrelid = source));
-  IF left_behind IS NOT NULL THEN
-    RAISE WARNING USING
-      MESSAGE = format('objects belong to table %s or read it, and new payments do not reach them', source),
-      DETAIL = left_behind || '.',
-      HINT = 'For a policy that lets a role read: insforge_integrations.publish_x402_payments(). For a trigger that publishes: insforge_integrations.configure(''realtime'', ''on''). Make views and functions read x402_payments.';
-  END IF;
-  RAISE NOTICE '% payments imported, % were recorded already, % were refused', copied, known, refused;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.import_x402_payments(regclass) IS
-'Copies the rows of the guide''s payment table into the ledger.
-
-Returns each row that it refused, with the reason; no row means that all were copied. Does not change the table. It must be an ordinary table with columns payer_address, endpoint, amount, tx_hash; optional columns are id, chain, status, response_summary, created_at. A second call does no harm. A WARNING names the objects that belong to the table or read it.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/pg/tokens/providers.rs:203
--- insforge_integrations::pg::tokens::providers::provider_registration
-CREATE OR REPLACE FUNCTION insforge_integrations_internal."provider_registration"(
-	"preset" TEXT, /* & str */
-	"arguments" jsonb /* Jsonb */
-) RETURNS jsonb /* reported :: Result < Jsonb > */
-IMMUTABLE STRICT PARALLEL SAFE 
+-- src/pg/tokens/providers.rs:214
+-- insforge_integrations::pg::tokens::providers::set_provider_jwks
+CREATE OR REPLACE FUNCTION insforge_integrations."set_provider_jwks"(
+	"provider" TEXT, /* Option < & str > */
+	"jwks" jsonb /* Option < Jsonb > */
+) RETURNS INT /* reported :: Result < i32 > */
+VOLATILE PARALLEL UNSAFE 
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'provider_registration_wrapper';
+AS 'MODULE_PATHNAME', 'set_provider_jwks_wrapper';
 /* </end connected objects> */
 
 /* <begin connected objects> */
--- src/lib.rs:80
--- requires:
---   providers
---   providers::provider_registration
---   refresh::discovery_document
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.store_auth_provider(
-    provider text, preset text, arguments jsonb, kept jsonb, session_secret text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  wanted insforge_integrations.auth_providers;
-  present jsonb;
-  other text;
-  refused text;
-BEGIN
-  LOCK TABLE insforge_integrations.auth_providers IN SHARE ROW EXCLUSIVE MODE;
-  SELECT to_jsonb(p) INTO present FROM insforge_integrations.auth_providers p WHERE p.name = provider;
-  -- NULL leaves what the provider's row has.
-  SELECT coalesce(jsonb_object_agg(k.key, coalesce(nullif(k.value, 'null'), present -> k.key)), '{}') INTO kept FROM jsonb_each(kept) k;
-  wanted := jsonb_populate_record(
-    NULL::insforge_integrations.auth_providers,
-    insforge_integrations_internal.provider_registration(preset, arguments || jsonb_strip_nulls(kept)));
-  SELECT p.name INTO other FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND p.key_source = wanted.key_source AND p.issuers && wanted.issuers;
-  refused := coalesce(CASE
-    WHEN other IS NOT NULL THEN format('Provider "%s" has the same issuer and the same keys: the laxer of two policies could decide on a token.', other)
-    WHEN session_secret = '' THEN 'The session secret is empty.'
-    WHEN provider = 'insforge' THEN 'The name insforge belongs to the built-in provider.'
-    -- Messages repeat names. A token or a payment is longer.
-    WHEN octet_length(provider) BETWEEN 1 AND 63 IS NOT TRUE THEN 'The name is empty, or longer than 63 bytes.'
-  END, (
-    -- register_better_auth() makes this pattern for users with integer ids.
-    SELECT format('Provider "%s" counts its users, too: user 1 of one would be user 1 of the other.', p.name)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND wanted.subject_pattern = '[1-9][0-9]*' AND wanted.subject_prefix IS NULL
-      AND p.subject_pattern = wanted.subject_pattern AND p.subject_prefix IS NULL LIMIT 1), (
-    SELECT format('The user ids of provider "%s" begin with "%s": a user of one provider could have the id of another''s user.', p.name, p.subject_prefix)
-    FROM insforge_integrations.auth_providers p
-    WHERE p.name IS DISTINCT FROM provider AND 'oidc' IN (p.preset, wanted.preset) AND p.subject_prefix <> '' AND wanted.subject_prefix <> ''
-      AND (starts_with(p.subject_prefix, wanted.subject_prefix) OR starts_with(wanted.subject_prefix, p.subject_prefix)) LIMIT 1));
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'To change a provider''s policy, register it again under its name. For another provider, give another name.';
-  END IF;
-
-  INSERT INTO insforge_integrations.auth_providers AS stored (
-      name, preset, issuers, key_source, jwks_url, discovery_url, algorithms, audience_rule, audiences, authorized_parties,
-      authorized_party_rule, required_claims, forbidden_claims, token_types, token_categories, max_age_seconds, leeway_seconds,
-      subject_pattern, subject_prefix, allow_uuid_subjects, allow_bare_sessions, better_auth_names,
-      passed_claims, org_id_claim, org_role_claim, permissions_claim)
-    VALUES (
-      provider, wanted.preset, wanted.issuers, wanted.key_source, wanted.jwks_url, wanted.discovery_url, wanted.algorithms,
-      wanted.audience_rule, wanted.audiences, wanted.authorized_parties, wanted.authorized_party_rule, wanted.required_claims,
-      wanted.forbidden_claims, wanted.token_types, wanted.token_categories, wanted.max_age_seconds,
-      wanted.leeway_seconds, wanted.subject_pattern, wanted.subject_prefix, wanted.allow_uuid_subjects,
-      wanted.allow_bare_sessions, wanted.better_auth_names,
-      wanted.passed_claims, wanted.org_id_claim, wanted.org_role_claim, wanted.permissions_claim)
-    ON CONFLICT (name) DO UPDATE SET
-      -- The keys stay only if they are from the same source.
-      jwks = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks END,
-      jwks_updated_at = CASE WHEN stored.key_source = excluded.key_source THEN stored.jwks_updated_at END,
-      updated_at = now(),
-      preset = excluded.preset, issuers = excluded.issuers, key_source = excluded.key_source,
-      jwks_url = excluded.jwks_url, discovery_url = excluded.discovery_url, algorithms = excluded.algorithms, audience_rule = excluded.audience_rule,
-      audiences = excluded.audiences, authorized_parties = excluded.authorized_parties,
-      authorized_party_rule = excluded.authorized_party_rule,
-      required_claims = excluded.required_claims, forbidden_claims = excluded.forbidden_claims,
-      token_types = excluded.token_types, token_categories = excluded.token_categories,
-      max_age_seconds = excluded.max_age_seconds, leeway_seconds = excluded.leeway_seconds,
-      subject_pattern = excluded.subject_pattern, subject_prefix = excluded.subject_prefix,
-      allow_uuid_subjects = excluded.allow_uuid_subjects, allow_bare_sessions = excluded.allow_bare_sessions,
-      better_auth_names = excluded.better_auth_names, passed_claims = excluded.passed_claims,
-      org_id_claim = excluded.org_id_claim, org_role_claim = excluded.org_role_claim,
-      permissions_claim = excluded.permissions_claim
-    RETURNING * INTO wanted;
-  DELETE FROM insforge_integrations.session_secrets s WHERE s.provider = store_auth_provider.provider;
-  INSERT INTO insforge_integrations.session_secrets SELECT provider, session_secret WHERE session_secret <> '';
-  -- register_oidc_provider() fetches them itself.
-  IF wanted.jwks IS NULL AND wanted.jwks_url IS NOT NULL AND wanted.discovery_url IS NULL THEN
-    -- Without the name: somebody may have given a secret in its place.
-    RAISE NOTICE 'the registered provider has no keys yet'
-      USING HINT = 'Next, fetch them: SELECT * FROM insforge_integrations.refresh_provider_jwks();';
-  END IF;
-  RETURN wanted;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.store_auth_provider(text, text, jsonb, jsonb, text) IS
-  'Stores the rules that a preset makes of its arguments, for the functions register_.... kept: arguments whose NULL leaves the value that the provider already has.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_clerk(
-    frontend_api text, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL, name text DEFAULT 'clerk',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'clerk', jsonb_build_object(
-    'frontend_api', frontend_api, 'authorized_parties', authorized_parties, 'audiences', audiences,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_clerk(text, text[], text[], text, integer, text[], text) IS
-'Trusts Clerk''s session tokens.
-
-- frontend_api: the instance''s Frontend API URL, or its publishable key
-- authorized_parties: the origins of your pages ("azp"); without them another site on a subdomain could use its visitors'' tokens
-- authorized_party_rule: if_present also accepts tokens without "azp", as native applications have them
-- audiences: accepts the tokens of JWT templates with one of these audiences, instead of session tokens
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth0(
-    domain text, audience text DEFAULT NULL, custom_domains text[] DEFAULT NULL, name text DEFAULT 'auth0',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL,
-    org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL, audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'auth0', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'audiences', audiences, 'custom_domains', custom_domains), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth0(text, text, text[], text, integer, text[], text, text, text, text[]) IS
-'Trusts Auth0''s access tokens for users.
-
-- domain: the tenant''s domain
-- audience: the identifier of your API in Auth0
-- audiences: those of several APIs, beside audience or instead of it
-- custom_domains: other domains at which users sign in to the same tenant
-- org_id_claim, org_role_claim, permissions_claim: where a token names them; NULL leaves them as they are
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_workos(
-    client_id text, issuers text[] DEFAULT NULL, name text DEFAULT 'workos',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'workos', jsonb_build_object(
-    'client_id', client_id, 'issuers', issuers),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_workos(text, text[], text, integer, text[]) IS
-'Trusts WorkOS AuthKit''s session tokens.
-
-- client_id: "client_..."
-- issuers: the values of "iss" in your environment, if they are not WorkOS'' two usual ones
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_kinde(
-    domain text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, name text DEFAULT 'kinde',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'kinde', jsonb_build_object(
-    'domain', domain, 'audience', audience, 'authorized_parties', authorized_parties,
-    'authorized_party_rule', authorized_party_rule),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_kinde(text, text, text[], text, integer, text[], text) IS
-'Trusts Kinde''s access tokens for users.
-
-- domain: https://<subdomain>.kinde.com or your own
-- audience: the audience of your API; Kinde''s empty list is accepted too
-- authorized_parties: the client ids of your applications ("azp")
-- authorized_party_rule: if_present also accepts tokens without "azp"
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch(text, text, text, integer, text[]) IS
-'Trusts session JWTs of a Stytch consumer project.
-
-- project_id: "project-..."
-- base_url: the project''s custom base URL, if it has one
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_stytch_b2b(
-    project_id text, base_url text DEFAULT NULL, name text DEFAULT 'stytch_b2b',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'stytch_b2b', jsonb_build_object(
-    'project_id', project_id, 'base_url', base_url),
-    jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims));
-COMMENT ON FUNCTION insforge_integrations.register_stytch_b2b(text, text, text, integer, text[]) IS
-'Trusts session JWTs of a Stytch B2B project.
-
-- project_id: "project-..."
-- base_url: the project''s custom base URL, if it has one
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are';
-
-CREATE OR REPLACE FUNCTION insforge_integrations_internal.better_auth_names(schema_name text, names jsonb, takes_sessions boolean) RETURNS jsonb
-  LANGUAGE plpgsql STABLE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_column
-DECLARE
-  refused text;
-  found jsonb;
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = schema_name) THEN
-    SELECT string_agg(DISTINCT quote_ident(r.schema_name), ', ') INTO refused FROM insforge_integrations.better_auth_relations r;
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = 'There is no schema of the name that was given as schema_name. '
-        || coalesce('Better Auth''s tables are in: ' || refused || '.', 'No schema has Better Auth''s tables yet.'),
-      HINT = 'Give the first schema in the search_path of your Better Auth server, and run Better Auth''s migration first. Nothing was changed.';
-  END IF;
-  PERFORM insforge_integrations_internal.better_auth_problems(coalesce(schema_name, ''), coalesce(names, '{}'));
-  -- Somebody may have given a secret in place of a name, so the message does not show it.
-  SELECT format('The name given for "%s" is not one of the schema''s tables.', given.key) INTO refused
-    FROM jsonb_each_text(coalesce(names, '{}')) given
-    WHERE strpos(given.key, '.') = 0 AND given.value <> ''
-      AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                      WHERE n.nspname = schema_name AND c.relname = given.value AND c.relkind = 'r');
-  WITH candidate AS (
-    SELECT r.name, r.looks_like, rank() OVER (PARTITION BY r.looks_like ORDER BY r.spelling) AS place
-    FROM insforge_integrations.better_auth_tables r
-    WHERE r.schema_name = better_auth_names.schema_name AND r.looks_like IS NOT NULL AND (names ? r.looks_like) IS NOT TRUE
-  ), chosen AS (
-    SELECT looks_like, array_agg(name::text ORDER BY name) AS names FROM candidate WHERE place = 1 GROUP BY looks_like
-  )
-  SELECT coalesce(jsonb_object_agg(c.looks_like, c.names[1]), '{}') || coalesce(better_auth_names.names, '{}'),
-         coalesce(refused, min(format('Tables %s of schema %I can each be Better Auth''s "%s".',
-                                      array_to_string(c.names, ', '), schema_name, c.looks_like)) FILTER (WHERE cardinality(c.names) > 1))
-    INTO found, refused FROM chosen c;
-  IF refused IS NOT NULL THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid registration of an identity provider',
-      DETAIL = refused,
-      HINT = 'Give the names of Better Auth''s tables: names => ''{"session": "the table of its sessions"}''. Nothing was changed.';
-  END IF;
-  FOREACH refused IN ARRAY insforge_integrations_internal.better_auth_problems(schema_name, found) LOOP
-    RAISE WARNING 'a table of Better Auth cannot be read: %', refused
-      USING HINT = 'Until it can be read, everything that needs the table is refused. The other tables work.';
-  END LOOP;
-  -- An empty table is right: Better Auth makes a key when it first signs.
-  IF NOT takes_sessions AND NOT found ? 'jwks' THEN
-    RAISE WARNING 'schema % has no table jwks yet', quote_ident(schema_name)
-      USING DETAIL = 'Every token is refused until Better Auth has this table for its keys.',
-            HINT = 'Add jwt() to the plugins of Better Auth and run its migration with this schema first in the search_path. To exchange session cookies instead, register again with session_secret.';
-  END IF;
-  RETURN found;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.better_auth_names(text, jsonb, boolean) IS
-  'Names of Better Auth''s tables in a schema: the given ones, and those that were found.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_better_auth(
-    base_url text, schema_name text DEFAULT 'better_auth', session_secret text DEFAULT NULL,
-    allow_bare_sessions boolean DEFAULT false, subject_pattern text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'better_auth', names jsonb DEFAULT '{}',
-    leeway_seconds integer DEFAULT NULL, passed_claims text[] DEFAULT NULL, issuer text DEFAULT NULL,
-    audiences text[] DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN (
-    SELECT insforge_integrations_internal.store_auth_provider(name, 'better_auth', jsonb_build_object(
-      'base_url', base_url, 'schema_name', schema_name, 'issuer', issuer, 'audiences', audiences, 'allow_bare_sessions', allow_bare_sessions,
-      'subject_pattern', subject_pattern, 'allow_uuid_subjects', allow_uuid_subjects, 'names', found.names,
-      'id_type', (SELECT format_type(a.atttypid, NULL)
-                  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE n.nspname = schema_name AND c.relname = found.names ->> 'user'
-                    AND a.attname = coalesce(found.names ->> 'user.id', 'id'))),
-      jsonb_build_object('leeway_seconds', leeway_seconds, 'passed_claims', passed_claims), session_secret)
-    FROM insforge_integrations_internal.better_auth_names(
-      schema_name, names, coalesce(session_secret <> '' OR allow_bare_sessions, false)) AS found(names));
-COMMENT ON FUNCTION insforge_integrations.register_better_auth(text, text, text, boolean, text, boolean, text, jsonb, integer, text[], text, text[]) IS
-'Trusts Better Auth with its tables in this database.
-
-- base_url: Better Auth''s baseURL
-- issuer, audiences: the options jwt.issuer and jwt.audience of the plugin, if they are set; otherwise both are the origin of base_url
-- schema_name: the schema of its tables
-- session_secret: the secret that signs its session cookies; NULL: no cookies are accepted
-- allow_bare_sessions: whether a session''s token is accepted without a signature
-- subject_pattern, allow_uuid_subjects: for user ids that are neither 32 letters and digits nor integers
-- names: names of tables and columns that are not found automatically, such as {"session": "logins", "session.userId": "person"}
-- leeway_seconds, passed_claims: columns of auth_providers, for tokens; NULL leaves them as they are
-
-It trusts the tokens of Better Auth''s jwt plugin, by the keys in its own table jwks. With session_secret or allow_bare_sessions it also trusts its sessions, for exchange_provider_token(). Column better_auth_names of the answer shows which tables were found.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_auth_provider(
-    name text, issuers text[], jwks_url text, audiences text[] DEFAULT NULL, authorized_parties text[] DEFAULT NULL,
-    algorithms text[] DEFAULT '{RS256}', audience_rule text DEFAULT 'required', required_claims text[] DEFAULT '{}',
-    forbidden_claims text[] DEFAULT '{}', token_types text[] DEFAULT '{JWT,at+jwt,""}',
-    max_age_seconds integer DEFAULT NULL, leeway_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL,
-    subject_prefix text DEFAULT NULL, allow_uuid_subjects boolean DEFAULT false, passed_claims text[] DEFAULT NULL,
-    org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL, permissions_claim text DEFAULT NULL,
-    authorized_party_rule text DEFAULT 'required')
-  RETURNS insforge_integrations.auth_providers LANGUAGE sql VOLATILE
-  RETURN insforge_integrations_internal.store_auth_provider(name, 'custom', jsonb_build_object(
-    'issuers', issuers, 'jwks_url', jwks_url, 'algorithms', algorithms, 'audience_rule', audience_rule,
-    'audiences', coalesce(audiences, '{}'), 'authorized_parties', coalesce(authorized_parties, '{}'),
-    'authorized_party_rule', authorized_party_rule, 'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'token_categories', '{}'::text[], 'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern,
-    'subject_prefix', subject_prefix, 'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-COMMENT ON FUNCTION insforge_integrations.register_auth_provider(text, text[], text, text[], text[], text[], text, text[], text[], text[], integer, integer, text, text, boolean, text[], text, text, text, text) IS
-'Trusts any other issuer of signed tokens.
-
-- subject_pattern, subject_prefix: one of them is required, because it keeps the users apart from those of other providers
-- audiences, authorized_parties: one of them is required
-- leeway_seconds, passed_claims, org_id_claim, org_role_claim, permissions_claim: NULL leaves them as they are
-
-The arguments are the columns of auth_providers.';
-
-CREATE OR REPLACE FUNCTION insforge_integrations.register_oidc_provider(
-    issuer text, audience text DEFAULT NULL, authorized_parties text[] DEFAULT NULL, audiences text[] DEFAULT NULL,
-    required_claims text[] DEFAULT NULL, forbidden_claims text[] DEFAULT NULL, token_types text[] DEFAULT NULL,
-    max_age_seconds integer DEFAULT NULL, subject_pattern text DEFAULT NULL, subject_prefix text DEFAULT NULL,
-    allow_uuid_subjects boolean DEFAULT false, name text DEFAULT 'oidc', leeway_seconds integer DEFAULT NULL,
-    passed_claims text[] DEFAULT NULL, org_id_claim text DEFAULT NULL, org_role_claim text DEFAULT NULL,
-    permissions_claim text DEFAULT NULL)
-  RETURNS insforge_integrations.auth_providers
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  stored insforge_integrations.auth_providers;
-BEGIN
-  PERFORM insforge_integrations_internal.store_auth_provider(name, 'oidc', jsonb_build_object(
-    'name', name, 'issuer', issuer, 'document', insforge_integrations_internal.discovery_document(issuer),
-    'audience', audience, 'audiences', audiences, 'authorized_parties', authorized_parties,
-    'required_claims', required_claims, 'forbidden_claims', forbidden_claims, 'token_types', token_types,
-    'max_age_seconds', max_age_seconds, 'subject_pattern', subject_pattern, 'subject_prefix', subject_prefix,
-    'allow_uuid_subjects', allow_uuid_subjects), jsonb_build_object(
-    'leeway_seconds', leeway_seconds, 'passed_claims', passed_claims, 'org_id_claim', org_id_claim,
-    'org_role_claim', org_role_claim, 'permissions_claim', permissions_claim));
-  -- A failed fetch of the keys is a warning, and the next refresh tries again.
-  PERFORM insforge_integrations.refresh_provider_jwks(name);
-  SELECT * INTO STRICT stored FROM insforge_integrations.auth_providers p WHERE p.name = register_oidc_provider.name;
-  RETURN stored;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations.register_oidc_provider(text, text, text[], text[], text[], text[], text[], integer, text, text, boolean, text, integer, text[], text, text, text) IS
-'Trusts the access tokens of an issuer that has an OpenID Connect discovery document.
-
-- issuer: "iss" of the tokens
-- audience, audiences: "aud" of your application''s tokens
-- authorized_parties: the client ids of your applications ("azp", or "client_id" if there is no "azp")
-- required_claims, forbidden_claims: names, or name=value; by default Microsoft Entra''s tokens must have scp
-- token_types: "typ" of the header; default JWT, at+jwt or none
-- subject_prefix: text before "sub" in the user id; default the provider''s name and a colon, as in oidc:<sub>
-- subject_pattern, allow_uuid_subjects: for user ids without a prefix, give an empty prefix and a subject_pattern, and for UUIDs allow_uuid_subjects
-- org_id_claim, org_role_claim, permissions_claim: where a token names them, such as realm_access.roles; NULL leaves them as they are
-- leeway_seconds, passed_claims: columns of auth_providers; NULL leaves them as they are
-
-Such issuers are Keycloak, Zitadel, Logto, Cognito, Firebase, Microsoft Entra and Supabase Auth. The call fetches the document and then the keys. One of audience, audiences and authorized_parties is required.';
-/* </end connected objects> */
-
-/* <begin connected objects> */
--- src/lib.rs:124
+-- src/lib.rs:112
 -- finalize
 -- Comments on the functions that Rust code declares.
 COMMENT ON SCHEMA insforge_integrations IS
@@ -5824,21 +5484,12 @@ COMMENT ON FUNCTION insforge_integrations.verify_x402_payment(text, jsonb, boole
 Raises 22023 for requirements that make no sense. No content of a payment makes it raise an error.';
 COMMENT ON FUNCTION insforge_integrations_internal.force_sync_commit() IS
   'Makes the commit of this transaction wait for the disk, even if synchronous_commit is off.';
-COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz, text, text, uuid, boolean, boolean) IS
-  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. The functions on reservations and the import use it.';
+COMMENT ON FUNCTION insforge_integrations_internal.insert_x402_settlement(text, text, text, text, text, text, uuid, timestamptz) IS
+  'Puts a settlement into the ledger. If the ledger already has the transaction, returns the columns in which its row differs, separated by commas. import_x402_payments() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.call_as_its_owner(oid, text, text, jsonb) IS
   'Calls a function with only the rights of its owner. publish_x402_settlement() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.mock_settlements_are_allowed() IS 'Setting allow_mock_settlements.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_after(insforge_integrations.x402_reservations, text, jsonb, text) IS
-  'The new state of a reservation after an event: asked, answered, found, delivered, mocked or offered. known: the result of insert_x402_settlement(). The functions on reservations use it.';
-COMMENT ON FUNCTION insforge_integrations_internal.read_x402_payment(text, jsonb, text, text, boolean) IS
-  'Reads the parts of a payment that fits the requirements, with the request to the facilitator, and raises an error for any other. reserve_x402_payment() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_settle_request(text, jsonb, text, text) IS
-  '{url, body} of the request to a facilitator to settle this amount; NULL: the offered amount. x402_settlement_request() uses it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_challenge_parts(jsonb, text, text, text, text) IS
   'Headers and body of an answer with status 402. x402_challenge() uses it.';
-COMMENT ON FUNCTION insforge_integrations_internal.x402_response_headers(text, text, text, text, text, boolean) IS
-  'Headers PAYMENT-RESPONSE of the answer to a buyer; in version 1 of x402 also X-PAYMENT-RESPONSE. is_settled false: the payment failed for this reason. The functions on reservations use it.';
 COMMENT ON FUNCTION insforge_integrations_internal.x402_transaction_hash(text) IS
   'A transaction''s hash in the ledger''s spelling: 0x and 64 lower-case hexadecimal digits. NULL for anything else, and for all zeros. The argument may have 0x or not.';
 COMMENT ON FUNCTION insforge_integrations_internal.read_x402_settlement(text, text, text, text, text, text) IS

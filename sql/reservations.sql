@@ -131,27 +131,6 @@ COMMENT ON COLUMN insforge_integrations.x402_reservation.facilitator_request IS 
 COMMENT ON COLUMN insforge_integrations.x402_reservation.deliver IS 'The payment is settled and not marked as delivered.';
 COMMENT ON COLUMN insforge_integrations.x402_reservation.response_headers IS 'The headers for the buyer, if the payment is settled or failed.';
 
--- Without a SET clause, so Postgres can inline it.
-CREATE FUNCTION insforge_integrations_internal.x402_reservation_row(
-    own insforge_integrations.x402_reservations, is_new boolean, chain text, facilitator_request jsonb DEFAULT NULL)
-  RETURNS insforge_integrations.x402_reservation
-  LANGUAGE sql STABLE
-AS $$
-  SELECT ROW(own.id, is_new, own.state, own.payer_address, own.endpoint, own.amount::pg_catalog.text, own.network, chain,
-             own.asset, own.nonce, own.valid_before, own.idempotency_key, own.tx_hash, own.reason, own.message, own.is_mock,
-             own.settled_at, own.delivered_at, own.created_at, own.user_id, own.scheme,
-             own.settled_amount::pg_catalog.text, facilitator_request,
-             own.state OPERATOR(pg_catalog.=) 'settled' AND own.delivered_at IS NULL,
-             CASE WHEN own.state OPERATOR(pg_catalog.=) ANY ('{settled, failed}') THEN
-               insforge_integrations_internal.x402_response_headers(
-                 CASE WHEN own.state OPERATOR(pg_catalog.=) 'settled' THEN coalesce(own.tx_hash, '') END, own.reason,
-                 coalesce(own.requirements OPERATOR(pg_catalog.->>) 'network', own.network), own.payer_address,
-                 CASE WHEN own.scheme OPERATOR(pg_catalog.=) 'upto' THEN own.settled_amount::pg_catalog.text END,
-                 own.requirements OPERATOR(pg_catalog.?) 'maxAmountRequired') END)::insforge_integrations.x402_reservation
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.x402_reservation_row(insforge_integrations.x402_reservations, boolean, text, jsonb) IS
-  'Makes the row that the functions on reservations return. chain: the name of the network.';
-
 -- Five minutes more, because blocks can be late and clocks differ.
 CREATE FUNCTION insforge_integrations.x402_can_land_until(valid_before timestamptz) RETURNS timestamptz
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -162,111 +141,13 @@ COMMENT ON FUNCTION insforge_integrations.x402_can_land_until(timestamptz) IS
 
 infinity near the end of Postgres'' times.';
 
-CREATE FUNCTION insforge_integrations_internal.lock_x402_reservation(reservation_id uuid)
-  RETURNS insforge_integrations.x402_reservations
-  LANGUAGE plpgsql VOLATILE
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  own insforge_integrations.x402_reservations;
-BEGIN
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  SELECT * INTO own FROM insforge_integrations.x402_reservations r WHERE r.id = reservation_id FOR UPDATE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = format('unknown x402 reservation %s', coalesce(reservation_id::text, 'NULL')),
-      DETAIL = 'There is no reservation with this id.',
-      HINT = 'Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.';
-  END IF;
-  RETURN own;
-END
-$$;
-COMMENT ON FUNCTION insforge_integrations_internal.lock_x402_reservation(uuid) IS 'Locks a reservation until the transaction ends, and returns it. Raises 22023 if there is none.';
-
 CREATE FUNCTION @extschema@.reserve_x402_payment(
     payment text, requirements jsonb, endpoint text, idempotency_key text DEFAULT NULL, facilitator text DEFAULT 'okx',
     payer_is_contract boolean DEFAULT false)
-  RETURNS SETOF insforge_integrations.x402_reservation ROWS 1
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+  RETURNS SETOF insforge_integrations.x402_reservation
+  LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
-AS $$
-#variable_conflict use_variable
-DECLARE
-  offered record;
-  key text := idempotency_key;
-  known insforge_integrations.x402_reservations;
-  after record;
-  -- Citus takes no volatile function in an UPDATE.
-  present timestamptz;
-BEGIN
-  IF coalesce(endpoint, '') = '' OR octet_length(endpoint) > 2000 OR key = '' OR octet_length(key) > 255 THEN
-    RAISE EXCEPTION USING
-      ERRCODE = 'invalid_parameter_value',
-      MESSAGE = 'invalid x402 reservation',
-      DETAIL = 'An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.',
-      HINT = 'Give the address that the buyer requested. Nothing was reserved.';
-  END IF;
-  SELECT * INTO STRICT offered
-    FROM insforge_integrations_internal.read_x402_payment(payment, requirements, endpoint, facilitator, payer_is_contract);
-  key := coalesce(key, offered.identifier);
-  PERFORM insforge_integrations_internal.force_sync_commit();
-  FOR attempt IN 1..5 LOOP
-    -- The unique keys find what blocks a payment with a verified signature. So the first attempt inserts it at once,
-    -- unless nothing can be inserted, as on a standby.
-    IF attempt > 1 OR NOT offered.is_signature_verified OR current_setting('transaction_read_only') = 'on' THEN
-      SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-        WHERE r.network = offered.network AND r.nonce_contract = offered.nonce_contract
-          AND r.payer_address = offered.payer_address AND r.nonce = offered.nonce
-          AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-        ORDER BY r.is_signature_verified = offered.is_signature_verified DESC LIMIT 1;
-      IF NOT FOUND AND key IS NOT NULL THEN
-        SELECT r.* INTO known FROM insforge_integrations.x402_reservations r
-          WHERE r.holds_key AND r.payer_address = offered.payer_address AND r.endpoint = endpoint
-            AND r.idempotency_key = key AND (r.is_signature_verified OR NOT offered.is_signature_verified)
-          ORDER BY r.is_signature_verified DESC LIMIT 1
-          FOR UPDATE;
-      END IF;
-    END IF;
-    IF known.id IS NOT NULL THEN
-      SELECT * INTO STRICT after FROM insforge_integrations_internal.x402_reservation_after(known, 'offered', jsonb_build_object(
-        'network', offered.network, 'nonce_contract', offered.nonce_contract, 'nonce', offered.nonce, 'endpoint', endpoint,
-        'idempotency_key', key, 'delivered_at', known.delivered_at::text,
-        'can_land', insforge_integrations.x402_can_land_until(known.valid_before) > clock_timestamp()), NULL);
-      IF after.holds_key = known.holds_key THEN
-        -- Without an answer after this time, the call that had the request has probably died.
-        present := clock_timestamp();
-        UPDATE insforge_integrations.x402_reservations r SET request_given_at = present
-          WHERE r.id = known.id AND r.state = 'reserved' AND r.resolved_at IS NULL
-            AND r.request_given_at < present - interval '2 minutes';
-        RETURN NEXT insforge_integrations_internal.x402_reservation_row(
-          known, false, offered.chain, CASE WHEN FOUND THEN offered.facilitator_request END);
-        RETURN;
-      END IF;
-      UPDATE insforge_integrations.x402_reservations r SET holds_key = after.holds_key WHERE r.id = known.id;
-    END IF;
-    INSERT INTO insforge_integrations.x402_reservations (
-      endpoint, idempotency_key, scheme, network, asset, payer_address, pay_to, amount, nonce_contract, nonce, valid_after, valid_before,
-      is_signature_verified, payment, requirements, user_id)
-    VALUES (
-      endpoint, key, offered.scheme, offered.network, offered.asset, offered.payer_address, offered.pay_to, offered.amount,
-      offered.nonce_contract, offered.nonce,
-      offered.valid_after, offered.valid_before, offered.is_signature_verified, offered.payment, offered.requirement,
-      @extschema@.requesting_user_id())
-    ON CONFLICT DO NOTHING
-    RETURNING * INTO known;
-    IF FOUND THEN
-      RETURN NEXT insforge_integrations_internal.x402_reservation_row(known, true, offered.chain, offered.facilitator_request);
-      RETURN;
-    END IF;
-  END LOOP;
-  RAISE EXCEPTION USING
-    ERRCODE = 'serialization_failure',
-    MESSAGE = 'could not reserve the payment',
-    DETAIL = 'Another transaction is reserving it, or a trigger or rule on the table drops rows.',
-    HINT = 'Try again in a new transaction.';
-END
-$$;
+  AS 'MODULE_PATHNAME', 'reserve_payment_wrapper';
 COMMENT ON FUNCTION @extschema@.reserve_x402_payment(text, jsonb, text, text, text, boolean) IS
 'Stores a valid payment before a facilitator settles it.
 

@@ -89,20 +89,8 @@ mod install_script {
         "x402" = "../sql/x402.sql" after ["settings", evm::eip712_domain_separator, evm::to_checksum_address];
         "challenge" = "../sql/challenge.sql" after ["x402", x402::x402_challenge_parts];
         "ledger" = "../sql/ledger.sql" after ["x402", ledger::force_sync_commit];
-        "reservations" = "../sql/reservations.sql" after [
-            "ledger",
-            "identity",
-            reservations::read_payment,
-            reservations::x402_response_headers,
-            reservations::x402_settle_request
-        ];
-        "settle" = "../sql/settle.sql" after [
-            "reservations",
-            ledger::insert_settlement,
-            settings::mock_settlements_are_allowed,
-            x402::facilitator_request,
-            x402::payment_response_header
-        ];
+        "reservations" = "../sql/reservations.sql" after ["ledger"];
+        "settle" = "../sql/settle.sql" after ["reservations"];
         "sums" = "../sql/sums.sql" after ["ledger"];
         "payments_view" = "../sql/payments_view.sql" after ["reservations", "identity", "sums"];
         "books" = "../sql/books.sql" after ["payments_view"];

@@ -98,12 +98,6 @@ fn warn_of_exchanged_tokens() {
     .report(PgLogLevel::WARNING);
 }
 
-/// Setting `allow_mock_settlements`.
-#[pg_extern(schema = "insforge_integrations_internal", stable, parallel_unsafe)]
-fn mock_settlements_are_allowed() -> reported::Result<bool> {
-    Ok(current()?.allow_mock_settlements)
-}
-
 #[cfg(feature = "pg_test")]
 #[pg_schema]
 mod tests {

@@ -8,8 +8,10 @@ use super::facilitator::{Facilitator, Request, Settlement};
 use super::refusal::{InvalidReason, PaymentRefusal};
 use super::registry::Registry;
 use super::requirements::{PaymentTerms, with_network};
+use super::reservation::{Reservation, State};
 use super::verify::{Payer, Verdict, verify};
 use crate::evm::address::Address;
+use crate::evm::hexadecimal;
 use crate::evm::integer::U256;
 use crate::x402::Error;
 
@@ -90,6 +92,34 @@ impl<'r> Reservable<'r> {
             authorization,
             is_signature_verified,
         })
+    }
+
+    /// Its reservation, whose id is that of the row that will store it.
+    #[must_use]
+    pub fn reservation(&self, endpoint: &str, key: Option<&str>) -> Reservation {
+        let authorization = &self.authorization;
+        let nonce_contract = authorization.nonce_contract(self.terms.asset.address);
+        Reservation {
+            id: String::new(),
+            state: State::Reserved,
+            network: self.terms.network.network.clone(),
+            nonce_contract: nonce_contract.to_string(),
+            nonce: hexadecimal(&authorization.nonce),
+            scheme: self.terms.scheme,
+            amount: authorization.value,
+            asked_amount: None,
+            settled_amount: None,
+            endpoint: endpoint.to_owned(),
+            idempotency_key: key.map(str::to_owned),
+            holds_key: true,
+            tx_hash: None,
+            reason: None,
+            message: None,
+            is_mock: false,
+            is_batched: false,
+            is_resolved: false,
+            is_delivered: false,
+        }
     }
 
     /// The request to settle it. A payment of scheme `upto` has none before the seller says what to

@@ -1,7 +1,5 @@
-//! The state machine of a reservation. SQL locks the reservation, asks this module for the next
-//! state, and stores it (sql/reservations.sql and sql/settle.sql).
-
-use serde::Deserialize;
+//! The state machine of a reservation. `pg::payments::reservations` locks the reservation, asks this
+//! module for the next state, and stores it.
 
 use super::Scheme;
 use super::answer::{Answer, Outcome};
@@ -121,7 +119,7 @@ pub enum Event {
 }
 
 /// An offered payment.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offered {
     /// CAIP-2 identifier of its chain.
     pub network: String,
@@ -161,17 +159,6 @@ pub enum Entry {
     Settlement,
     /// A correction of another payment's row, because its transaction carried this payment, too.
     Correction,
-}
-
-impl Entry {
-    /// The name of its kind.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Settlement => "settlement",
-            Self::Correction => "correction",
-        }
-    }
 }
 
 /// A warning beside an answer.

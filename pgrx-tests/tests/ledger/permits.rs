@@ -6,7 +6,7 @@ use super::races::{CONNECTIONS, assert_one_wins, at_once};
 use super::shop::Shop;
 use super::*;
 
-const EXACT: &str = "version => 2, network => 'mezo', asset => 'mUSD'";
+pub(crate) const EXACT: &str = "version => 2, network => 'mezo', asset => 'mUSD'";
 pub(crate) const UPTO: &str = "version => 2, network => 'base', asset => 'USDC', scheme => 'upto', facilitator_address => '0x857b06519E91e3A54538791bDbb0E22373e36b66'";
 
 /// A shop with another offer of 10000.

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use super::permits::{UPTO, selling};
+use super::permits::{EXACT, UPTO, selling};
 use super::shop::{Shop, State};
 use super::*;
 
@@ -246,4 +246,74 @@ fn nothing_is_sent_before_the_amount_is_known() {
     );
     let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["paymentRequirements"]["amount"], "1858");
+}
+
+/// The names of headers in `response_headers`, and what is in the first.
+fn headers(shop: &mut Shop, id: &str, answer: &Value) -> (Vec<String>, Value) {
+    let settle = "SELECT response_headers, insforge_integrations.x402_decode_header(response_headers ->> 'payment-response')
+         FROM settle_x402_reservation($1::text::uuid, $2)";
+    let row = shop.client.query_one(settle, &[&id, answer]).unwrap();
+    let headers: Value = row.get(0);
+    let headers = headers.as_object().unwrap();
+    assert!(
+        headers
+            .values()
+            .all(|header| *header == headers["payment-response"])
+    );
+    (headers.keys().cloned().collect(), row.get(1))
+}
+
+#[test]
+fn a_buyer_gets_the_headers_of_the_payments_version() {
+    const V1: [&str; 2] = ["payment-response", "x-payment-response"];
+    for (mut shop, client, network, expected) in [
+        (Shop::new(), "viem", "eip155:196", V1.as_slice()),
+        (selling(EXACT), "core", "eip155:31612", &V1[..1]),
+    ] {
+        let mut reserved = || {
+            let (payment, payer) = shop.buyer.pay_with(client);
+            (shop.reserve(&payment, None).unwrap().0, payer)
+        };
+        let ((settled, payer), (failed, other)) = (reserved(), reserved());
+        let hash = shop.new_hash();
+        let answer = json!({"success": true, "transaction": hash});
+        let (names, receipt) = headers(&mut shop, &settled, &answer);
+        assert_eq!(names, expected);
+        let told =
+            json!({"success": true, "transaction": hash, "network": network, "payer": payer});
+        assert_eq!(receipt, told);
+        let answer = json!({"success": false, "errorReason": "insufficient_funds"});
+        let (names, receipt) = headers(&mut shop, &failed, &answer);
+        assert_eq!(names, expected);
+        let told = json!({"success": false, "errorReason": "insufficient_funds", "transaction": "",
+                          "network": network, "payer": other});
+        assert_eq!(receipt, told);
+    }
+}
+
+#[test]
+fn a_state_that_the_table_does_not_take_is_an_error() {
+    let mut shop = Shop::new();
+    let (id, _) = shop.reserved();
+    let answer = json!({"success": true, "transaction": shop.new_hash()});
+    shop.superuser
+        .batch_execute(
+            "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER swallow BEFORE UPDATE ON insforge_integrations.x402_reservations
+               FOR EACH ROW EXECUTE FUNCTION public.swallow()",
+        )
+        .unwrap();
+    let settle = "SELECT FROM settle_x402_reservation($1::text::uuid, $2)";
+    let error = shop.client.query_one(settle, &[&id, &answer]).unwrap_err();
+    let error = refused(&error);
+    assert_eq!(error.code(), &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE);
+    assert_eq!(
+        error.message(),
+        format!("could not store x402 reservation {id}")
+    );
+    assert_eq!(shop.ledger(answer["transaction"].as_str().unwrap()), 0);
+    shop.superuser
+        .batch_execute("DROP FUNCTION public.swallow CASCADE")
+        .unwrap();
+    assert_eq!(shop.settle(&id, &answer).state, "settled");
 }

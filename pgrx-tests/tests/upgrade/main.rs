@@ -107,6 +107,7 @@ fn the_new_library_with_the_old_sql_says_what_to_do() {
     let before = content(&mut client);
     for statement in [
         VERIFICATION,
+        "SELECT insforge_integrations.mock_settlements_are_allowed()",
         "SELECT * FROM insforge_integrations.read_x402_answer('{}', 'eip155:196', '', '1')",
         "SELECT * FROM insforge_integrations.verify_x402_payment('{}', '[]')",
         "SELECT * FROM insforge_integrations.read_x402_payment('{}', '[]')",

@@ -15,50 +15,32 @@ use crate::evm::integer::decimal;
 use crate::evm::{address, hexadecimal, transaction_hash};
 use crate::pg::error::{Result, reported};
 use crate::pg::sys::identity::user_id;
-use crate::pg::sys::statement::{Row, Sees, Statement, in_subtransaction};
+use crate::pg::sys::statement::{Row, Statement, first_newest_row, first_row, in_subtransaction};
 use crate::pg::sys::transaction;
 use crate::x402;
 use crate::x402::registry::Network;
 use crate::x402::settlement::{UnreadSettlement, row_id};
 
 /// A settlement to record, each part in the ledger's own spelling.
-struct Entry<'a> {
-    id: Option<pgrx::Uuid>,
-    created_at: Option<TimestampWithTimeZone>,
-    reservation_id: Option<pgrx::Uuid>,
-    tx_hash: &'a str,
-    payer_address: &'a str,
-    endpoint: &'a str,
-    amount: &'a str,
-    network: &'a str,
-    asset: Option<&'a str>,
-    user_id: Option<&'a str>,
-    response_summary: Option<&'a str>,
-    is_mock: bool,
+pub(super) struct Entry<'a> {
+    pub id: Option<pgrx::Uuid>,
+    pub created_at: Option<TimestampWithTimeZone>,
+    pub reservation_id: Option<pgrx::Uuid>,
+    pub tx_hash: &'a str,
+    pub payer_address: &'a str,
+    pub endpoint: &'a str,
+    pub amount: &'a str,
+    pub network: &'a str,
+    pub asset: Option<&'a str>,
+    pub user_id: Option<&'a str>,
+    pub response_summary: Option<&'a str>,
+    pub is_mock: bool,
 }
-
-/// The types of [`Entry::values`].
-const TYPES: &[pg_sys::Oid; 14] = &[
-    pg_sys::UUIDOID,
-    pg_sys::TIMESTAMPTZOID,
-    pg_sys::UUIDOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::NUMERICOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-    pg_sys::BOOLOID,
-    pg_sys::TEXTOID,
-    pg_sys::TEXTOID,
-];
 
 impl Entry<'_> {
     /// The parameters of the statements: the columns of the ledger, then the view's columns of the
     /// network.
-    fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; TYPES.len()]> {
+    fn values(&self, network: Option<&Network>) -> Result<[DatumWithOid<'_>; 14]> {
         let id = pgrx::Uuid::from_bytes(row_id(self.tx_hash));
         let amount = AnyNumeric::try_from(self.amount).map_err(Error::bug)?;
         Ok([
@@ -96,7 +78,6 @@ thread_local! {
                 public_row()?
             ))
         },
-        TYPES,
     ) };
     /// Returns for a recorded transaction: the columns in which its row is another payment's, the
     /// time of the record, and the row of view x402_payments. No other code decides whether two
@@ -118,7 +99,6 @@ thread_local! {
                 public_row()?
             ))
         },
-        TYPES,
     ) };
 }
 
@@ -160,7 +140,7 @@ fn enter<'conn>(
     network: Option<&Network>,
 ) -> Result<Entered<'conn>> {
     let values = &entry.values(network)?;
-    let insert = || INSERT.with(|insert| insert.first_row(connection, values, Sees::Usual));
+    let insert = || first_row(&INSERT, connection, values);
     transaction::force_sync_commit();
     // At other isolation levels, a row that the snapshot does not have raises a serialization
     // failure.
@@ -171,7 +151,7 @@ fn enter<'conn>(
     if let Ok(Some(row)) = inserted {
         return Ok(Entered::New(row));
     }
-    let known = KNOWN.with(|known| known.first_row(connection, values, Sees::Newest))?;
+    let known = first_newest_row(&KNOWN, connection, values)?;
     match (known, inserted) {
         (Some(row), _) => Ok(Entered::Known(row)),
         (None, Err(failure)) => failure.rethrow(),
@@ -232,15 +212,15 @@ pub(crate) fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Dat
         Spi::connect(
             |connection| match enter(connection, &entry, Some(settlement.network))? {
                 Entered::New(row) => {
-                    publish(entry.tx_hash)?;
+                    publish(entry.tx_hash, None)?;
                     row.copy(1, row_type)
                 }
                 Entered::Known(row) => {
-                    let differences = row.text(1)?.unwrap_or_default();
+                    let differences: String = row.get(1)?.unwrap_or_default();
                     if !arguments.is_idempotent || !differences.is_empty() {
                         return Err(x402::Error::AlreadyRecorded {
                             tx_hash: entry.tx_hash.to_owned(),
-                            recorded_at: row.text(2)?.unwrap_or_default(),
+                            recorded_at: row.get(2)?.unwrap_or_default(),
                             differences,
                         }
                         .into());
@@ -252,9 +232,17 @@ pub(crate) fn record(arguments: &Arguments, function: pg_sys::Oid) -> Result<Dat
     answer.ok_or_else(|| Error::bug("a row of the ledger is NULL"))
 }
 
-/// Inserts a settlement whose parts are in the ledger's own spelling, for the functions on
-/// reservations and the import. If the ledger already has the transaction, returns the columns in
-/// which its row differs.
+/// Enters a settlement without the network's columns of the view. If the ledger already has the
+/// transaction, returns the columns in which its row differs.
+pub(super) fn insert(connection: &SpiClient, entry: &Entry) -> Result<Option<String>> {
+    Ok(match enter(connection, entry, None)? {
+        Entered::New(_) => None,
+        Entered::Known(row) => Some(row.get(1)?.unwrap_or_default()),
+    })
+}
+
+/// Enters a settlement of the import, whose parts are in the ledger's own spelling. If the ledger
+/// already has the transaction, returns the columns in which its row differs.
 #[pg_extern(
     name = "insert_x402_settlement",
     schema = "insforge_integrations_internal",
@@ -271,52 +259,31 @@ fn insert_settlement(
     response_summary: Option<&str>,
     id: Option<pgrx::Uuid>,
     created_at: Option<TimestampWithTimeZone>,
-    asset: Option<&str>,
-    user_id: Option<&str>,
-    reservation_id: Option<pgrx::Uuid>,
-    is_mock: Option<bool>,
-    is_imported: Option<bool>,
 ) -> reported::Result<Option<String>> {
-    let tx_hash = tx_hash
-        .filter(|hash| is_lower_hex(hash.as_bytes(), 64))
-        .ok_or(evm::Error::InvalidTransactionHash)?;
-    let is_address = |address: &&str| is_lower_hex(address.as_bytes(), 40);
-    let no_address = evm::Error::InvalidAddress {
-        problem: address::EXPECTED,
-    };
-    if !asset.as_ref().is_none_or(is_address) {
-        return Err(no_address.into());
-    }
-    let payer_address = payer_address.filter(is_address).ok_or(no_address)?;
-    let amount = amount
-        .filter(|amount| decimal(amount).is_some())
-        .ok_or(x402::Error::InvalidAmount)?;
     let networks = NETWORKS.current()?;
-    let network = networks.get(network.unwrap_or_default())?;
-    let endpoint = endpoint.ok_or(x402::Error::EndpointMissing)?;
     let entry = Entry {
         id,
         created_at,
-        reservation_id,
-        tx_hash,
-        payer_address,
-        endpoint,
-        amount,
-        network: &network.network,
-        asset,
-        user_id,
+        reservation_id: None,
+        tx_hash: tx_hash
+            .filter(|hash| is_lower_hex(hash.as_bytes(), 64))
+            .ok_or(evm::Error::InvalidTransactionHash)?,
+        payer_address: payer_address
+            .filter(|address| is_lower_hex(address.as_bytes(), 40))
+            .ok_or(evm::Error::InvalidAddress {
+                problem: address::EXPECTED,
+            })?,
+        endpoint: endpoint.ok_or(x402::Error::EndpointMissing)?,
+        amount: amount
+            .filter(|amount| decimal(amount).is_some())
+            .ok_or(x402::Error::InvalidAmount)?,
+        network: &networks.get(network.unwrap_or_default())?.network,
+        asset: None,
+        user_id: None,
         response_summary,
-        is_mock: is_mock == Some(true),
+        is_mock: false,
     };
-    Spi::connect(|connection| match enter(connection, &entry, None)? {
-        Entered::New(_) => {
-            if is_imported != Some(true) {
-                publish(tx_hash)?;
-            }
-            Ok(None)
-        }
-        Entered::Known(row) => Ok(Some(row.text(1)?.unwrap_or_default())),
-    })
+    Ok(Spi::connect(|connection| insert(connection, &entry))?)
 }
 
 /// Makes the commit of this transaction wait for the disk, even if `synchronous_commit` is off.

@@ -9,14 +9,15 @@ use crate::pg::sys::jsonb::Jsonb;
 use crate::pg::sys::security_context::restricted_to;
 use crate::x402;
 
-/// Publishes a recorded settlement if the setting is on; see sql/ledger.sql.
-pub(crate) fn publish(tx_hash: &str) -> Result<()> {
+/// Publishes a recorded settlement if the setting is on; see sql/ledger.sql. `batched`: the
+/// reservation of another payment in its transaction, which is published instead.
+pub(crate) fn publish(tx_hash: &str, batched: Option<pgrx::Uuid>) -> Result<()> {
     if !settings::current()?.realtime {
         return Ok(());
     }
     Spi::run_with_args(
-        "SELECT insforge_integrations_internal.publish_x402_settlement($1)",
-        &[tx_hash.into()],
+        "SELECT insforge_integrations_internal.publish_x402_settlement($1, $2)",
+        &[tx_hash.into(), batched.into()],
     )
     .map_err(Error::bug)
 }

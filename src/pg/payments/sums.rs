@@ -3,7 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::pg::error::Result;
-use crate::pg::sys::statement::{Sees, Statement};
+use crate::pg::sys::statement::{Statement, first_newest_row, first_row};
 use crate::pg::sys::{clock, transaction};
 
 /// Seconds. A row of this age or less is of no day that has sums: they end a day before the present
@@ -15,11 +15,9 @@ thread_local! {
         || {
             Ok("SELECT FROM insforge_integrations.x402_summed d WHERE d.before OPERATOR(pg_catalog.>) $1".to_owned())
         },
-        &[pg_sys::TIMESTAMPTZOID],
     ) };
     static REOPEN: Statement = const { Statement::new(
         || Ok("SELECT insforge_integrations_internal.reopen_x402_days($1)".to_owned()),
-        &[pg_sys::TIMESTAMPTZOID],
     ) };
 }
 
@@ -33,12 +31,8 @@ pub(crate) fn note(created_at: TimestampWithTimeZone) -> Result<()> {
     transaction::lock_in_row_share(c"insforge_integrations", c"x402_summed");
     let values = &[created_at.into()];
     Spi::connect(|connection| {
-        let first_row = |statement: &Statement, sees| statement.first_row(connection, values, sees);
-        if IS_SUMMED
-            .with(|is_summed| first_row(is_summed, Sees::Newest))?
-            .is_some()
-        {
-            REOPEN.with(|reopen| first_row(reopen, Sees::Usual))?;
+        if first_newest_row(&IS_SUMMED, connection, values)?.is_some() {
+            first_row(&REOPEN, connection, values)?;
         }
         Ok(())
     })

@@ -33,6 +33,7 @@ macro_rules! former {
 
 former!(
     insert_x402_settlement_wrapper pg_finfo_insert_x402_settlement_wrapper,
+    mock_settlements_are_allowed_wrapper pg_finfo_mock_settlements_are_allowed_wrapper,
     read_x402_answer_wrapper pg_finfo_read_x402_answer_wrapper,
     read_x402_payment_wrapper pg_finfo_read_x402_payment_wrapper,
     read_x402_settlement_wrapper pg_finfo_read_x402_settlement_wrapper,

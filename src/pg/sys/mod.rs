@@ -8,6 +8,7 @@
 pub(super) mod bound_identity;
 pub(super) mod clock;
 pub(super) mod compat;
+pub(super) mod composite;
 pub(super) mod drop_statement;
 pub(super) mod encoding;
 pub(super) mod entry;

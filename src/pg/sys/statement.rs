@@ -1,11 +1,11 @@
 //! Statements that each session plans once. They can see rows that the transaction's own snapshot
 //! does not have.
 
-use crate::error::Error;
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
+use std::thread::LocalKey;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::CaughtError;
@@ -13,65 +13,82 @@ use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
+use crate::error::Error;
 use crate::pg::error::Result;
 
 /// A statement, with its plan after the session has made it. It belongs into a `thread_local!`.
 pub(crate) struct Statement {
     text: fn() -> Result<String>,
-    types: &'static [pg_sys::Oid],
-    plan: Cell<pg_sys::SPIPlanPtr>,
+    plan: OnceCell<Plan>,
 }
 
-/// The rows that a statement sees.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sees {
-    /// The same as every statement of the transaction. The statement may write.
-    Usual,
-    /// All committed rows, at every isolation level. The statement may only read.
-    Newest,
+struct Plan {
+    plan: pg_sys::SPIPlanPtr,
+    types: Vec<pg_sys::Oid>,
+}
+
+/// Runs a statement and returns its first row, which lives as long as the connection. The
+/// parameters `$1`, `$2` and so on have the types of `values`, always the same.
+pub(crate) fn first_row<'conn>(
+    statement: &'static LocalKey<Statement>,
+    connection: &'conn SpiClient<'_>,
+    values: &[DatumWithOid],
+) -> Result<Option<Row<'conn>>> {
+    // SAFETY: no snapshot is one that SPI makes.
+    statement.with(|statement| unsafe { statement.run(connection, values, std::ptr::null_mut()) })
+}
+
+/// The same, of all committed rows at every isolation level. The statement may only read.
+pub(crate) fn first_newest_row<'conn>(
+    statement: &'static LocalKey<Statement>,
+    connection: &'conn SpiClient<'_>,
+    values: &[DatumWithOid],
+) -> Result<Option<Row<'conn>>> {
+    // SAFETY: called in a transaction, and the snapshot is a new one.
+    statement
+        .with(|statement| unsafe { statement.run(connection, values, pg_sys::GetLatestSnapshot()) })
 }
 
 impl Statement {
-    /// `types`: the types of the parameters `$1`, `$2` and so on.
-    pub(crate) const fn new(text: fn() -> Result<String>, types: &'static [pg_sys::Oid]) -> Self {
+    pub(crate) const fn new(text: fn() -> Result<String>) -> Self {
         Self {
             text,
-            types,
-            plan: Cell::new(std::ptr::null_mut()),
+            plan: OnceCell::new(),
         }
     }
 
-    fn plan(&self) -> Result<pg_sys::SPIPlanPtr> {
-        if self.plan.get().is_null() {
-            let text = CString::new((self.text)()?).map_err(Error::bug)?;
-            let mut types = self.types.to_vec();
-            // SAFETY: SPI is connected. A plan that is kept lives as long as the session.
-            unsafe {
-                let plan =
-                    pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
-                if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
-                    return Err(Error::bug("a statement cannot be prepared"));
-                }
-                self.plan.set(plan);
+    /// The plan for parameters of these types.
+    fn plan(&self, values: &[DatumWithOid]) -> Result<pg_sys::SPIPlanPtr> {
+        let types = values.iter().map(DatumWithOid::oid);
+        if let Some(known) = self.plan.get() {
+            return if types.eq(known.types.iter().copied()) {
+                Ok(known.plan)
+            } else {
+                Err(Error::bug("a statement has other parameters"))
+            };
+        }
+        let text = CString::new((self.text)()?).map_err(Error::bug)?;
+        let mut types: Vec<_> = types.collect();
+        // SAFETY: SPI is connected. A plan that is kept lives as long as the session.
+        let plan = unsafe {
+            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                return Err(Error::bug("a statement cannot be prepared"));
             }
-        }
-        Ok(self.plan.get())
+            plan
+        };
+        Ok(self.plan.get_or_init(|| Plan { plan, types }).plan)
     }
 
-    /// Runs the statement and returns its first row, which lives as long as the connection.
-    pub(crate) fn first_row<'conn>(
+    /// # Safety
+    /// The snapshot is NULL, or a valid one for a statement that only reads.
+    unsafe fn run<'conn>(
         &self,
         _connection: &'conn SpiClient<'_>,
         values: &[DatumWithOid],
-        sees: Sees,
+        snapshot: pg_sys::Snapshot,
     ) -> Result<Option<Row<'conn>>> {
-        if !values
-            .iter()
-            .map(DatumWithOid::oid)
-            .eq(self.types.iter().copied())
-        {
-            return Err(Error::bug("a statement has other parameters"));
-        }
+        let plan = self.plan(values)?;
         let mut datums: Vec<Datum> = values
             .iter()
             .map(|value| {
@@ -84,21 +101,16 @@ impl Statement {
             .iter()
             .map(|value| if value.datum().is_some() { b' ' } else { b'n' } as std::ffi::c_char)
             .collect();
-        let plan = self.plan()?;
         // SAFETY: SPI is connected; there are as many values as parameters, each of its parameter's
         // type.
         unsafe {
-            let snapshot = match sees {
-                Sees::Usual => std::ptr::null_mut(),
-                Sees::Newest => pg_sys::GetLatestSnapshot(),
-            };
             let outcome = pg_sys::SPI_execute_snapshot(
                 plan,
                 datums.as_mut_ptr(),
                 nulls.as_ptr(),
                 snapshot,
                 std::ptr::null_mut(),
-                sees == Sees::Newest,
+                !snapshot.is_null(),
                 true,
                 0,
             );
@@ -126,14 +138,14 @@ pub(crate) struct Row<'conn> {
 }
 
 impl Row<'_> {
-    /// The text in a column, counted from 1.
-    pub(crate) fn text(&self, column: i32) -> Result<Option<String>> {
+    /// The value in a column, counted from 1.
+    pub(crate) fn get<T: FromDatum + IntoDatum>(&self, column: i32) -> Result<Option<T>> {
         let (value, of_type) = self.value(column);
-        if of_type != pg_sys::TEXTOID {
-            return Err(Error::bug("a column is not text"));
+        if of_type != T::type_oid() {
+            return Err(Error::bug("a column is of another type"));
         }
         // SAFETY: the value's type has just been checked.
-        Ok(value.and_then(|value| unsafe { String::from_datum(value, false) }))
+        Ok(value.and_then(|value| unsafe { T::from_datum(value, false) }))
     }
 
     /// A copy of the value in a column, in the memory of SPI's caller, if the value has the type

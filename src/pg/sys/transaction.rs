@@ -18,6 +18,12 @@ pub(crate) fn sees_what_others_commit() -> bool {
     unsafe { pg_sys::XactIsoLevel < pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// Whether nothing can be written, as on a standby.
+pub(crate) fn is_read_only() -> bool {
+    // SAFETY: reads a variable of the transaction.
+    unsafe { pg_sys::XactReadOnly }
+}
+
 /// Raises 25006 on a standby and in a read-only transaction. pgrx's SPI asks for a transaction's
 /// number before it runs a statement, which on a standby raises XX000.
 pub(crate) fn refuse_if_read_only(function: &'static CStr) {

@@ -1,14 +1,12 @@
 //! An operator's finding on chain.
 
-use serde::Deserialize;
-
 use super::{Entry, Next, Refused, Reservation, State, Warning};
 use crate::evm::integer::{U256, decimal};
 use crate::evm::{hexadecimal, transaction_hash};
 use crate::x402::Scheme;
 
 /// An operator's finding on chain, unchecked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {
     /// `settled`, `failed` or `conflict`.
     pub outcome: Option<String>,

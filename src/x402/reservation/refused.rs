@@ -72,12 +72,27 @@ pub enum Refused {
         /// Time of its delivery.
         delivered_at: Option<String>,
     },
-    /// Arguments that are not a reservation and an event.
-    #[error("invalid event of an x402 reservation")]
-    Invalid {
-        /// What is wrong, with its place, a sentence.
-        problem: &'static str,
+    /// An endpoint or a key that is empty or too long.
+    #[error("invalid x402 reservation")]
+    Invalid,
+    /// No reservation has the id.
+    #[error("unknown x402 reservation {id}")]
+    Unknown {
+        /// The id as given, or `NULL`.
+        id: String,
     },
+    /// Neither the payment nor what blocks it could be found.
+    #[error("could not reserve the payment")]
+    NotReserved,
+    /// The table did not take the new state.
+    #[error("could not store x402 reservation {id}")]
+    NotStored {
+        /// Id of the reservation.
+        id: String,
+    },
+    /// A mock settlement outside of development.
+    #[error("mock settlements are not allowed")]
+    MocksNotAllowed,
 }
 
 impl Refused {
@@ -118,7 +133,7 @@ impl Refused {
             Self::NotSettled { state, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("It is {}.", state.name()),
-                "Deliver only after the payment has settled.",
+                "Deliver, and send the header, only after the payment has settled.",
             ),
             Self::NotMocked { problem, .. } => Report::new(
                 sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -146,10 +161,30 @@ impl Refused {
                     },
                 )
             }
-            Self::Invalid { problem } => Report::new(
+            Self::Invalid => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
-                *problem,
-                "Call reserve_x402_payment(), settle_x402_reservation() and their family instead. They call this function.",
+                "An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.",
+                "Give the address that the buyer requested. Nothing was reserved.",
+            ),
+            Self::Unknown { .. } => Report::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                "There is no reservation with this id.",
+                "Give the reservation_id that reserve_x402_payment() returned, after its transaction has committed.",
+            ),
+            Self::NotReserved => Report::new(
+                sqlstate::SERIALIZATION_FAILURE,
+                "Another transaction is reserving it, or a trigger or rule on the table drops rows.",
+                "Try again in a new transaction.",
+            ),
+            Self::NotStored { .. } => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "A trigger or rule on table x402_reservations drops the row.",
+                "Remove it, and call the function again. Nothing was changed.",
+            ),
+            Self::MocksNotAllowed => Report::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "Setting allow_mock_settlements is off, so only paid requests are delivered.",
+                "In a database for development, as a superuser: SELECT insforge_integrations.configure('allow_mock_settlements', 'on').",
             ),
         }
     }
