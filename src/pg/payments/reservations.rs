@@ -1,7 +1,6 @@
 //! SQL functions on reservations, which sql/reservations.sql and sql/settle.sql declare.
 //! `x402::reservation` decides; this module locks, stores and answers.
 
-use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
@@ -177,8 +176,7 @@ fn locked(connection: &SpiClient, id: Option<pgrx::Uuid>) -> Result<Stored> {
 impl Stored {
     /// The request to a facilitator to settle it.
     fn request(&self, connection: &SpiClient, facilitator: Option<&str>) -> Result<Request> {
-        let values: [DatumWithOid; 1] = [self.id.into()];
-        let row = first_row(&SENT, connection, &values)?;
+        let row = first_row(&SENT, connection, &[self.id.into()])?;
         let row = row.ok_or_else(|| Error::bug("a locked reservation is gone"))?;
         let [payment, requirements] = [1, 2].map(|column| row.get::<String>(column));
         let amount = self.reservation.asked_amount.as_ref().map(digits);

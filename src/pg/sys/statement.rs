@@ -34,7 +34,7 @@ pub(crate) fn first_row<'conn>(
     connection: &'conn SpiClient<'_>,
     values: &[DatumWithOid],
 ) -> Result<Option<Row<'conn>>> {
-    // SAFETY: no snapshot is one that SPI makes.
+    // SAFETY: without a snapshot, SPI takes a new one.
     statement.with(|statement| unsafe { statement.run(connection, values, std::ptr::null_mut()) })
 }
 

@@ -74,7 +74,7 @@ pub enum Refused {
     },
     /// An endpoint or a key that is empty or too long.
     #[error("invalid x402 reservation")]
-    Invalid,
+    InvalidLength,
     /// No reservation has the id.
     #[error("unknown x402 reservation {id}")]
     Unknown {
@@ -161,7 +161,7 @@ impl Refused {
                     },
                 )
             }
-            Self::Invalid => Report::new(
+            Self::InvalidLength => Report::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
                 "An endpoint must have 1 to 2000 bytes, an idempotency key 1 to 255.",
                 "Give the address that the buyer requested. Nothing was reserved.",

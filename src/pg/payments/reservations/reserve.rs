@@ -40,7 +40,7 @@ pub(super) fn reserve(arguments: &Arguments) -> Result<Composite> {
         .idempotency_key
         .is_none_or(|key| has_length(key, 255));
     if !has_length(endpoint, 2000) || !key_fits {
-        return Err(x402::Error::from(Refused::Invalid).into());
+        return Err(x402::Error::from(Refused::InvalidLength).into());
     }
     let loaded = CurrentRegistry::load()?;
     let requirements = in_full(
@@ -58,7 +58,12 @@ pub(super) fn reserve(arguments: &Arguments) -> Result<Composite> {
     )?;
     let request = payment.request(Facilitator::of_name(arguments.facilitator)?)?;
     let key = arguments.idempotency_key.or(payment.identifier.as_deref());
-    let offer = Offer::new(&payment, endpoint, key)?;
+    let offer = Offer {
+        own: payment.reservation(endpoint, key),
+        asset: payment.terms.asset.address.to_string(),
+        payer_address: payment.authorization.from.to_string(),
+        payment: &payment,
+    };
     transaction::force_sync_commit();
     let (stored, is_new, is_to_send) = Spi::connect(|connection| offer.enter(connection))?;
     stored.answer(is_new, request.as_ref().filter(|_: &&Request| is_to_send))
@@ -69,7 +74,6 @@ struct Offer<'a> {
     payment: &'a Reservable<'a>,
     /// Its reservation, without an id.
     own: Reservation,
-    user_id: Option<String>,
     asset: String,
     payer_address: String,
 }
@@ -131,17 +135,7 @@ thread_local! {
     ) };
 }
 
-impl<'a> Offer<'a> {
-    fn new(payment: &'a Reservable, endpoint: &'a str, key: Option<&'a str>) -> Result<Self> {
-        Ok(Self {
-            payment,
-            own: payment.reservation(endpoint, key),
-            user_id: user_id()?,
-            asset: payment.terms.asset.address.to_string(),
-            payer_address: payment.authorization.from.to_string(),
-        })
-    }
-
+impl Offer<'_> {
     /// Returns the payment's reservation, whether it is new, and whether this call must send the
     /// request to the facilitator.
     fn enter(&self, connection: &SpiClient) -> Result<(Stored, bool, bool)> {
@@ -219,6 +213,7 @@ impl<'a> Offer<'a> {
     fn insert(&self, connection: &SpiClient) -> Result<Option<Stored>> {
         let authorization = &self.payment.authorization;
         let valid_before = timestamp(&authorization.valid_before);
+        let user_id = user_id()?;
         let values = [
             self.own.endpoint.as_str().into(),
             self.own.idempotency_key.as_deref().into(),
@@ -235,7 +230,7 @@ impl<'a> Offer<'a> {
             self.payment.is_signature_verified.into(),
             self.payment.payment.as_str().into(),
             Jsonb(self.payment.requirement.get().to_owned()).into(),
-            self.user_id.as_deref().into(),
+            user_id.as_deref().into(),
         ];
         let row = first_row(&INSERT, connection, &values)?;
         let Some(row) = row else {
@@ -253,7 +248,7 @@ impl<'a> Offer<'a> {
             },
             payer_address: self.payer_address.clone(),
             asset: self.asset.clone(),
-            user_id: self.user_id.clone(),
+            user_id,
             valid_before,
             settled_at: None,
             delivered_at: None,

@@ -165,16 +165,8 @@ impl Stored {
         let settles = own.state != State::Settled && next.state == State::Settled;
         let delivers = !own.is_delivered && next.is_delivered;
         Self {
-            settled_at: if settles {
-                Some(began)
-            } else {
-                self.settled_at
-            },
-            delivered_at: if delivers {
-                Some(present)
-            } else {
-                self.delivered_at
-            },
+            settled_at: settles.then_some(began).or(self.settled_at),
+            delivered_at: delivers.then_some(present).or(self.delivered_at),
             reservation: next,
             ..self
         }
@@ -254,15 +246,11 @@ fn record(
     let values = [own.id.into(), tx_hash.into()];
     let taken = first_row(&IS_TAKEN, connection, &values)?;
     // If several reservations find the row at the same time, only one can have it.
-    let claimed = taken.is_none() && {
-        let values = [own.id.into(), tx_hash.into(), amount.as_str().into()];
-        let claim = || first_row(&CLAIM, connection, &values);
-        in_subtransaction(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, || {
-            claim().map(|_| ())
-        })?
-        .is_ok()
-    };
-    Ok(Some(if claimed {
+    let values = [own.id.into(), tx_hash.into(), amount.as_str().into()];
+    let claim = || first_row(&CLAIM, connection, &values);
+    let is_own = taken.is_none()
+        && in_subtransaction(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, claim)?.is_ok();
+    Ok(Some(if is_own {
         known
     } else {
         "reservation_id".to_owned()
