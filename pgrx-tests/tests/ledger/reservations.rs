@@ -389,3 +389,61 @@ fn mocks_are_allowed_by_the_operator_alone_and_count_in_no_total() {
     );
     assert_eq!(row.get::<_, String>(4), "USDG");
 }
+
+#[test]
+fn what_the_server_and_an_operator_note_stays_with_the_reservation() {
+    let mut shop = Shop::new();
+    let (id, _) = shop.reserved();
+    let settle = "SELECT state FROM settle_x402_reservation($1::text::uuid, $2, $3)";
+    let noted = "SELECT concat_ws('|', response_summary, note, resolved_at IS NOT NULL, resolved_at = created_at)
+                 FROM insforge_integrations.x402_reservations WHERE id::text = $1";
+    let said = |shop: &mut Shop, answer: Value, summary: Option<&str>| -> (String, String) {
+        let arguments: [&(dyn postgres::types::ToSql + Sync); 3] = [&id, &answer, &summary];
+        let state = shop.client.query_one(settle, &arguments).unwrap().get(0);
+        (
+            state,
+            shop.superuser.query_one(noted, &[&id]).unwrap().get(0),
+        )
+    };
+    let is = |state: &str, noted: &str| (state.to_owned(), noted.to_owned());
+    let unknown = said(&mut shop, Value::Null, Some("timed out"));
+    assert_eq!(unknown, is("pending", "timed out|f"));
+    assert!(shop.is_listed(&id));
+    assert_eq!(shop.resolve(&id, "failed", None).unwrap(), "failed");
+    // The authorization can still land, and somebody has looked.
+    assert!(!shop.is_listed(&id));
+    let refused = json!({"success": false, "errorReason": "insufficient_funds"});
+    let later = said(&mut shop, refused, None);
+    assert_eq!(later, is("failed", "timed out|looked up|t|f"));
+    // What is found on chain later counts.
+    let hash = shop.new_hash();
+    assert_eq!(
+        shop.resolve(&id, "settled", Some(&hash)).unwrap(),
+        "settled"
+    );
+    let late = said(&mut shop, Value::Null, Some("too late"));
+    assert_eq!(late, is("settled", "timed out|looked up|t|f"));
+}
+
+#[test]
+fn whoever_pays_twice_is_told_when_the_first_was_delivered() {
+    let mut shop = Shop::new();
+    let payment = shop.buyer.pay().0;
+    let (id, _) = shop.reserve(&payment, None).unwrap();
+    let detail = |shop: &mut Shop| {
+        let error = shop.reserve(&payment, Some("again")).unwrap_err();
+        refused(&error).detail().unwrap().to_owned()
+    };
+    let answer = json!({"success": true, "transaction": shop.new_hash()});
+    shop.settle(&id, &answer);
+    assert_eq!(
+        detail(&mut shop),
+        format!("Reservation {id} is settled, not delivered.")
+    );
+    let mark = "SELECT delivered_at::text FROM mark_x402_delivered($1::text::uuid)";
+    let time: String = shop.client.query_one(mark, &[&id]).unwrap().get(0);
+    assert_eq!(
+        detail(&mut shop),
+        format!("Reservation {id} is settled, delivered at {time}.")
+    );
+}
